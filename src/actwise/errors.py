@@ -1,0 +1,40 @@
+"""The errors a user can cause, and what each tells her.
+
+ActwiseError            anything below: one line on the terminal, exit code 2
+├── InputError          a file or a record in it cannot be used: names file, line and remedy
+├── ConfigError         a setting is unknown or impossible: names the key
+├── ModelError          a model cannot be used: no chat template, no way to express thoughts
+└── RunError            a run folder belongs to another run, or cannot be written
+"""
+
+
+class ActwiseError(Exception):
+    """A mistake that its user can mend; the message is one line and ends with the remedy."""
+
+
+class InputError(ActwiseError):
+    """A file, or one record in it, cannot be used."""
+
+    def __init__(self, problem: str, *, file: str, line: int | None = None, remedy: str = "") -> None:
+        self.problem, self.file, self.line, self.remedy = problem, file, line, remedy
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_input_error, (self.problem, self.file, self.line, self.remedy)
+
+
+def _rebuild_input_error(problem: str, file: str, line: int | None, remedy: str) -> InputError:
+    return InputError(problem, file=file, line=line, remedy=remedy)
+
+
+class ConfigError(ActwiseError):
+    """A setting is unknown or impossible."""
+
+
+class ModelError(ActwiseError):
+    """A model or its tokenizer cannot be used."""
+
+
+class RunError(ActwiseError):
+    """A run folder cannot be used."""

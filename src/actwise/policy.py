@@ -1,0 +1,141 @@
+"""A causal language model that scores forests: the policy that is trained.
+
+Letters in shapes: N tokens of a layout, T scored tokens, V vocabulary.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from actwise.attention import IMPLEMENTATION, TreeAttention
+from actwise.errors import ModelError
+from actwise.template.render import Template
+from actwise.tree import Layout
+
+
+class Scores(NamedTuple):
+    """How likely tokens are, given what they see."""
+
+    logprobs: Tensor
+    """(T,) with gradient"""
+    entropy: Tensor
+    """(T,) of the distribution each token was drawn from, in nats; without gradient"""
+
+
+class Policy:
+    """A model, its template, and the parameters that are trained."""
+
+    def __init__(self, model: Any, template: Template) -> None:
+        self.model = model
+        self.template = template
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        shipped_template: bool = False,
+        dtype: torch.dtype = torch.float32,
+        lora_rank: int | None = None,
+        device: str = "cpu",
+    ) -> "Policy":
+        """Load a model folder or hub name.
+
+        Args:
+            name: Folder or hub name of a causal language model.
+            shipped_template: See `Template.load`.
+            dtype: Of the weights; optimiser states follow it.
+            lora_rank: Train adapters of this rank on all linear layers; None trains all weights.
+            device: Where to put the model.
+
+        Raises:
+            ModelError: If the model cannot be loaded or its template cannot be used.
+        """
+        template = Template.load(name, shipped=shipped_template)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, attn_implementation=IMPLEMENTATION
+            )
+        except (OSError, ValueError) as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
+        model.to(device)
+        if lora_rank is not None:
+            from peft import LoraConfig, get_peft_model
+
+            lora = LoraConfig(
+                r=lora_rank,
+                lora_alpha=2 * lora_rank,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            )
+            model = get_peft_model(model, lora)
+        model.eval()  # nothing here uses dropout: sampling and training see the same model
+        return cls(model, template)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def context_length(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(self.model.config.max_position_embeddings)
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters that are trained, by name."""
+        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the trained parameters."""
+        return {name: p.detach().clone() for name, p in self.trainable().items()}
+
+    def set_weights(self, weights: dict[str, Tensor]) -> None:
+        """Overwrite the trained parameters."""
+        with torch.no_grad():
+            for name, parameter in self.trainable().items():
+                parameter.copy_(weights[name])
+
+    def score(self, layout: Layout, places: Tensor, *, temperature: float = 1.0) -> Scores:
+        """Score tokens of a layout given their ancestors.
+
+        Args:
+            layout: Tokens of one or more trees, on the model's device.
+            places: (T,) places of the scored tokens; none may begin a tree.
+            temperature: Divides the logits, as when the tokens were sampled; above 0.
+        """
+        logits_TV = self.model(
+            input_ids=layout.input_ids[None],
+            position_ids=layout.position_ids[None],
+            use_cache=False,
+            logits_to_keep=layout.predecessor[places],
+            tree=TreeAttention(layout),
+        ).logits[0]
+        logprobs_TV = (logits_TV.float() / temperature).log_softmax(-1)
+        chosen = logprobs_TV.gather(1, layout.input_ids[places][:, None]).squeeze(1)
+        with torch.no_grad():
+            entropy = -(logprobs_TV.exp() * logprobs_TV).sum(-1)
+        return Scores(chosen, entropy)
+
+    def save(self, folder: Path) -> None:
+        """Write model, tokenizer and template as a folder that `from_pretrained` reads.
+
+        Adapters are merged into the written weights, not into the policy's own.
+        """
+        model = self.model
+        if hasattr(model, "merge_adapter"):
+            model.merge_adapter()
+            state = {
+                name.replace("base_layer.", ""): p
+                for name, p in model.get_base_model().state_dict().items()
+                if "lora_" not in name
+            }
+            model.get_base_model().save_pretrained(folder, state_dict=state)
+            model.unmerge_adapter()
+        else:
+            model.save_pretrained(folder)
+        self.template.tokenizer.save_pretrained(folder)

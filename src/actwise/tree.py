@@ -1,0 +1,282 @@
+"""A conversation as a tree of token segments, and its layout as tensors.
+
+A segment continues its parent after the parent's first `offset` tokens: a trunk is one segment, and
+its branches are attached to it at different offsets. Segments may be attached to segments at any
+depth. A token sees its own segment up to itself and, of every ancestor, the part before the point
+of attachment; its position is its depth.
+
+Letters in shapes: N tokens of the whole layout, T scored tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place in a forest: after the first `offset` tokens of a segment."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class _Segment:
+    token_ids: tuple[int, ...]
+    parent: Node | None
+
+
+@dataclass
+class Forest:
+    """Prefix trees of token sequences; sequences of one tree share what they have in common."""
+
+    segments: list[_Segment] = field(default_factory=list)
+    _roots: dict[tuple[int, int], int] = field(default_factory=dict)
+    _children: dict[tuple[Node, int], int] = field(default_factory=dict)
+
+    def insert(self, token_ids: Sequence[int], *, tree: int = 0) -> Node:
+        """Add a sequence and return where it ends.
+
+        Insert the longest sequence of a tree first: it becomes the trunk, one unbroken segment,
+        and the shorter ones only mark places in it.
+
+        Args:
+            token_ids: At least one token.
+            tree: Sequences share prefixes only within one tree.
+        """
+        root = self._roots.get((tree, token_ids[0]))
+        if root is None:
+            self._roots[tree, token_ids[0]] = len(self.segments)
+            self.segments.append(_Segment(tuple(token_ids), None))
+            return Node(len(self.segments) - 1, len(token_ids))
+        segment, start = root, 0
+        while True:
+            own = self.segments[segment].token_ids
+            length = _common_prefix(own, token_ids, start)
+            node = Node(segment, length)
+            start += length
+            if start == len(token_ids):
+                return node
+            child = self._children.get((node, token_ids[start]))
+            if child is None:
+                return self.attach(node, token_ids[start:])
+            segment = child
+
+    def attach(self, node: Node, token_ids: Sequence[int], *, shared: bool = True) -> Node:
+        """Add a branch at a node and return its end.
+
+        Args:
+            node: Where the branch begins; not before the first token of its segment.
+            token_ids: At least one token.
+            shared: Whether later insertions may run along this branch; completions should not
+                be shared, because each has its own gradient.
+        """
+        if shared:
+            self._children[node, token_ids[0]] = len(self.segments)
+        self.segments.append(_Segment(tuple(token_ids), node))
+        return Node(len(self.segments) - 1, len(token_ids))
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all segments: what one forward pass computes."""
+        return sum(len(segment.token_ids) for segment in self.segments)
+
+    def path(self, node: Node) -> list[Node]:
+        """Return the visible part of each segment from the root to the node."""
+        nodes = [node]
+        while (parent := self.segments[nodes[-1].segment].parent) is not None:
+            nodes.append(parent)
+        return [part for part in reversed(nodes) if part.offset]
+
+    def token_ids(self, node: Node) -> list[int]:
+        """Return the whole sequence that ends at a node."""
+        return [
+            token
+            for part in self.path(node)
+            for token in self.segments[part.segment].token_ids[: part.offset]
+        ]
+
+    def layout(self, device: torch.device | str = "cpu") -> "Layout":
+        """Lay the forest out as tensors."""
+        return _lay_out(self, torch.device(device))
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """Segments attached at one node: adjacent in the layout, they see the same ancestors."""
+
+    queries: slice
+    """Their tokens in the layout."""
+    path: tuple[slice, ...]
+    """The visible tokens of each ancestor, from the root down."""
+
+
+@dataclass(frozen=True)
+class OwnBatch:
+    """Segments of similar length, padded on the right: within them attention is plain causal."""
+
+    index: Tensor
+    """(segments, longest): places in the layout; padding repeats the segment's first token."""
+    flat: Tensor
+    """Places within the flattened batch of the tokens that are no padding."""
+    places: Tensor
+    """The same tokens' places in the layout."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A forest as one row of tokens."""
+
+    input_ids: Tensor
+    """(N,)"""
+    position_ids: Tensor
+    """(N,) depth of each token"""
+    predecessor: Tensor
+    """(N,) place of the token before; -1 at the beginning of a tree"""
+    starts: tuple[int, ...]
+    """First place of each segment, by the forest's segment index."""
+    trunks: tuple[slice, ...]
+    """Segments without a parent."""
+    siblings: tuple[Siblings, ...]
+    own: tuple[OwnBatch, ...]
+    """The segments that have a parent."""
+
+    def places(self, node: Node, first: int = 0) -> range:
+        """Return the places of a segment's tokens from `first` up to the node."""
+        start = self.starts[node.segment]
+        return range(start + first, start + node.offset)
+
+    def visible(self) -> Tensor:
+        """Return the (N, N) mask that is True where the row's token sees the column's."""
+        size = len(self.input_ids)
+        mask = torch.zeros(size, size, dtype=torch.bool, device=self.input_ids.device)
+        for trunk in self.trunks:
+            length = trunk.stop - trunk.start
+            mask[trunk, trunk] = torch.ones(length, length, dtype=torch.bool).tril().to(mask.device)
+        for batch in self.own:
+            for row in batch.index:
+                places = row.unique()  # sorted; drops the padding
+                mask[places[:, None], places[None]] = places[:, None] >= places[None]
+        for group in self.siblings:
+            for part in group.path:
+                mask[group.queries, part] = True
+        return mask
+
+
+def _common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int) -> int:
+    limit = min(len(own), len(token_ids) - start)
+    if tuple(token_ids[start : start + limit]) == tuple(own[:limit]):
+        return limit
+    length = 0
+    while own[length] == token_ids[start + length]:
+        length += 1
+    return length
+
+
+def _lay_out(forest: Forest, device: torch.device) -> Layout:
+    order = _siblings_adjacent(forest)
+    starts, end = [0] * len(forest.segments), 0
+    for segment in order:
+        starts[segment] = end
+        end += len(forest.segments[segment].token_ids)
+    depths = [0] * len(forest.segments)
+    token_ids: list[int] = []
+    positions: list[int] = []
+    predecessor: list[int] = []
+    for index in order:  # parents come first, so their depth is known
+        segment, start = forest.segments[index], starts[index]
+        before = -1
+        if segment.parent is not None:
+            depths[index] = depths[segment.parent.segment] + segment.parent.offset
+            before = starts[segment.parent.segment] + segment.parent.offset - 1
+        length = len(segment.token_ids)
+        token_ids.extend(segment.token_ids)
+        positions.extend(range(depths[index], depths[index] + length))
+        predecessor.extend([before, *range(start, start + length - 1)])
+    return Layout(
+        torch.tensor(token_ids, device=device),
+        torch.tensor(positions, device=device),
+        torch.tensor(predecessor, device=device),
+        tuple(starts),
+        tuple(
+            slice(starts[i], starts[i] + len(segment.token_ids))
+            for i, segment in enumerate(forest.segments)
+            if segment.parent is None
+        ),
+        tuple(_sibling_groups(forest, order, starts)),
+        tuple(_own_batches(forest, starts, device)),
+    )
+
+
+def _siblings_adjacent(forest: Forest) -> list[int]:
+    """Order segments by tree, parents before children, children of one node side by side."""
+    children: dict[Node, list[int]] = {}
+    for index, segment in enumerate(forest.segments):
+        if segment.parent is not None:
+            children.setdefault(segment.parent, []).append(index)
+    nodes_of: dict[int, list[Node]] = {}
+    for node in sorted(children, key=lambda n: (n.segment, n.offset)):
+        nodes_of.setdefault(node.segment, []).append(node)
+    order: list[int] = []
+    pending = [i for i, s in enumerate(forest.segments) if s.parent is None][::-1]
+    while pending:
+        index = pending.pop()
+        order.append(index)
+        # Siblings are laid down together before any of their own children.
+        level = [index]
+        while level:
+            laid = [c for parent in level for n in nodes_of.get(parent, ()) for c in children[n]]
+            order.extend(laid)
+            level = laid
+    return order
+
+
+def _sibling_groups(
+    forest: Forest, order: Sequence[int], starts: Sequence[int]
+) -> list[Siblings]:
+    groups: list[Siblings] = []
+    last: Node | None = None
+    for index in order:
+        node = forest.segments[index].parent
+        if node is None:
+            continue
+        stop = starts[index] + len(forest.segments[index].token_ids)
+        if node == last:
+            groups[-1] = Siblings(slice(groups[-1].queries.start, stop), groups[-1].path)
+            continue
+        path = tuple(
+            slice(starts[part.segment], starts[part.segment] + part.offset)
+            for part in forest.path(node)
+        )
+        groups.append(Siblings(slice(starts[index], stop), path))
+        last = node
+    return groups
+
+
+def _own_batches(
+    forest: Forest, starts: Sequence[int], device: torch.device
+) -> list[OwnBatch]:
+    """Batch the branches by length: a batch's shortest is at least half as long as its longest."""
+    branches = [i for i, segment in enumerate(forest.segments) if segment.parent is not None]
+    buckets: dict[int, list[int]] = {}
+    for index in branches:
+        buckets.setdefault((len(forest.segments[index].token_ids) - 1).bit_length(), []).append(
+            index
+        )
+    batches = []
+    for _, members in sorted(buckets.items()):
+        longest = max(len(forest.segments[i].token_ids) for i in members)
+        rows = torch.tensor([starts[i] for i in members])[:, None].repeat(1, longest)
+        steps = torch.arange(longest)[None]
+        real = steps < torch.tensor([len(forest.segments[i].token_ids) for i in members])[:, None]
+        index_SL = torch.where(real, rows + steps, rows)
+        flat = real.flatten().nonzero().squeeze(1)
+        batches.append(
+            OwnBatch(
+                index_SL.to(device), flat.to(device), index_SL.flatten()[flat].to(device)
+            )
+        )
+    return batches
