@@ -1,0 +1,110 @@
+"""What every conversation has to fulfil, whichever format it was read from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actwise.conversation import Conversation, Message, Tool, ToolCall, tool_name
+from actwise.formats.record import Unusable
+from actwise.formats.tools import argument_problem
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a conversation cannot be used."""
+
+    reason: str
+    detail: str
+    """One sentence ending with the remedy; `messages[i]` counts from 0."""
+
+
+def first_problem(conversation: Conversation) -> Problem | None:
+    """Return the first thing that makes a conversation unusable, in reading order."""
+    messages = conversation.messages
+    if not messages:
+        return Problem("no_messages", "the conversation has no messages; leave it out")
+    if messages[0].role not in ("system", "user"):
+        return Problem(
+            "bad_start",
+            f"the conversation begins with role {messages[0].role!r}; "
+            "it has to begin with a system or user message",
+        )
+    if all(message.role != "assistant" for message in messages):
+        return Problem(
+            "no_assistant",
+            "the conversation has no assistant message, so nothing to learn; leave it out",
+        )
+    tools = {tool_name(tool): tool for tool in conversation.tools}
+    pending: list[ToolCall] = []
+    for index, message in enumerate(messages):
+        problem = _message_problem(message, f"messages[{index}]", tools, pending)
+        if problem:
+            return problem
+    return None
+
+
+def _message_problem(
+    message: Message, place: str, tools: Mapping[str, Tool], pending: list[ToolCall]
+) -> Problem | None:
+    if message.role == "tool":
+        return _result_problem(message, place, pending)
+    if message.role != "assistant":
+        if message.tool_calls:
+            return Problem(
+                "misplaced_calls",
+                f"{place} has role {message.role!r} and tool calls; only the assistant calls tools",
+            )
+        return None
+    if not message.tool_calls and not message.content.strip():
+        return Problem(
+            "empty_assistant",
+            f"{place} is an assistant message with neither content nor tool calls; remove it",
+        )
+    for call in message.tool_calls:
+        problem = _call_problem(call, place, tools)
+        if problem:
+            return problem
+    pending.extend(message.tool_calls)
+    return None
+
+
+def _call_problem(call: ToolCall, place: str, tools: Mapping[str, Tool]) -> Problem | None:
+    if call.name not in tools:
+        declared = ", ".join(sorted(tools)) or "no tool at all"
+        return Problem(
+            "undeclared_tool",
+            f"{place} calls {call.name!r}, but declared is {declared}; declare it in `tools`, "
+            "or give the tools' file",
+        )
+    try:
+        fault = argument_problem(tools[call.name], call.arguments)
+    except Unusable as error:
+        return Problem(error.reason, error.detail)
+    if fault is None:
+        return None
+    return Problem(
+        "bad_arguments",
+        f"{place} calls {call.name!r} against its schema: {fault}; mend the call or the schema",
+    )
+
+
+def _result_problem(message: Message, place: str, pending: list[ToolCall]) -> Problem | None:
+    """Take the call that the result belongs to out of `pending`."""
+    for index, call in enumerate(pending):
+        if message.tool_call_id is not None:
+            matches = call.id == message.tool_call_id
+        else:
+            # Without an id (the legacy `function` role) results come in the order of the calls.
+            matches = message.name in (None, call.name)
+        if matches:
+            del pending[index]
+            return None
+    wanted = (
+        f"tool_call_id {message.tool_call_id!r}"
+        if message.tool_call_id is not None
+        else "no tool_call_id"
+    )
+    return Problem(
+        "orphan_result",
+        f"{place} is a tool result with {wanted} that belongs to no unanswered call before it; "
+        "repeat the id of its call",
+    )
