@@ -3,6 +3,8 @@
 Letters in shapes: N tokens of a layout, T scored tokens, V vocabulary.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,6 +101,18 @@ class Policy:
         with torch.no_grad():
             for name, parameter in self.trainable().items():
                 parameter.copy_(weights[name])
+
+    @contextlib.contextmanager
+    def using(self, weights: dict[str, Tensor]) -> Iterator[None]:
+        """Have other values of the trained parameters for a while, without copying any."""
+        own = {name: p.data for name, p in self.trainable().items()}
+        try:
+            for name, parameter in self.trainable().items():
+                parameter.data = weights[name]
+            yield
+        finally:
+            for name, parameter in self.trainable().items():
+                parameter.data = own[name]
 
     def score(self, layout: Layout, places: Tensor, *, temperature: float = 1.0) -> Scores:
         """Score tokens of a layout given their ancestors.

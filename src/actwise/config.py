@@ -1,0 +1,239 @@
+"""The configuration of a run: one TOML file, or none, and `--set section.key=value`.
+
+Unknown keys and impossible values are refused with the key's name before anything is loaded. The
+resolved configuration is stored with the run.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from actwise.errors import ConfigError
+from actwise.rewards.settings import JudgeSettings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(_Section):
+    """Which conversations are used and how they are split."""
+
+    format: str | None = None
+    """Name of the logs' format; recognised where not given."""
+    tools: Path | None = None
+    """JSON list of tools for conversations that bring none."""
+    bad_records: Literal["stop", "skip"] = "stop"
+    """What to do with records that cannot be used: refuse to start, or leave them out and count."""
+    dev_fraction: float = Field(0.05, gt=0, lt=0.5)
+    """Share of conversations on which checkpoints are chosen."""
+    test_fraction: float = Field(0.15, gt=0, lt=0.5)
+    """Share of conversations that is only measured on."""
+    limit: int | None = Field(None, ge=1)
+    """Use this many conversations, drawn at random; all where not given."""
+
+
+class ModelConfig(_Section):
+    """How the model is loaded and which of its weights are trained."""
+
+    template: Literal["own", "actwise"] = "own"
+    """The model's own chat template, or the one shipped with actwise."""
+    lora_rank: int | None = Field(None, ge=1)
+    """Train adapters of this rank; all weights where not given."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the weights."""
+    device: str | None = None
+    """A torch device; the first GPU where there is one, else the CPU."""
+    threads: int | None = Field(None, ge=1)
+    """Threads of torch on a CPU; measured at the start where not given."""
+    max_length: int | None = Field(None, ge=16)
+    """Longest prompt and completion in tokens; the model's own limit where not given."""
+
+
+class OptimiserConfig(_Section):
+    """AdamW with linear warm-up and linear decay."""
+
+    learning_rate: float = Field(gt=0, le=1)
+    """Highest learning rate."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps in which it rises."""
+    final: float = Field(0.1, ge=0, le=1)
+    """Share of the highest rate that is left at the end."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Of AdamW."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Longer gradients are scaled to this length."""
+
+
+class SftConfig(OptimiserConfig):
+    """Supervised fine-tuning, of the direct mode or (cold start) of the thinking mode."""
+
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    steps: int = Field(300, ge=0)
+    """Optimiser steps; 0 leaves the stage out."""
+    conversations_per_step: int = Field(8, ge=1)
+    """Whole conversations with all their decisions in one step."""
+    evaluate_every: int = Field(100, ge=1)
+    """Steps between evaluations on the development split; the best checkpoint is kept."""
+
+
+class ThinkConfig(SftConfig):
+    """The cold start: a few thoughts to begin with."""
+
+    steps: int = Field(100, ge=0)
+    source: Literal["auto", "recorded", "self"] = "auto"
+    """Thoughts recorded in the logs, or the model's own where the action after them was right;
+    auto takes recorded ones where there are any."""
+    conversations: int = Field(150, ge=1)
+    """Conversations whose thoughts are used."""
+    attempts: int = Field(4, ge=1)
+    """Self-generated: thoughts tried for each decision."""
+    temperature: float = Field(0.8, gt=0)
+    """Self-generated: sampling temperature."""
+    direct_share: float = Field(0.0, ge=0, le=1)
+    """Share of decisions that are trained in direct mode, so that it is not forgotten."""
+
+
+class RlConfig(OptimiserConfig):
+    """GRPO on the judge's rewards."""
+
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    steps: int = Field(60, ge=0)
+    """Batches of rollouts; 0 leaves the stage out."""
+    mode: Literal["thinking", "direct"] = "thinking"
+    """Whether the model thinks before it acts."""
+    conversations_per_step: int = Field(6, ge=1)
+    """Conversations in a batch of rollouts."""
+    decisions_per_conversation: int | None = Field(None, ge=1)
+    """Decisions drawn from each conversation; all where not given."""
+    num_generations: int = Field(8, ge=2)
+    """Completions per decision: the group whose mean is the baseline."""
+    optimiser_steps: int = Field(1, ge=1)
+    """Optimiser steps per batch of rollouts; each takes a part of the batch's conversations."""
+    temperature: float = Field(1.0, gt=0)
+    """Of sampling and of the trained distribution."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of sampling."""
+    clip_low: float = Field(0.2, gt=0, lt=1)
+    """The ratio is clipped below one minus this."""
+    clip_high: float = Field(0.28, gt=0)
+    """The ratio is clipped above one plus this (DAPO's clip-higher)."""
+    kl_coefficient: float = Field(0.02, ge=0)
+    """Weight of the k3 divergence from the model at the start of the stage; 0 computes none."""
+    aggregation: Literal["grpo", "dapo", "dr_grpo"] = "dr_grpo"
+    """How token losses are averaged."""
+    scale: Literal["group", "batch", "none"] = "none"
+    """What advantages are divided by: the standard deviation of the group, the batch, or nothing."""
+    mask_truncated: bool = False
+    """Whether completions that hit the budget are left out of the loss."""
+    evaluate_every: int = Field(10, ge=1)
+    """Steps between evaluations on the development split; the best checkpoint is kept."""
+
+
+class EvaluateConfig(_Section):
+    """Greedy evaluation."""
+
+    max_completion_tokens: int | None = Field(None, ge=1)
+    """Budget of a completion, in training, too; longer ones are cut and count as wrong. The longest
+    recorded action and `thought_tokens` where not given."""
+    thought_tokens: int = Field(96, ge=1)
+    """Room for a thought in that budget."""
+    dev_conversations: int = Field(40, ge=1)
+    """Conversations of the development split used to choose checkpoints."""
+    examples: int = Field(24, ge=0)
+    """Decisions shown side by side in the report."""
+
+
+class RunConfig(_Section):
+    """Everything a run depends on besides its data and its model."""
+
+    seed: int = Field(0, ge=0)
+    """Of the split, the order of data, and sampling."""
+    checkpoint_every: int = Field(20, ge=1)
+    """Steps between checkpoints from which an interrupted run goes on."""
+    max_batch_tokens: int = Field(16_384, ge=64)
+    """Tokens of trees in one forward and backward pass; larger batches are cut into several."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    reward: JudgeSettings = JudgeSettings()
+    sft: SftConfig = SftConfig()
+    think: ThinkConfig = ThinkConfig()
+    rl: RlConfig = RlConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RunConfig":
+        if self.data.dev_fraction + self.data.test_fraction >= 0.9:
+            raise ValueError("data.dev_fraction and data.test_fraction leave nothing to train on")
+        if self.rl.optimiser_steps > self.rl.conversations_per_step:
+            raise ValueError("rl.optimiser_steps is larger than rl.conversations_per_step")
+        return self
+
+
+def load_config(file: Path | None, settings: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration.
+
+    Args:
+        file: TOML file; defaults where None.
+        settings: "section.key=value" texts that overrule it; values are read as TOML where
+            possible, else as text.
+
+    Raises:
+        ConfigError: Names the unknown key or impossible value.
+    """
+    record: dict[str, Any] = {}
+    if file is not None:
+        try:
+            record = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not TOML: {error}") from error
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {setting}: write it as section.key=value")
+        _assign(record, key.strip().split("."), _value(value.strip()))
+    try:
+        return RunConfig.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{key}: no such setting; see `actwise settings`") from error
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{key}: {message}" if key else message) from error
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Return every setting as (key, default, meaning)."""
+    return list(_describe(RunConfig, ""))
+
+
+def _describe(section: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            rows += _describe(kind, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(info.default), info.description or ""))
+    return rows
+
+
+def _assign(record: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        record = record.setdefault(part, {})
+        if not isinstance(record, dict):
+            raise ConfigError(f"{'.'.join(path)}: {part} is no section")
+    record[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,127 @@
+"""Supervised fine-tuning: one branch per decision, the recorded action.
+
+In direct mode the empty thought is part of the prompt and never a target, so learning to act does
+not teach the model not to think. In thinking mode (the cold start) the branch is a thought and the
+recorded action. The loss is the mean over the target tokens of a step.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from actwise.config import SftConfig
+from actwise.conversation import Decision
+from actwise.policy import Policy
+from actwise.run import Run
+from actwise.stages.training import Training, batch_of, within
+from actwise.template.render import Template
+from actwise.tree import Forest, Node
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is learned at one decision."""
+
+    decision: Decision
+    thought: str | None
+    """None trains direct mode."""
+
+
+@dataclass(frozen=True)
+class SftTree:
+    """A conversation's trunk with its targets as branches."""
+
+    prompts: tuple[list[int], ...]
+    completions: tuple[list[int], ...]
+
+    @property
+    def num_target_tokens(self) -> int:
+        """Tokens the loss is taken over."""
+        return sum(len(completion) for completion in self.completions)
+
+    @property
+    def num_tokens(self) -> int:
+        """Upper bound of what a forward pass computes."""
+        return max(len(prompt) for prompt in self.prompts) + self.num_target_tokens
+
+    def grow(self, forest: Forest, tree: int) -> list[Node]:
+        """Add the tree to a forest and return the ends of its branches."""
+        order = sorted(range(len(self.prompts)), key=lambda i: -len(self.prompts[i]))
+        nodes = {i: forest.insert(self.prompts[i], tree=tree) for i in order}
+        return [
+            forest.attach(nodes[i], completion, shared=False)
+            for i, completion in enumerate(self.completions)
+        ]
+
+
+def sft_tree(template: Template, targets: Sequence[Target]) -> SftTree:
+    """Render the targets of one conversation."""
+    return SftTree(
+        tuple(template.prompt(t.decision, thinking=t.thought is not None) for t in targets),
+        tuple(template.completion(t.decision, thought=t.thought) for t in targets),
+    )
+
+
+def train_sft(
+    run: Run,
+    stage: str,
+    policy: Policy,
+    examples: Sequence[Sequence[Target]],
+    config: SftConfig,
+    *,
+    seed: int,
+    checkpoint_every: int,
+    max_batch_tokens: int,
+    development_score: Callable[[], float],
+) -> Training:
+    """Train on the targets and leave the best weights in the policy.
+
+    Args:
+        run: The run folder.
+        stage: Name of the stage.
+        policy: Trained in place.
+        examples: The targets of each conversation; none is empty.
+        config: Of the stage.
+        seed: Of the order of the conversations.
+        checkpoint_every: Steps between checkpoints.
+        max_batch_tokens: Tokens in one forward and backward pass.
+        development_score: Measures the policy as it is; higher is better.
+    """
+    training = Training(
+        run, stage, policy, config,
+        steps=config.steps, checkpoint_every=checkpoint_every, seed=seed,
+    )  # fmt: skip
+    with run.progress(stage, config.steps, training.step) as show:
+        while training.step < config.steps:
+            batch = batch_of(examples, config.conversations_per_step, training.step, seed)
+            trees = [sft_tree(policy.template, targets) for targets in batch]
+            loss = accumulate(policy, trees, max_batch_tokens)
+            figures = {"loss": loss, "learning_rate": training.learning_rate()}
+            figures["grad_norm"] = training.update()
+            last = training.step + 1
+            if last % config.evaluate_every == 0 or last == config.steps:
+                figures["dev_action_accuracy"] = development_score()
+                training.offer(figures["dev_action_accuracy"])
+            training.metrics.append({"step": last, **figures})
+            training.end_step()
+            show(last, loss=loss, best=max(training.best_score, 0.0))
+    training.finish()
+    return training
+
+
+def accumulate(policy: Policy, trees: Sequence[SftTree], max_batch_tokens: int) -> float:
+    """Add the gradient of the mean negative log-likelihood of all targets; return its value."""
+    total = sum(tree.num_target_tokens for tree in trees)
+    value = 0.0
+    for group in within(trees, lambda tree: tree.num_tokens, max_batch_tokens):
+        forest = Forest()
+        ends = [node for i, tree in enumerate(group) for node in tree.grow(forest, i)]
+        layout = forest.layout(policy.device)
+        places = torch.tensor(
+            [p for node in ends for p in layout.places(node)], device=policy.device
+        )
+        loss = -policy.score(layout, places).logprobs.sum() / total
+        loss.backward()  # type: ignore[no-untyped-call]
+        value += loss.item()
+    return value

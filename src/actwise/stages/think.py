@@ -1,0 +1,108 @@
+"""The cold start: which thoughts the model begins with.
+
+Recorded thoughts are taken as they are. Self-generated ones are kept only where the action that
+follows them is judged right; of several, the shortest. The thought is all that is kept: what
+follows it in training is the recorded action.
+"""
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from actwise.config import ThinkConfig
+from actwise.conversation import Conversation, Decision
+from actwise.engine import Engine, Sample, SamplingParams
+from actwise.rewards.settings import JudgeSettings
+from actwise.run import Run
+from actwise.stages.judging import judge_sample
+from actwise.stages.sft import Target
+from actwise.template.render import Template
+
+_CHUNK = 16  # conversations between two signs of progress
+
+
+def recorded_thoughts(conversations: Sequence[Conversation]) -> list[list[Target]]:
+    """Return the decisions that have a recorded thought, by conversation."""
+    return [
+        [
+            Target(decision, decision.gold.reasoning_content)
+            for decision in conversation.decisions()
+            if decision.gold.reasoning_content
+        ]
+        for conversation in conversations
+    ]
+
+
+def self_generated_thoughts(
+    run: Run,
+    engine: Engine,
+    template: Template,
+    conversations: Sequence[Conversation],
+    config: ThinkConfig,
+    *,
+    settings: JudgeSettings,
+    max_tokens: int,
+    seed: int,
+) -> list[list[Target]]:
+    """Let the model think, and keep the shortest thought that led to the right action.
+
+    Args:
+        run: Where progress is shown.
+        engine: Samples from the model as it is.
+        template: The model's.
+        conversations: From the training split.
+        config: Of the stage.
+        settings: Of the judge.
+        max_tokens: Budget of a completion.
+        seed: Of the sampling.
+
+    Returns:
+        The decisions for which a thought was found, by conversation.
+    """
+    params = SamplingParams(max_tokens, template.stop_token_ids, temperature=config.temperature)
+    generator = torch.Generator().manual_seed(seed)
+    targets: list[list[Target]] = []
+    tried = found = 0
+    with run.progress("think: own thoughts", len(conversations)) as show:
+        for begin in range(0, len(conversations), _CHUNK):
+            chunk = conversations[begin : begin + _CHUNK]
+            decisions = [conversation.decisions() for conversation in chunk]
+            samples = engine.generate(
+                [[template.prompt(d, thinking=True) for d in ds] for ds in decisions],
+                num_generations=config.attempts,
+                params=params,
+                generator=generator,
+            )
+            for of_conversation, samples_of in zip(decisions, samples, strict=True):
+                kept = [
+                    Target(decision, thought)
+                    for decision, group in zip(of_conversation, samples_of, strict=True)
+                    if (thought := _shortest_right(template, decision, group, settings))
+                ]
+                targets.append(kept)
+                tried, found = tried + len(of_conversation), found + len(kept)
+            show(begin + len(chunk), found=found / max(tried, 1))
+    return targets
+
+
+def _shortest_right(
+    template: Template, decision: Decision, group: Sequence[Sample], settings: JudgeSettings
+) -> str | None:
+    thoughts = []
+    for sample in group:
+        judged = judge_sample(template, decision, sample, thinking=True, settings=settings)
+        if judged.verdict.right and not judged.parsed.errors and judged.parsed.thought:
+            thoughts.append(judged.parsed.thought)
+    return min(thoughts, key=len, default=None)
+
+
+def with_direct_share(
+    targets: Sequence[Sequence[Target]], share: float, seed: int
+) -> list[list[Target]]:
+    """Turn a share of the targets into direct ones, so that direct mode is not forgotten."""
+    draw = random.Random(f"{seed}/direct")
+    return [
+        [Target(t.decision, None) if draw.random() < share else t for t in of_conversation]
+        for of_conversation in targets
+    ]
