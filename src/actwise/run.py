@@ -22,10 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from actwise.errors import RunError
+from actwise.progress import Progress
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -109,25 +107,25 @@ class JsonLines:
 class Run:
     """An open run folder; only one process at a time has it."""
 
-    def __init__(self, folder: Path, console: Console) -> None:
+    def __init__(self, folder: Path, progress: Progress) -> None:
         self.folder = folder
-        self.console = console
+        self.progress = progress
         self._lock: IO[str] | None = None
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, folder: Path, request: dict[str, Any], console: Console) -> Iterator["Run"]:
+    def open(cls, folder: Path, request: dict[str, Any], progress: Progress) -> Iterator["Run"]:
         """Begin a run, or go on with the same one.
 
         Args:
             folder: Created where it does not exist.
             request: What identifies the run; compared with that of the run in the folder.
-            console: Where progress is shown.
+            progress: Where the stages show how far they are.
 
         Raises:
             RunError: If the folder holds another run, or something else, or cannot be written.
         """
-        run = cls(folder, console)
+        run = cls(folder, progress)
         record = folder / "run.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -161,43 +159,3 @@ class Run:
     def lines(self, name: str) -> JsonLines:
         """Return a file of steps, such as "metrics/sft.jsonl"."""
         return JsonLines(self.folder / name)
-
-    def say(self, text: str) -> None:
-        """Print one line for the person watching."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    @contextlib.contextmanager
-    def progress(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
-        """Show how far a stage is and how long it will take.
-
-        Yields a function of the steps done and figures worth showing. On a terminal it draws a
-        bar; elsewhere it prints a line every ten seconds.
-        """
-        bar = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[figures]}"),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        task = bar.add_task(title, total=total, completed=done, figures="")
-        begin = last = time.monotonic()
-
-        def update(now_done: int, **figures: float) -> None:
-            nonlocal last
-            shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
-            bar.update(task, completed=now_done, figures=shown)
-            now = time.monotonic()
-            if not self.console.is_terminal and (now - last > 10 or now_done == total):
-                last = now
-                left = (now - begin) / max(now_done - done, 1) * (total - now_done)
-                self.say(f"{title:<22} {now_done}/{total}  {_clock(left)} left  {shown}")
-
-        with bar:
-            yield update
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

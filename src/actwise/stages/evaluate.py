@@ -6,8 +6,8 @@ from typing import Any
 
 from actwise.conversation import Conversation
 from actwise.engine import Engine, SamplingParams
+from actwise.progress import Progress
 from actwise.rewards.settings import JudgeSettings
-from actwise.run import Run
 from actwise.stages.judging import judge_sample
 from actwise.template.render import Template
 
@@ -28,7 +28,7 @@ class Evaluator:
         conversations: Sequence[Conversation],
         *,
         thinking: bool,
-        run: Run | None = None,
+        progress: Progress | None = None,
         title: str = "",
     ) -> list[dict[str, Any]]:
         """Measure on every decision of the conversations.
@@ -36,8 +36,8 @@ class Evaluator:
         Args:
             conversations: Held out from what is measured.
             thinking: The mode.
-            run: Where progress is shown, under `title`.
-            title: See `run`.
+            progress: Where it is shown, under `title`.
+            title: See `progress`.
 
         Returns:
             One record per decision: "decision", "conversation", "kind", "labels", "text",
@@ -46,11 +46,11 @@ class Evaluator:
         params = SamplingParams(self.max_tokens, self.template.stop_token_ids, temperature=0)
         records: list[dict[str, Any]] = []
         chunks = [conversations[i : i + _CHUNK] for i in range(0, len(conversations), _CHUNK)]
-        if run is None:
+        if progress is None:
             for chunk in chunks:
                 records += self._evaluate(chunk, thinking, params)
             return records
-        with run.progress(title, len(conversations)) as show:
+        with progress.track(title, len(conversations)) as show:
             for number, chunk in enumerate(chunks):
                 records += self._evaluate(chunk, thinking, params)
                 right = sum(r["verdict"]["right"] for r in records) / max(len(records), 1)

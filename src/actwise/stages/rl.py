@@ -83,7 +83,7 @@ def train_rl(
     )  # fmt: skip
     if training.step == 0:
         training.offer(development_score())  # what the stage has to beat
-    with run.progress(stage, config.steps, training.step) as show:
+    with run.progress.track(stage, config.steps, training.step) as show:
         while training.step < config.steps:
             batch = batch_of(
                 conversations, config.conversations_per_step, training.step, settings.seed

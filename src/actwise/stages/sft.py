@@ -92,7 +92,7 @@ def train_sft(
         run, stage, policy, config,
         steps=config.steps, checkpoint_every=checkpoint_every, seed=seed,
     )  # fmt: skip
-    with run.progress(stage, config.steps, training.step) as show:
+    with run.progress.track(stage, config.steps, training.step) as show:
         while training.step < config.steps:
             batch = batch_of(examples, config.conversations_per_step, training.step, seed)
             trees = [sft_tree(policy.template, targets) for targets in batch]

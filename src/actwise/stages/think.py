@@ -64,7 +64,7 @@ def self_generated_thoughts(
     generator = torch.Generator().manual_seed(seed)
     targets: list[list[Target]] = []
     tried = found = 0
-    with run.progress("think: own thoughts", len(conversations)) as show:
+    with run.progress.track("think: own thoughts", len(conversations)) as show:
         for begin in range(0, len(conversations), _CHUNK):
             chunk = conversations[begin : begin + _CHUNK]
             decisions = [conversation.decisions() for conversation in chunk]

@@ -1,0 +1,269 @@
+"""The command line: one verb for each thing a person wants.
+
+Heavy imports stay inside the verbs that need them, so that `--help`, `check` and `report` answer
+at once.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from actwise import __version__
+from actwise.errors import ActwiseError, InputError
+
+_FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+_FORMAT = click.option("--format", "format_name", help="Format of the logs; recognised if absent.")
+_TOOLS = click.option(
+    "--tools", type=click.Path(path_type=Path), help="JSON list of tools for logs that have none."
+)
+_CONFIG = click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings.")
+_SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting.")
+_OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+
+
+@click.group()
+@click.version_option(__version__)
+def cli() -> None:
+    """Teach a small language model to think before it acts, from conversation logs."""
+
+
+@cli.command()
+@_FILES
+@_FORMAT
+@_TOOLS
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(files: Sequence[Path], format_name: str | None, tools: Path | None, as_json: bool) -> None:
+    """Look through logs for what would poison training; exit code 2 if records are unusable."""
+    from actwise.doctor import examine, render
+    from actwise.formats import read_files
+
+    diagnosis = examine(read_files(files, format=format_name, tools=tools))
+    if as_json:
+        click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        Console().print(render(diagnosis))
+    if any(finding.severity == "error" for finding in diagnosis.findings):
+        sys.exit(2)
+
+
+@cli.command()
+@click.option("--data", "files", multiple=True, required=True, type=click.Path(path_type=Path),
+              help="Logs; may be given several times.")
+@click.option("--model", required=True, help="Folder or hub name of the model; `base` is shipped.")
+@_OUT
+@_FORMAT
+@_TOOLS
+@_CONFIG
+@_SET
+def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
+        tools: Path | None, config: Path | None, settings: Sequence[str]) -> None:  # fmt: skip
+    """Take logs through base, SFT, thinking and RL to a table and a report."""
+    from actwise.config import load_config
+    from actwise.run import fingerprint
+    from actwise.split import split
+
+    resolved = load_config(config, settings)
+    overrides = {"format": format_name, "tools": tools}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if given:
+        resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update=given)})
+    conversations, skipped = _read(files, resolved)
+    splits = split(
+        conversations,
+        dev=resolved.data.dev_fraction,
+        test=resolved.data.test_fraction,
+        seed=resolved.seed,
+    )
+    data = [
+        {
+            "file": str(file),
+            "sha256": fingerprint(file),
+            "conversations": sum(c.source.rpartition(":")[0] == str(file) for c in conversations),
+        }
+        for file in files
+    ]
+    _run(out, model, splits, resolved, data, skipped)
+
+
+@cli.command()
+@click.option("--out", default="runs/demo", type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--model", default="base", help="Folder or hub name; `base` is shipped.")
+@_SET
+def demo(out: Path, model: str, settings: Sequence[str]) -> None:
+    """Run everything on the desk, the embedded customer-service world, with the shipped model."""
+    from actwise.config import load_config
+    from actwise.desk import generate
+    from actwise.split import Splits
+
+    config = load_config(Path(__file__).parent / "desk" / "demo.toml", settings)
+    sizes = {"train": 600, "dev": 40, "test": 100, "shifted": 100}
+    made = {name: generate(name, size, seed=config.seed) for name, size in sizes.items()}
+    splits = Splits(made["train"], made["dev"], {s: made[s] for s in ("test", "shifted")})
+    data = [
+        {
+            "file": f"desk/{name}",
+            "sha256": sha256("\n".join(c.to_json() for c in made[name]).encode()).hexdigest(),
+            "conversations": size,
+        }
+        for name, size in sizes.items()
+    ]
+    _run(out, model, splits, config, data, [])
+
+
+@cli.command("eval")
+@_FILES
+@click.option("--model", required=True, help="Folder or hub name of the model; `base` is shipped.")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(["direct", "thinking"]),
+              default=("direct", "thinking"), help="Modes to measure; both if absent.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write records and table there, too.")
+@_FORMAT
+@_TOOLS
+@_CONFIG
+@_SET
+def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path | None,
+             format_name: str | None, tools: Path | None, config: Path | None,
+             settings: Sequence[str]) -> None:  # fmt: skip
+    """Measure a model on logs."""
+    from actwise.config import load_config
+
+    resolved = load_config(config, settings)
+    overrides = {"format": format_name, "tools": tools}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update=given)})
+    conversations, _ = _read(files, resolved)
+    _prepare_torch()
+    from actwise.pipeline import measure
+    from actwise.report import write_table
+    from actwise.run import write_json, write_text
+
+    results, records = measure(_model(model), conversations, modes, resolved, _console())
+    click.echo(write_table(results))
+    if out is not None:
+        write_json(out / "results.json", results)
+        for mode, of_mode in records.items():
+            lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in of_mode]
+            write_text(out / f"{mode}.jsonl", "".join(lines))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Write the report of a run folder, finished or not, and print its table."""
+    from actwise.report import write_report, write_table
+
+    page = write_report(folder)
+    results = folder / "results.json"
+    if results.exists():
+        click.echo(write_table(json.loads(results.read_text(encoding="utf-8"))))
+    click.echo(f"report: {page}")
+
+
+@cli.command("settings")
+def list_settings() -> None:
+    """List every setting with its default and meaning."""
+    from actwise.config import describe
+
+    for key, default, meaning in describe():
+        click.echo(f"{key} = {default}\n    {meaning}")
+
+
+def _read(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Read logs; records that cannot be used stop the run, or are counted."""
+    import random
+
+    from actwise.conversation import Conversation
+    from actwise.formats import read_files
+
+    conversations, rejected = [], []
+    for item in read_files(files, format=config.data.format, tools=config.data.tools):
+        (conversations if isinstance(item, Conversation) else rejected).append(item)
+    if rejected and config.data.bad_records == "stop":
+        first = rejected[0]
+        more = f" ({len(rejected)} such records; see `actwise check`)" if len(rejected) > 1 else ""
+        raise InputError(
+            f"{first.detail}{more}",
+            file=first.file,
+            line=first.line,
+            remedy="mend it, or leave such records out with --set data.bad_records=skip",
+        )
+    if not conversations:
+        raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
+    if config.data.limit is not None and config.data.limit < len(conversations):
+        draw = random.Random(f"limit/{config.seed}")
+        conversations = draw.sample(conversations, config.data.limit)
+    reasons = Counter(item.reason for item in rejected)
+    skipped = [
+        {
+            "reason": reason,
+            "count": count,
+            "examples": [f"{r.file}:{r.line}" for r in rejected if r.reason == reason][:3],
+        }
+        for reason, count in reasons.most_common()
+    ]
+    return conversations, skipped
+
+
+def _run(out: Path, model: str, splits: Any, config: Any, data: list[dict[str, Any]],
+         skipped: list[dict[str, Any]]) -> None:  # fmt: skip
+    _prepare_torch()
+    from actwise.pipeline import run_pipeline
+    from actwise.report import write_table
+
+    results = run_pipeline(
+        out, _model(model), splits, config,
+        data=data, skipped=skipped, command=["actwise", *sys.argv[1:]], console=_console(),
+    )  # fmt: skip
+    click.echo(write_table(results))
+    click.echo(results["verdict"])
+    times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
+    click.echo(f"time: {times}")
+    click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
+
+
+def _model(name: str) -> str:
+    return str(Path(__file__).parent / "desk" / "model") if name == "base" else name
+
+
+def _prepare_torch() -> None:
+    """Set what has to be set before torch is imported."""
+    # Threads that spin while they wait slow each other down on shared cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _console() -> Console:
+    return Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; every mistake of a user's ends in one line and exit code 2."""
+    try:
+        cli(standalone_mode=False)
+    except ActwiseError as error:
+        click.echo(f"actwise: {error}", err=True)
+        sys.exit(2)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("actwise: interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to tell them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

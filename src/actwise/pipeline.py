@@ -1,0 +1,437 @@
+"""The stages of a run, in order: base, sft, think, rl, each measured, then table and report.
+
+Whatever is finished in the run folder is skipped, so the same command goes on after an
+interruption. The same code runs the demo on the desk and a user's logs.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actwise.config import RunConfig
+from actwise.conversation import Conversation, all_decisions
+from actwise.engine.local import LocalEngine
+from actwise.errors import InputError, RunError
+from actwise.machine import choose_threads, versions
+from actwise.policy import Policy
+from actwise.progress import Progress
+from actwise.report import write_report
+from actwise.results import best_on_development, paired, row, verdict_sentence
+from actwise.rewards.floors import floors
+from actwise.run import Run, write_json, write_text
+from actwise.split import Splits
+from actwise.stages.evaluate import Evaluator
+from actwise.stages.rl import RlSettings, train_rl
+from actwise.stages.sft import Target, train_sft
+from actwise.stages.think import recorded_thoughts, self_generated_thoughts, with_direct_share
+from actwise.stages.training import Training
+from actwise.template.render import Template
+
+
+class Pipeline:
+    """One run: a policy on its way through the stages."""
+
+    def __init__(self, run: Run, policy: Policy, splits: Splits, config: RunConfig) -> None:
+        self._run = run
+        self._policy = policy
+        self._config = config
+        self._skipped: list[dict[str, Any]] = []
+        self._splits = self._fitting(splits)
+        self._max_tokens = self._completion_budget()
+        self._engine = LocalEngine(policy)
+        self._evaluator = Evaluator(
+            self._engine, policy.template, config.reward, self._max_tokens
+        )
+        self._dev = self._splits.dev[: config.evaluate.dev_conversations]
+        self._rows: list[dict[str, Any]] = []
+        self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        self._development: dict[str, float] = {}
+        self._stages: list[dict[str, Any]] = []
+
+    def __call__(self) -> dict[str, Any]:
+        """Run what is not done yet; return the results, which also lie in the run folder."""
+        config = self._config
+        self._timed("base", self._base)
+        if config.sft.steps:
+            self._timed("sft", self._sft)
+        if config.think.steps and config.rl.mode == "thinking":
+            self._timed("think", self._think)
+        if config.rl.steps:
+            self._timed("rl", self._rl)
+        return self._finish()
+
+    def _base(self) -> None:
+        modes = {"thinking", self._config.rl.mode, "direct"}
+        self._development["base"] = max(self._dev_score(mode == "thinking") for mode in modes)
+        for mode in sorted(modes):
+            self._measure("base", mode)
+
+    def _sft(self) -> None:
+        examples = [[Target(d, None) for d in c.decisions()] for c in self._splits.train]
+        training = self._train_sft("sft", examples, thinking=False)
+        self._stage_done("sft", training, "direct")
+
+    def _think(self) -> None:
+        examples = with_direct_share(
+            self._thoughts(), self._config.think.direct_share, self._config.seed
+        )
+        training = self._train_sft("think", [e for e in examples if e], thinking=True)
+        self._stage_done("think", training, "thinking")
+
+    def _rl(self) -> None:
+        config = self._config
+        training = train_rl(
+            self._run, "rl", self._policy, self._engine, self._splits.train, config.rl,
+            RlSettings(config.reward, self._max_tokens, config.seed, config.checkpoint_every,
+                       config.max_batch_tokens),
+            development_score=lambda: self._dev_score(config.rl.mode == "thinking"),
+        )  # fmt: skip
+        self._stage_done("rl", training, config.rl.mode)
+
+    def _train_sft(
+        self, stage: str, examples: Sequence[Sequence[Target]], *, thinking: bool
+    ) -> Training:
+        config = self._config
+        return train_sft(
+            self._run, stage, self._policy, examples,
+            config.think if stage == "think" else config.sft,
+            seed=config.seed,
+            checkpoint_every=config.checkpoint_every,
+            max_batch_tokens=config.max_batch_tokens,
+            development_score=lambda: self._dev_score(thinking),
+        )  # fmt: skip
+
+    def _thoughts(self) -> list[list[Target]]:
+        config = self._config.think
+        conversations = self._splits.train[: config.conversations]
+        recorded = [
+            c for c in self._splits.train if any(d.gold.reasoning_content for d in c.decisions())
+        ]
+        if config.source == "recorded" or (config.source == "auto" and recorded):
+            targets = recorded_thoughts(recorded[: config.conversations])
+        else:
+            targets = self._own_thoughts(conversations)
+        if not any(targets):
+            raise RunError(
+                "think: no thought to begin with: none is recorded, and none of the model's own "
+                "led to a right action; record some, or --set rl.mode=direct to train without"
+            )
+        return targets
+
+    def _own_thoughts(self, conversations: Sequence[Conversation]) -> list[list[Target]]:
+        """Generate thoughts once; the file of them stands in for the model on a resumed run."""
+        file = self._run.folder / "thoughts.jsonl"
+        if not file.exists():
+            targets = self_generated_thoughts(
+                self._run, self._engine, self._policy.template, conversations,
+                self._config.think, settings=self._config.reward, max_tokens=self._max_tokens,
+                seed=self._config.seed,
+            )  # fmt: skip
+            lines = [
+                json.dumps({"decision": t.decision.key, "thought": t.thought}, ensure_ascii=False)
+                for of_conversation in targets
+                for t in of_conversation
+            ]
+            write_text(file, "".join(line + "\n" for line in lines))
+        thought = {}
+        for line in file.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            thought[record["decision"]] = record["thought"]
+        return [
+            [Target(d, thought[d.key]) for d in c.decisions() if d.key in thought]
+            for c in conversations
+        ]
+
+    def _dev_score(self, thinking: bool) -> float:
+        return self._evaluator.action_accuracy(self._dev, thinking=thinking)
+
+    def _stage_done(self, stage: str, training: Training, mode: str) -> None:
+        self._development[stage] = training.best_score
+        folder = self._run.folder / "models" / stage
+        if not (folder / "config.json").exists():
+            self._policy.save(folder)
+        self._measure(stage, mode)
+
+    def _measure(self, model: str, mode: str) -> None:
+        for split, conversations in self._splits.tests.items():
+            file = self._run.folder / "evaluations" / f"{model}-{mode}-{split}.jsonl"
+            if file.exists():
+                lines = file.read_text(encoding="utf-8").splitlines()
+                records = [json.loads(line) for line in lines]
+            else:
+                records = self._evaluator.evaluate(
+                    conversations,
+                    thinking=mode == "thinking",
+                    progress=self._run.progress,
+                    title=f"{model} {mode} {split}",
+                )
+                lines = [json.dumps(record, ensure_ascii=False) for record in records]
+                write_text(file, "".join(line + "\n" for line in lines))
+            self._records[model, mode, split] = records
+            self._rows.append(row(model, mode, split, records))
+
+    def _timed(self, name: str, stage: Callable[[], None]) -> None:
+        """Run a stage; its time is kept from the run that finished it."""
+        file = self._run.folder / "checkpoints" / f"{name}.seconds.json"
+        begin = time.monotonic()
+        stage()
+        if not file.exists():
+            write_json(file, time.monotonic() - begin)
+        seconds = json.loads(file.read_text(encoding="utf-8"))
+        self._stages.append({"name": name, "seconds": seconds})
+        self._run.progress.say(f"{name} done in {seconds:.0f} s")
+
+    def _finish(self) -> dict[str, Any]:
+        train = list(all_decisions(self._splits.train))
+        differences = [d for split in self._splits.tests for d in self._differences(split)]
+        promoted = best_on_development(self._development)
+        results = {
+            "models": list(self._development),
+            "rows": self._rows,
+            "floors": {
+                split: floors(list(all_decisions(conversations)), train, self._config.reward)
+                for split, conversations in self._splits.tests.items()
+            },
+            "paired": differences,
+            "development": self._development,
+            "promoted": promoted,
+            "verdict": verdict_sentence(self._rows, differences, promoted),
+            "stages": self._stages,
+            "skipped": self._skipped,
+            "max_completion_tokens": self._max_tokens,
+        }
+        write_json(self._run.folder / "examples.json", self._examples())
+        write_json(self._run.folder / "results.json", results)
+        write_report(self._run.folder)
+        return results
+
+    def _differences(self, split: str) -> list[dict[str, Any]]:
+        rl = ("rl", self._config.rl.mode)
+        pairs = [
+            (("sft", "direct"), ("base", "direct")),
+            (("think", "thinking"), ("sft", "direct")),
+            (rl, ("sft", "direct")),
+            (rl, ("think", "thinking")),
+            (rl, ("base", self._config.rl.mode)),
+        ]
+        return [
+            difference
+            for one, other in pairs
+            if (*one, split) in self._records and (*other, split) in self._records
+            for difference in paired(
+                split,
+                (f"{one[0]} ({one[1]})", self._records[*one, split]),
+                (f"{other[0]} ({other[1]})", self._records[*other, split]),
+            )
+        ]
+
+    def _examples(self) -> list[dict[str, Any]]:
+        """Choose decisions on which the models differ, a few of each split."""
+        last = (self._rows[-1]["model"], self._rows[-1]["mode"])
+        examples: list[dict[str, Any]] = []
+        limit = math.ceil(self._config.evaluate.examples / len(self._splits.tests))
+        for split, conversations in self._splits.tests.items():
+            by_model = {
+                (model, mode): {r["decision"]: r for r in records}
+                for (model, mode, of_split), records in self._records.items()
+                if of_split == split
+            }
+            decisions = list(all_decisions(conversations))
+            # Those that not all models get right or wrong come first, evenly over the split.
+            rights = {
+                d.key: sum(of[d.key]["verdict"]["right"] for of in by_model.values())
+                for d in decisions
+            }
+            telling = [d for d in decisions if 0 < rights[d.key] < len(by_model)]
+            chosen = telling[:: max(1, len(telling) // limit)][:limit] if limit else []
+            for decision in chosen:
+                examples.append(
+                    {
+                        "decision": decision.key,
+                        "split": split,
+                        "kind": decision.kind,
+                        "labels": list(decision.gold.labels),
+                        "context": [m.to_dict(thought=False) for m in decision.history],
+                        "gold": _action_text(self._policy.template, decision),
+                        "completions": [
+                            {"model": model, "mode": mode, **_shown(of[decision.key])}
+                            for (model, mode), of in by_model.items()
+                        ],
+                        "last_right": by_model[last][decision.key]["verdict"]["right"],
+                    }
+                )
+        return examples
+
+    def _completion_budget(self) -> int:
+        if self._config.evaluate.max_completion_tokens is not None:
+            return self._config.evaluate.max_completion_tokens
+        longest = max(
+            len(self._policy.template.completion(d, thought=None))
+            for d in all_decisions(self._splits.train)
+        )
+        thinking = self._config.rl.mode == "thinking"
+        return longest + (self._config.evaluate.thought_tokens if thinking else 0)
+
+    def _fitting(self, splits: Splits) -> Splits:
+        """Leave out conversations that the model cannot hold, or refuse them."""
+        limit = min(
+            self._config.model.max_length or math.inf, self._policy.context_length
+        )
+        room = self._config.evaluate.max_completion_tokens or self._config.evaluate.thought_tokens
+        too_long: list[tuple[Conversation, int]] = []
+
+        def fits(conversation: Conversation) -> bool:
+            template = self._policy.template
+            last = conversation.decisions()[-1]
+            length = len(template.prompt(last, thinking=True)) + room
+            length += len(template.completion(last, thought=None))
+            if length > limit:
+                too_long.append((conversation, length))
+            return length <= limit
+
+        def fitting(conversations: list[Conversation]) -> list[Conversation]:
+            return [c for c in conversations if fits(c)]
+
+        kept = Splits(
+            fitting(splits.train),
+            fitting(splits.dev),
+            {name: fitting(conversations) for name, conversations in splits.tests.items()},
+        )
+        if too_long:
+            first, length = max(too_long, key=lambda item: item[1])
+            self._refuse_or_count(first, length, limit, [c.source or c.id for c, _ in too_long])
+        for name, side in {"train": kept.train, "dev": kept.dev, **kept.tests}.items():
+            if not side:
+                raise InputError(
+                    f"no conversation of the {name} split fits the model's context of {limit:.0f} "
+                    "tokens",
+                    file=splits.train[0].source or splits.train[0].id,
+                    remedy="use a model with a longer context",
+                )
+        return kept
+
+    def _refuse_or_count(
+        self, first: Conversation, length: int, limit: float, places: list[str]
+    ) -> None:
+        if self._config.data.bad_records == "stop":
+            raise InputError(
+                f"the conversation needs {length} tokens and the model holds {limit:.0f} "
+                f"({len(places)} such conversations)",
+                file=first.source or first.id,
+                remedy="shorten it, or leave such out with --set data.bad_records=skip",
+            )
+        self._skipped.append(
+            {"reason": "longer than the context", "count": len(places), "examples": places[:3]}
+        )
+
+
+def _action_text(template: Template, decision: Any) -> str:
+    text = template.completion_text(decision, thought=None)
+    return text.removesuffix(str(template.tokenizer.eos_token)).strip()
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    verdict = record["verdict"]
+    action = record["text"].rpartition("</think>")[2].strip()
+    return {
+        "text": action,
+        "thought": record["thought"],
+        "right": verdict["right"],
+        "notes": [*verdict["notes"], *verdict["errors"]],
+    }
+
+
+def run_pipeline(
+    folder: Path,
+    model: str,
+    splits: Splits,
+    config: RunConfig,
+    *,
+    data: Sequence[dict[str, Any]],
+    skipped: Sequence[dict[str, Any]],
+    command: Sequence[str],
+    console: Console,
+) -> dict[str, Any]:
+    """Run all stages in a folder, or go on with them.
+
+    Args:
+        folder: The run folder.
+        model: Folder or hub name of the base model.
+        splits: The conversations.
+        config: Resolved.
+        data: Fingerprints of what was read, to be kept.
+        skipped: Records that were left out: "reason", "count", "examples".
+        command: As typed, to be kept.
+        console: Where progress is shown.
+
+    Raises:
+        ActwiseError: Whatever the user can mend.
+    """
+    request = {
+        "model": model,
+        "config": config.model_dump(mode="json"),
+        "seed": config.seed,
+        "data": list(data),
+        "command": list(command),
+        **versions(),
+    }
+    with Run.open(folder, request, Progress(console)) as run:
+        choose_threads(run.folder, config.model.threads)
+        policy = _load(model, config)
+        pipeline = Pipeline(run, policy, splits, config)
+        pipeline._skipped.extend(skipped)
+        return pipeline()
+
+
+def _load(model: str, config: RunConfig) -> Policy:
+    import torch
+
+    device = config.model.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)  # LoRA's adapters begin at random
+    return Policy.load(
+        model,
+        shipped_template=config.model.template == "actwise",
+        dtype=getattr(torch, config.model.dtype),
+        lora_rank=config.model.lora_rank,
+        device=device,
+    )
+
+
+def measure(
+    model: str,
+    conversations: Sequence[Conversation],
+    modes: Sequence[str],
+    config: RunConfig,
+    console: Console,
+) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """Measure one model on conversations.
+
+    Args:
+        model: Folder or hub name.
+        conversations: All are measured on.
+        modes: Some of "direct", "thinking".
+        config: Sections `model`, `reward` and `evaluate` count.
+        console: Where progress is shown.
+
+    Returns:
+        Results, with a table like a run's, and the judged decisions by mode.
+    """
+    policy = _load(model, config)
+    longest = max(
+        len(policy.template.completion(d, thought=None)) for d in all_decisions(conversations)
+    )
+    budget = config.evaluate.max_completion_tokens or longest + config.evaluate.thought_tokens
+    evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
+    records = {
+        mode: evaluator.evaluate(
+            conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
+        )
+        for mode in modes
+    }
+    rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
+    return {"models": [Path(model).name], "rows": rows}, records

@@ -1,0 +1,56 @@
+"""How far a long piece of work is and how long it will take."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """Shows progress on a console: a bar on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        """Print one line for the person watching."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def track(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
+        """Show how far a stage is and how long it will take.
+
+        Yields a function of the steps done and figures worth showing. On a terminal it draws a
+        bar; elsewhere it prints a line every ten seconds.
+        """
+        bar = Bar(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[figures]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        task = bar.add_task(title, total=total, completed=done, figures="")
+        begin = last = time.monotonic()
+
+        def update(now_done: int, **figures: float) -> None:
+            nonlocal last
+            shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            bar.update(task, completed=now_done, figures=shown)
+            now = time.monotonic()
+            if not self._console.is_terminal and (now - last > 10 or now_done == total):
+                last = now
+                left = (now - begin) / max(now_done - done, 1) * (total - now_done)
+                self.say(f"{title:<22} {now_done}/{total}  {_clock(left)} left  {shown}")
+
+        with bar:
+            yield update
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
