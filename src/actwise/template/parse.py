@@ -79,9 +79,7 @@ def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     return ParsedCompletion(thought, tuple(calls), answer, unique, broken_calls)
 
 
-def _split_thought(
-    text: str, thinking: bool, errors: list[FormatError]
-) -> tuple[str | None, str]:
+def _split_thought(text: str, thinking: bool, errors: list[FormatError]) -> tuple[str | None, str]:
     body = text.lstrip()
     if not body.startswith(THINK_OPEN):
         # Templates that open the thought in the generation prompt leave only its end to the model.

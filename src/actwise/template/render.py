@@ -214,9 +214,11 @@ def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:
     added = tokenizer.added_tokens_decoder.values()
     safe = [t.content for t in added if not (t.lstrip or t.rstrip or t.single_word or t.normalized)]
     # Sentencepiece-like tokenizers mark the first word of a text, so a piece is not a text.
-    if not safe or tokenizer.encode("a", add_special_tokens=False) != tokenizer.encode(
-        f"{safe[0]}a", add_special_tokens=False
-    )[1:]:
+    if (
+        not safe
+        or tokenizer.encode("a", add_special_tokens=False)
+        != tokenizer.encode(f"{safe[0]}a", add_special_tokens=False)[1:]
+    ):
         return None
     alternatives = "|".join(re.escape(token) for token in sorted(safe, key=len, reverse=True))
     return re.compile(f"({alternatives})")

@@ -1,0 +1,1 @@
+"""The judge: how right one completion is, measured against the recorded action."""

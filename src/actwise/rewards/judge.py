@@ -1,0 +1,200 @@
+"""Judge one completion against the recorded action.
+
+Training reward, filtering of traces, evaluation and audit all call `judge`. It returns parts, not
+only a number.
+
+*Right* is about what would happen: the calls that would be run, the answer that would be read. A
+call decision is right when the calls equal the recorded ones and none is broken; an answer
+decision is right when nothing is called and every fact of the record is stated and none
+contradicted. A missing thought, a stray tag or words after a call are faults of format: they cost
+reward and leave `right` alone. Words before a call are not judged.
+
+*Reward* is the weighted mean of the components, in [0, 1], and 0 where the kind of action is
+wrong (a call instead of an answer or an answer instead of a call), so that a tidy format never
+pays for the wrong kind.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from actwise.conversation import Message, Tool
+from actwise.rewards.answers import match_answer
+from actwise.rewards.calls import match_calls
+from actwise.rewards.settings import JudgeSettings
+from actwise.template.parse import ParsedCompletion
+
+_MAX_NOTES = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found; shares and scores are in [0, 1]."""
+
+    right: bool
+    """The action is fully right; the format is not part of it."""
+    format: float
+    """1 without format errors, else 0."""
+    tool_accuracy: float | None
+    """None where the record answers."""
+    answer_correctness: float | None
+    """None where the record calls."""
+    thought_length: float | None
+    """Words of thought as a share of the target, at most 1; None when not thinking."""
+    reward: float
+    """Weighted mean of the components; 0 for the wrong kind of action."""
+    tool_names: bool | None
+    """The multiset of called names is the recorded one; None where the record answers."""
+    arguments: float | None
+    """Share of the recorded arguments predicted equal; None where the record answers."""
+    recall: float
+    """Share of the recorded calls predicted exactly; for an answer 1 if the model answered."""
+    missed_call: bool
+    """The record calls and the completion does not try to."""
+    needless_call: bool
+    """The record answers and the completion calls, or tries to."""
+    errors: tuple[str, ...]
+    """Format errors, as values of `FormatError`."""
+    notes: tuple[str, ...]
+    """What differs from the record, in short sentences; at most 20 and a count of the rest."""
+
+    def components(self) -> dict[str, float]:
+        """Return what the reward is made of, by the names of `JudgeSettings.weights`.
+
+        The keys depend on the decision and the mode alone, so that a group has one set of them.
+        All are 0 for the wrong kind of action, as the reward is.
+        """
+        parts = {
+            "format": self.format,
+            "tool_accuracy": self.tool_accuracy,
+            "answer_correctness": self.answer_correctness,
+            "thought_length": self.thought_length,
+        }
+        wrong_kind = self.missed_call or self.needless_call
+        return {
+            name: 0.0 if wrong_kind else value for name, value in parts.items() if value is not None
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as a JSON object."""
+        return asdict(self) | {"errors": list(self.errors), "notes": list(self.notes)}
+
+
+def judge(
+    completion: ParsedCompletion,
+    gold: Message,
+    tools: Sequence[Tool],
+    *,
+    thinking: bool,
+    settings: JudgeSettings,
+    context: Sequence[Message] = (),
+) -> Verdict:
+    """Judge a completion against the recorded action.
+
+    Args:
+        completion: The completion, parsed in the mode given by `thinking`.
+        gold: The recorded assistant message.
+        tools: The tools on offer; their schemas decide how arguments compare.
+        thinking: Whether the completion was generated in thinking mode.
+        settings: What counts and how much.
+        context: The messages before the decision. An answer may quote facts from them, of kinds
+            that the record does not state; without context every such fact is a contradiction.
+    """
+    called = bool(completion.calls) or completion.broken_calls > 0
+    missed = bool(gold.tool_calls) and not called
+    needless = called and not gold.tool_calls
+    if gold.tool_calls:
+        action = _judge_calls(completion, gold, tools, settings)
+    else:
+        action = _judge_answer(completion, gold, settings, context, called=called)
+    components = {"format": float(not completion.errors), **action.components}
+    if thinking:
+        components["thought_length"] = _thought_length(completion, settings)
+    return Verdict(
+        right=action.right,
+        format=components["format"],
+        tool_accuracy=components.get("tool_accuracy"),
+        answer_correctness=components.get("answer_correctness"),
+        thought_length=components.get("thought_length"),
+        reward=0.0 if missed or needless else _weighted_mean(components, settings),
+        tool_names=action.tool_names,
+        arguments=action.arguments,
+        recall=action.recall,
+        missed_call=missed,
+        needless_call=needless,
+        errors=tuple(str(error) for error in completion.errors),
+        notes=_at_most(_MAX_NOTES, action.notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Action:
+    """The part of a verdict that depends on the kind of the recorded action."""
+
+    right: bool
+    components: dict[str, float]
+    recall: float
+    notes: tuple[str, ...]
+    tool_names: bool | None = None
+    arguments: float | None = None
+
+
+def _judge_calls(
+    completion: ParsedCompletion, gold: Message, tools: Sequence[Tool], settings: JudgeSettings
+) -> _Action:
+    match = match_calls(
+        completion.calls, gold.tool_calls, tools, broken=completion.broken_calls, settings=settings
+    )
+    accuracy = float(match.exact) if settings.tool_accuracy == "binary" else match.score
+    return _Action(
+        right=match.exact,
+        components={"tool_accuracy": accuracy},
+        recall=match.recall,
+        notes=match.notes,
+        tool_names=match.names,
+        arguments=match.arguments,
+    )
+
+
+def _judge_answer(
+    completion: ParsedCompletion,
+    gold: Message,
+    settings: JudgeSettings,
+    context: Sequence[Message],
+    *,
+    called: bool,
+) -> _Action:
+    if called:
+        return _Action(False, {"answer_correctness": 0.0}, 0.0, ("calls where the record answers",))
+    match = match_answer(completion.answer, gold.content, _texts(context), settings)
+    return _Action(
+        right=match.right,
+        components={"answer_correctness": match.correctness},
+        recall=float(bool(completion.answer)),
+        notes=match.notes,
+    )
+
+
+def _texts(context: Sequence[Message]) -> list[str]:
+    texts = [message.content for message in context]
+    calls = [call.arguments for message in context for call in message.tool_calls]
+    return texts + [json.dumps(arguments, ensure_ascii=False) for arguments in calls]
+
+
+def _thought_length(completion: ParsedCompletion, settings: JudgeSettings) -> float:
+    words = len((completion.thought or "").split())
+    return min(1.0, words / settings.thought_length_target)
+
+
+def _weighted_mean(components: dict[str, float], settings: JudgeSettings) -> float:
+    weights = settings.weights()
+    total = sum(weights[name] for name in components)
+    # Rounding must not lift a mean of ones above 1.
+    return min(1.0, sum(weights[name] * value for name, value in components.items()) / total)
+
+
+def _at_most(limit: int, notes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(notes) <= limit:
+        return notes
+    return (*notes[:limit], f"and {len(notes) - limit} more")
