@@ -1,0 +1,210 @@
+"""A conversation in the making: the customer speaks, the expert acts, the database answers."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from actwise.conversation import Message
+from actwise.desk.customer import Customer
+from actwise.desk.expert import Act, Call, look_up
+from actwise.desk.wordings import small_talk
+from actwise.desk.world import NUMBERS, Business, Choice, Row, World
+
+FOLLOW_UP_LIMIT, DETOUR_LIMIT = 4, 3
+"""After more decisions than this, none is added: conversations end with at most eight."""
+
+_FOLLOWS, _PROTESTS = 0.8, 0.15
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What most requests are about: a thing with a number that one tool looks up."""
+
+    noun: str
+    table: str
+    lookup: str
+    """Key of the tool and, below, of its only parameter."""
+    parameter: str
+    with_number: Choice[str]
+    without_number: Choice[str]
+    corrected: Choice[str]
+    number: Choice[str]
+    """The customer supplies the number that was missing."""
+    correction: Choice[str]
+    """The customer supplies the right number after a wrong one."""
+    idle: Choice[str]
+    """A request that can be begun without its number and then dropped."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One request of a customer and what becomes of it."""
+
+    play: "Callable[[Talk], None]"
+    needs: tuple[str, ...] = ()
+    """Tools without which the request cannot come up."""
+    weight: int = 2
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A business and what happens at its desk."""
+
+    business: Business
+    subject: Subject
+    scenes: tuple[Scene, ...]
+
+
+class Talk:
+    """Messages of one conversation, written as they happen."""
+
+    def __init__(self, domain: Domain, world: World, rng: Random) -> None:
+        self.world = world
+        self.rng = rng
+        self.messages: list[Message] = [Message(role="system", content=world.policy)]
+        self.decisions = 0
+        self.requests = 0
+        self._subject = domain.subject
+        self._customer = Customer(rng, shifted=world.shifted)
+        self._used: set[Any] = set()
+        self._detoured = False
+        self._opening = ""
+
+    def ask(self, wording: Choice[str], **slots: object) -> None:
+        """Let the customer make a request."""
+        self.requests += 1
+        self._say(wording, **slots)
+
+    def act(self, act: Act) -> list[Row]:
+        """Let the expert act and say what came of it; the customer may protest at a refusal.
+
+        Returns:
+            What the calls returned, in order.
+        """
+        rows = self._record(act)
+        if act.done:
+            self._record(Act("inform", "It is done.", answer=act.done.format(**rows[-1])))
+        elif act.kind == "refuse" and self.follows(_PROTESTS):
+            self._say(small_talk.EXCEPTION)
+            self._record(Act("refuse", "The policy stays.", answer="I cannot make an exception."))
+        return rows
+
+    def follows(self, chance: float = _FOLLOWS) -> bool:
+        """Return whether the customer goes on about the same thing."""
+        return self.decisions <= FOLLOW_UP_LIMIT and self.rng.random() < chance
+
+    def pick(self, table: str, column: str, where: str = "TRUE") -> Any:
+        """Return a value of the database that this conversation has not used yet."""
+        rows = self.world.database.execute(
+            f"SELECT {column} FROM {table} WHERE {where} ORDER BY {column}"
+        )
+        value = self.rng.choice([row[0] for row in rows if row[0] not in self._used])
+        self._used.add(value)
+        return value
+
+    def identify(self, number: int, wording: Choice[str], **slots: object) -> Row:
+        """Let the customer make a request about a subject until the expert has looked it up.
+
+        On the way the number may be missing, wrong, or corrected in the same breath.
+
+        Args:
+            number: Of the subject.
+            wording: With a slot `{it}` for the subject.
+            **slots: The wording's other slots.
+        """
+        subject = self._subject
+        detour = self._detour("missing", "unknown", "corrected")
+        if detour == "missing":
+            self._ask_without_number(wording, **slots)
+            self._say(subject.number, number=number)
+        elif detour == "unknown":
+            wrong = self._unknown_number()
+            self.ask(wording, it=self._phrase(subject.with_number, number=wrong), **slots)
+            self._look_up(wrong)
+            noun = subject.noun.capitalize()
+            self.act(
+                Act(
+                    "ask",
+                    f"There is no {subject.noun} {wrong}.",
+                    answer=f"{noun} {wrong} was not found. What is the right number?",
+                )
+            )
+            self._say(subject.correction, number=number)
+        elif detour == "corrected":
+            wrong = self._unknown_number()
+            self.ask(
+                wording,
+                it=self._phrase(subject.corrected, wrong=wrong, number=number),
+                **slots,
+            )
+        else:
+            self.ask(wording, it=self._phrase(subject.with_number, number=number), **slots)
+        return self._look_up(number)
+
+    def look_up_all(self, tool: str, parameter: str, values: Sequence[Any]) -> list[Row]:
+        """Look things up by their number or name, all in one step."""
+        calls = [Call(tool, {parameter: value}) for value in values]
+        return self.act(look_up(" and ".join(map(str, values)), *calls))
+
+    def drop_a_request(self) -> None:
+        """Let the customer, now and then, begin a request, be asked for its number, and drop it."""
+        if self._detour("dropped") == "dropped":
+            self._ask_without_number(self._subject.idle)
+            self._opening = self._phrase(small_talk.NEVER_MIND)
+
+    def _record(self, act: Act) -> list[Row]:
+        calls = tuple(
+            self.world.tool_call(call.tool, call.arguments, f"call_{self.decisions}_{place}")
+            for place, call in enumerate(act.calls)
+        )
+        self.messages.append(
+            Message(
+                role="assistant",
+                content=act.answer,
+                tool_calls=calls,
+                reasoning_content=act.thought,
+                labels=(*["reasoning"] * act.reasoning, self.world.business.name, act.kind),
+            )
+        )
+        self.decisions += 1
+        results = [self.world.run(call) for call in calls]
+        self.messages += [
+            Message(role="tool", content=result, tool_call_id=call.id)
+            for call, result in zip(calls, results, strict=True)
+        ]
+        return [json.loads(result) for result in results]
+
+    def _detour(self, *kinds: str) -> str:
+        """Return one of `kinds`, or "" most of the time; at most one detour a conversation."""
+        if self._detoured or self.decisions > DETOUR_LIMIT:
+            return ""
+        drawn = self.rng.choice(("missing", "unknown", "corrected", "dropped", *[""] * 8))
+        if drawn not in kinds:
+            return ""
+        self._detoured = True
+        return drawn
+
+    def _ask_without_number(self, wording: Choice[str], **slots: object) -> None:
+        self.ask(wording, it=self._phrase(self._subject.without_number), **slots)
+        noun = self._subject.noun
+        self.act(Act("ask", f"The {noun} number is missing.", answer=f"What is the {noun} number?"))
+
+    def _look_up(self, number: int) -> Row:
+        subject = self._subject
+        call = Call(subject.lookup, {subject.parameter: number})
+        return self.act(look_up(f"{subject.noun} {number}", call))[0]
+
+    def _unknown_number(self) -> int:
+        rows = self.world.database.execute(f"SELECT id FROM {self._subject.table}")
+        return self.rng.choice(sorted(set(NUMBERS) - {row[0] for row in rows}))
+
+    def _phrase(self, wording: Choice[str], **slots: object) -> str:
+        return self._customer.phrase(wording, **slots)
+
+    def _say(self, wording: Choice[str], **slots: object) -> None:
+        text = self._customer.message(wording, **slots)
+        if self._opening:
+            text, self._opening = f"{self._opening} {text}", ""
+        self.messages.append(Message(role="user", content=text))
