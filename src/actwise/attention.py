@@ -1,7 +1,7 @@
 """Attention over a forest of segments, plugged into transformers' models as they are.
 
-A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys and values to the
-object passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
+A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys and values to what
+is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
 
 On a CPU the softmax is taken in two parts, a segment's own tokens and its ancestors', and the parts
 are merged by their log-sum-exp. No key is copied for a branch and nothing is computed for tokens
@@ -102,9 +102,7 @@ class _TwoPart(torch.autograd.Function):
     """Own tokens and ancestors, merged; shapes (1, heads, N, dim)."""
 
     @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float
-    ) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
         # Stored token-major, so that the caller's transpose back is free.
         out = q.new_empty(1, q.shape[2], q.shape[1], v.shape[-1]).transpose(1, 2)
         lse = torch.empty(q.shape[:3], dtype=torch.promote_types(q.dtype, torch.float32))
@@ -113,13 +111,18 @@ class _TwoPart(torch.autograd.Function):
                 q[:, :, trunk], k[:, :, trunk], v[:, :, trunk], 0.0, True, scale=scale
             )
         for batch in layout.own:
-            out_b, lse_b = _flash(*(_gather(x, batch.index) for x in (q, k, v)), 0.0, True,
-                                  scale=scale)
+            out_b, lse_b = _flash(
+                *(_gather(x, batch.index) for x in (q, k, v)), 0.0, True, scale=scale
+            )
             out[0].index_copy_(1, batch.places, out_b.transpose(0, 1).flatten(1, 2)[:, batch.flat])
             lse[0].index_copy_(1, batch.places, lse_b.transpose(0, 1).flatten(1, 2)[:, batch.flat])
         for group in layout.siblings:
             out_p, lse_p = _flash(
-                q[:, :, group.queries], _along(k, group.path), _along(v, group.path), 0.0, False,
+                q[:, :, group.queries],
+                _along(k, group.path),
+                _along(v, group.path),
+                0.0,
+                False,
                 scale=scale,
             )
             merge_(out[:, :, group.queries], lse[:, :, group.queries], out_p, lse_p)
@@ -143,8 +146,15 @@ class _TwoPart(torch.autograd.Function):
         for group in layout.siblings:
             at = (slice(None), slice(None), group.queries)
             dq_p, dk_p, dv_p = _flash_backward(
-                grad[at], q[at], _along(k, group.path), _along(v, group.path), out[at], lse[at],
-                0.0, False, scale=scale,
+                grad[at],
+                q[at],
+                _along(k, group.path),
+                _along(v, group.path),
+                out[at],
+                lse[at],
+                0.0,
+                False,
+                scale=scale,
             )
             dq[at] += dq_p
             begin = 0

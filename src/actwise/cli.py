@@ -40,7 +40,9 @@ def cli() -> None:
 @_FORMAT
 @_TOOLS
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(files: Sequence[Path], format_name: str | None, tools: Path | None, as_json: bool) -> None:
+def check(
+    files: Sequence[Path], format_name: str | None, tools: Path | None, as_json: bool
+) -> None:
     """Look through logs for what would poison training; exit code 2 if records are unusable."""
     from actwise.doctor import examine, render
     from actwise.formats import read_files
@@ -55,8 +57,14 @@ def check(files: Sequence[Path], format_name: str | None, tools: Path | None, as
 
 
 @cli.command()
-@click.option("--data", "files", multiple=True, required=True, type=click.Path(path_type=Path),
-              help="Logs; may be given several times.")
+@click.option(
+    "--data",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Logs; may be given several times.",
+)
 @click.option("--model", required=True, help="Folder or hub name of the model; `base` is shipped.")
 @_OUT
 @_FORMAT
@@ -121,8 +129,14 @@ def demo(out: Path, model: str, settings: Sequence[str]) -> None:
 @cli.command("eval")
 @_FILES
 @click.option("--model", required=True, help="Folder or hub name of the model; `base` is shipped.")
-@click.option("--mode", "modes", multiple=True, type=click.Choice(["direct", "thinking"]),
-              default=("direct", "thinking"), help="Modes to measure; both if absent.")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice(["direct", "thinking"]),
+    default=("direct", "thinking"),
+    help="Modes to measure; both if absent.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write records and table there, too.")
 @_FORMAT
 @_TOOLS

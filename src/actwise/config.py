@@ -126,7 +126,7 @@ class RlConfig(OptimiserConfig):
     aggregation: Literal["grpo", "dapo", "dr_grpo"] = "dr_grpo"
     """How token losses are averaged."""
     scale: Literal["group", "batch", "none"] = "none"
-    """What advantages are divided by: the standard deviation of the group, the batch, or nothing."""
+    """What divides advantages: the standard deviation of the group, of the batch, or nothing."""
     mask_truncated: bool = False
     """Whether completions that hit the budget are left out of the loss."""
     evaluate_every: int = Field(10, ge=1)

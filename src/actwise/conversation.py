@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["call", "answer"]
 Tool = dict[str, Any]
-"""One tool in OpenAI's shape: {"type": "function", "function": {"name", "description", "parameters"}}."""
+"""One tool in OpenAI's shape: "type" and "function" with "name", "description", "parameters"."""
 
 
 class ToolCall(BaseModel):
@@ -30,7 +30,7 @@ class ToolCall(BaseModel):
 
 
 class Message(BaseModel):
-    """One message; `tool_calls` only on assistant messages, `tool_call_id` only on tool messages."""
+    """One message; only the assistant's have `tool_calls`, only the tools' a `tool_call_id`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -15,7 +15,9 @@ class ActwiseError(Exception):
 class InputError(ActwiseError):
     """A file, or one record in it, cannot be used."""
 
-    def __init__(self, problem: str, *, file: str, line: int | None = None, remedy: str = "") -> None:
+    def __init__(
+        self, problem: str, *, file: str, line: int | None = None, remedy: str = ""
+    ) -> None:
         self.problem, self.file, self.line, self.remedy = problem, file, line, remedy
         place = file if line is None else f"{file}:{line}"
         super().__init__(f"{place}: {problem}" + (f"; {remedy}" if remedy else ""))

@@ -14,9 +14,11 @@ from typing import Any
 from rich.console import Console
 
 from actwise.config import RunConfig
-from actwise.conversation import Conversation, all_decisions
+from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine.local import LocalEngine
 from actwise.errors import InputError, RunError
+from actwise.examples import choose_examples
+from actwise.fitting import fitting, longest_completion
 from actwise.machine import choose_threads, versions
 from actwise.policy import Policy
 from actwise.progress import Progress
@@ -36,17 +38,23 @@ from actwise.template.render import Template
 class Pipeline:
     """One run: a policy on its way through the stages."""
 
-    def __init__(self, run: Run, policy: Policy, splits: Splits, config: RunConfig) -> None:
+    def __init__(
+        self,
+        run: Run,
+        policy: Policy,
+        splits: Splits,
+        config: RunConfig,
+        skipped: Sequence[dict[str, Any]],
+    ) -> None:
+        """Prepare a run; see `run_pipeline`."""
         self._run = run
         self._policy = policy
         self._config = config
-        self._skipped: list[dict[str, Any]] = []
+        self._skipped = list(skipped)
+        self._max_tokens = _completion_budget(policy.template, splits.train, config)
         self._splits = self._fitting(splits)
-        self._max_tokens = self._completion_budget()
         self._engine = LocalEngine(policy)
-        self._evaluator = Evaluator(
-            self._engine, policy.template, config.reward, self._max_tokens
-        )
+        self._evaluator = Evaluator(self._engine, policy.template, config.reward, self._max_tokens)
         self._dev = self._splits.dev[: config.evaluate.dev_conversations]
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -231,119 +239,54 @@ class Pipeline:
         ]
 
     def _examples(self) -> list[dict[str, Any]]:
-        """Choose decisions on which the models differ, a few of each split."""
-        last = (self._rows[-1]["model"], self._rows[-1]["mode"])
-        examples: list[dict[str, Any]] = []
         limit = math.ceil(self._config.evaluate.examples / len(self._splits.tests))
+        examples = []
         for split, conversations in self._splits.tests.items():
-            by_model = {
-                (model, mode): {r["decision"]: r for r in records}
-                for (model, mode, of_split), records in self._records.items()
-                if of_split == split
-            }
-            decisions = list(all_decisions(conversations))
-            # Those that not all models get right or wrong come first, evenly over the split.
-            rights = {
-                d.key: sum(of[d.key]["verdict"]["right"] for of in by_model.values())
-                for d in decisions
-            }
-            telling = [d for d in decisions if 0 < rights[d.key] < len(by_model)]
-            chosen = telling[:: max(1, len(telling) // limit)][:limit] if limit else []
-            for decision in chosen:
-                examples.append(
-                    {
-                        "decision": decision.key,
-                        "split": split,
-                        "kind": decision.kind,
-                        "labels": list(decision.gold.labels),
-                        "context": [m.to_dict(thought=False) for m in decision.history],
-                        "gold": _action_text(self._policy.template, decision),
-                        "completions": [
-                            {"model": model, "mode": mode, **_shown(of[decision.key])}
-                            for (model, mode), of in by_model.items()
-                        ],
-                        "last_right": by_model[last][decision.key]["verdict"]["right"],
-                    }
-                )
+            of_split = {(m, mode): r for (m, mode, s), r in self._records.items() if s == split}
+            examples += choose_examples(
+                split, conversations, of_split, limit=limit, gold_text=self._gold_text
+            )
         return examples
 
-    def _completion_budget(self) -> int:
-        if self._config.evaluate.max_completion_tokens is not None:
-            return self._config.evaluate.max_completion_tokens
-        longest = max(
-            len(self._policy.template.completion(d, thought=None))
-            for d in all_decisions(self._splits.train)
-        )
-        thinking = self._config.rl.mode == "thinking"
-        return longest + (self._config.evaluate.thought_tokens if thinking else 0)
+    def _gold_text(self, decision: Decision) -> str:
+        template = self._policy.template
+        text = template.completion_text(decision, thought=None)
+        return text.removesuffix(str(template.tokenizer.eos_token)).strip()
 
     def _fitting(self, splits: Splits) -> Splits:
         """Leave out conversations that the model cannot hold, or refuse them."""
-        limit = min(
-            self._config.model.max_length or math.inf, self._policy.context_length
+        context = self._policy.context_length
+        if self._config.model.max_length is not None:
+            context = min(context, self._config.model.max_length)
+        kept, too_long = fitting(
+            self._policy.template, splits, context=context, completion=self._max_tokens
         )
-        room = self._config.evaluate.max_completion_tokens or self._config.evaluate.thought_tokens
-        too_long: list[tuple[Conversation, int]] = []
-
-        def fits(conversation: Conversation) -> bool:
-            template = self._policy.template
-            last = conversation.decisions()[-1]
-            length = len(template.prompt(last, thinking=True)) + room
-            length += len(template.completion(last, thought=None))
-            if length > limit:
-                too_long.append((conversation, length))
-            return length <= limit
-
-        def fitting(conversations: list[Conversation]) -> list[Conversation]:
-            return [c for c in conversations if fits(c)]
-
-        kept = Splits(
-            fitting(splits.train),
-            fitting(splits.dev),
-            {name: fitting(conversations) for name, conversations in splits.tests.items()},
-        )
-        if too_long:
-            first, length = max(too_long, key=lambda item: item[1])
-            self._refuse_or_count(first, length, limit, [c.source or c.id for c, _ in too_long])
-        for name, side in {"train": kept.train, "dev": kept.dev, **kept.tests}.items():
-            if not side:
-                raise InputError(
-                    f"no conversation of the {name} split fits the model's context of {limit:.0f} "
-                    "tokens",
-                    file=splits.train[0].source or splits.train[0].id,
-                    remedy="use a model with a longer context",
-                )
-        return kept
-
-    def _refuse_or_count(
-        self, first: Conversation, length: int, limit: float, places: list[str]
-    ) -> None:
+        if not too_long:
+            return kept
+        worst = max(too_long, key=lambda item: item.tokens)
         if self._config.data.bad_records == "stop":
             raise InputError(
-                f"the conversation needs {length} tokens and the model holds {limit:.0f} "
-                f"({len(places)} such conversations)",
-                file=first.source or first.id,
+                f"the conversation needs {worst.tokens} tokens and the model holds {context} "
+                f"({len(too_long)} such conversations)",
+                file=worst.place,
                 remedy="shorten it, or leave such out with --set data.bad_records=skip",
             )
         self._skipped.append(
-            {"reason": "longer than the context", "count": len(places), "examples": places[:3]}
+            {
+                "reason": "longer than the context",
+                "count": len(too_long),
+                "examples": [item.place for item in too_long[:3]],
+            }
         )
+        return kept
 
 
-def _action_text(template: Template, decision: Any) -> str:
-    text = template.completion_text(decision, thought=None)
-    return text.removesuffix(str(template.tokenizer.eos_token)).strip()
-
-
-def _shown(record: dict[str, Any]) -> dict[str, Any]:
-    verdict = record["verdict"]
-    action = record["text"].rpartition("</think>")[2].strip()
-    return {
-        "text": action,
-        "thought": record["thought"],
-        "right": verdict["right"],
-        "notes": [*verdict["notes"], *verdict["errors"]],
-    }
+def _completion_budget(
+    template: Template, conversations: Sequence[Conversation], config: RunConfig
+) -> int:
+    if config.evaluate.max_completion_tokens is not None:
+        return config.evaluate.max_completion_tokens
+    return longest_completion(template, conversations) + config.evaluate.thought_tokens
 
 
 def run_pipeline(
@@ -383,9 +326,7 @@ def run_pipeline(
     with Run.open(folder, request, Progress(console)) as run:
         choose_threads(run.folder, config.model.threads)
         policy = _load(model, config)
-        pipeline = Pipeline(run, policy, splits, config)
-        pipeline._skipped.extend(skipped)
-        return pipeline()
+        return Pipeline(run, policy, splits, config, skipped)()
 
 
 def _load(model: str, config: RunConfig) -> Policy:
@@ -422,10 +363,7 @@ def measure(
         Results, with a table like a run's, and the judged decisions by mode.
     """
     policy = _load(model, config)
-    longest = max(
-        len(policy.template.completion(d, thought=None)) for d in all_decisions(conversations)
-    )
-    budget = config.evaluate.max_completion_tokens or longest + config.evaluate.thought_tokens
+    budget = _completion_budget(policy.template, conversations, config)
     evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
     records = {
         mode: evaluator.evaluate(

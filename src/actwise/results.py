@@ -127,24 +127,26 @@ def verdict_sentence(
     for r in rows:
         if r["split"] == split:
             best[f"{r['model']} ({r['mode']})"] = r["metrics"]["action_accuracy"]
-    scores = ", ".join(
-        f"{name} {100 * score['value']:.1f} %" for name, score in best.items()
-    )
-    text = f"Right on {split}: {scores}."
-    for d in differences:
-        if d["split"] == split and d["slice"] == "all" and d["model"].startswith("rl") and (
-            d["against"].startswith("sft")
-        ):
-            low, high = d["difference"]["low"], d["difference"]["high"]
-            found = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-            relative = d["relative"]
-            gain = "" if relative is None else f", {100 * relative:+.1f} % relative"
-            text += (
-                f" {d['model']} is {found} {d['against']}: "
-                f"{100 * d['difference']['value']:+.1f} points "
-                f"({100 * low:+.1f} to {100 * high:+.1f}){gain}."
-            )
-    return f"{text} Promoted by the development split: {promoted}."
+    scores = ", ".join(f"{name} {100 * score['value']:.1f} %" for name, score in best.items())
+    comparisons = [
+        _comparison(d)
+        for d in differences
+        if d["split"] == split
+        and d["slice"] == "all"
+        and d["model"].startswith("rl")
+        and d["against"].startswith("sft")
+    ]
+    promotion = f"Promoted by the development split: {promoted}."
+    return " ".join([f"Right on {split}: {scores}.", *comparisons, promotion])
+
+
+def _comparison(paired_difference: dict[str, Any]) -> str:
+    value, low, high = (100 * paired_difference["difference"][k] for k in ("value", "low", "high"))
+    found = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    relative = paired_difference["relative"]
+    gain = "" if relative is None else f", {100 * relative:+.1f} % relative"
+    model, against = paired_difference["model"], paired_difference["against"]
+    return f"{model} is {found} {against}: {value:+.1f} points ({low:+.1f} to {high:+.1f}){gain}."
 
 
 def best_on_development(scores: dict[str, float]) -> str:

@@ -27,9 +27,7 @@ class Splits:
     """Measured on once at the end of each stage, by name."""
 
 
-def split(
-    conversations: Sequence[Conversation], *, dev: float, test: float, seed: int
-) -> Splits:
+def split(conversations: Sequence[Conversation], *, dev: float, test: float, seed: int) -> Splits:
     """Divide conversations at random, whole families at a time.
 
     Args:

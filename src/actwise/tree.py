@@ -234,9 +234,7 @@ def _siblings_adjacent(forest: Forest) -> list[int]:
     return order
 
 
-def _sibling_groups(
-    forest: Forest, order: Sequence[int], starts: Sequence[int]
-) -> list[Siblings]:
+def _sibling_groups(forest: Forest, order: Sequence[int], starts: Sequence[int]) -> list[Siblings]:
     groups: list[Siblings] = []
     last: Node | None = None
     for index in order:
@@ -256,9 +254,7 @@ def _sibling_groups(
     return groups
 
 
-def _own_batches(
-    forest: Forest, starts: Sequence[int], device: torch.device
-) -> list[OwnBatch]:
+def _own_batches(forest: Forest, starts: Sequence[int], device: torch.device) -> list[OwnBatch]:
     """Batch the branches by length: a batch's shortest is at least half as long as its longest."""
     branches = [i for i, segment in enumerate(forest.segments) if segment.parent is not None]
     buckets: dict[int, list[int]] = {}
@@ -275,8 +271,6 @@ def _own_batches(
         index_SL = torch.where(real, rows + steps, rows)
         flat = real.flatten().nonzero().squeeze(1)
         batches.append(
-            OwnBatch(
-                index_SL.to(device), flat.to(device), index_SL.flatten()[flat].to(device)
-            )
+            OwnBatch(index_SL.to(device), flat.to(device), index_SL.flatten()[flat].to(device))
         )
     return batches

@@ -1,4 +1,4 @@
-"""What every training stage needs: an optimiser, a place in the data, checkpoints, the best weights.
+"""What every training stage needs: an optimiser, its place in the data, checkpoints.
 
 Everything that a step depends on is either in the checkpoint or a function of the seed and the
 step's number, so a run that is killed and started again ends with the same weights, bit for bit.
