@@ -1,0 +1,9 @@
+"""The report: one page, and one table, from what a run folder holds.
+
+Needs neither torch nor transformers.
+"""
+
+from actwise.report.page import write_report
+from actwise.report.table import write_table
+
+__all__ = ["write_report", "write_table"]

@@ -1,0 +1,259 @@
+"""What a report reads from a run folder, and the shape of each file.
+
+    run.json             how the run was made; the only file that must be there
+    results.json         the table, what was skipped, how long each stage took
+    metrics/STAGE.jsonl  one JSON object of numbers per training step, with "step" in it
+    examples.json        some decisions with each model's completion
+
+Unknown fields are ignored, so that a report can be written for a run of a newer version.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+
+from actwise.errors import InputError, RunError
+
+STAGES = ("sft", "think", "rl")
+Shape = TypeVar("Shape")
+
+
+def _finite(number: Any) -> Any:
+    return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A finite number; NaN and infinity are read as absent."""
+
+
+class Interval(BaseModel):
+    """A figure and the range it may lie in."""
+
+    value: Number = None
+    low: Number = None
+    high: Number = None
+
+
+class Slice(BaseModel):
+    """The decisions of one kind or with one label."""
+
+    decisions: int
+    action_accuracy: Interval
+
+
+class Row(BaseModel):
+    """One model, generating in one mode, on one split."""
+
+    model: str
+    mode: Literal["direct", "thinking"]
+    split: str
+    decisions: int
+    conversations: int
+    metrics: dict[str, Interval]
+    """By the names in `words.METRICS`; shares are between 0 and 1."""
+    slices: dict[str, Slice] = {}
+
+
+class Paired(BaseModel):
+    """How much better one model is than another on the same decisions."""
+
+    split: str
+    model: str
+    """Its name, with the mode in brackets where it has rows in both: "rl (thinking)"."""
+    against: str
+    slice: str = "all"
+    difference: Interval
+    """Of action accuracy, between -1 and 1."""
+    relative: Number = None
+
+
+class StageTime(BaseModel):
+    """How long a stage took."""
+
+    name: str
+    seconds: float
+
+
+class Skipped(BaseModel):
+    """What was left out for one reason; `examples` are places as "file:line"."""
+
+    reason: str
+    count: int
+    examples: list[str] = []
+
+
+class Results(BaseModel):
+    """`results.json`. A model's first row on a split is the one its headline quotes."""
+
+    models: list[str] = []
+    """In the order in which they were made."""
+    rows: list[Row] = []
+    floors: dict[str, dict[str, float]] = {}
+    """Action accuracy of trivial policies, by split."""
+    paired: list[Paired] = []
+    promoted: str | None = None
+    verdict: str = ""
+    stages: list[StageTime] = []
+    skipped: list[Skipped] = []
+
+    def splits(self) -> list[str]:
+        """Return the splits in the order of the rows."""
+        return list(dict.fromkeys(row.split for row in self.rows))
+
+    def of_split(self, split: str) -> list[Row]:
+        """Return the rows of one split."""
+        return [row for row in self.rows if row.split == split]
+
+
+class DataFile(BaseModel):
+    """One file of conversations that went in."""
+
+    file: str
+    sha256: str
+    conversations: int
+    rejected: int = 0
+
+
+class RunRecord(BaseModel):
+    """`run.json`."""
+
+    actwise: str
+    command: list[str] = []
+    model: str = ""
+    """Folder or hub name of the base model."""
+    seed: int | None = None
+    config: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    data: list[DataFile] = []
+    created: str = ""
+
+
+class ShownMessage(BaseModel):
+    """A message of an example's context."""
+
+    role: str
+    content: str | None = ""
+    tool_calls: list[dict[str, Any]] = []
+
+
+class ShownCompletion(BaseModel):
+    """What one model did; `text` is the completion without its thought."""
+
+    model: str
+    mode: str
+    text: str
+    thought: str | None = None
+    right: bool
+    notes: list[str] = []
+
+
+class Example(BaseModel):
+    """One decision, the recorded action, and what the models did."""
+
+    decision: str
+    split: str
+    kind: str
+    labels: list[str] = []
+    context: list[ShownMessage]
+    gold: str
+    completions: list[ShownCompletion]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The steps of one stage, in order; a step that was repeated after a restart counts once."""
+
+    steps: list[dict[str, float]]
+    unreadable: int
+    """Lines before the last that are no JSON object with a step."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder as far as it is filled; None for a file that is not there."""
+
+    name: str
+    record: RunRecord
+    results: Results | None
+    metrics: dict[str, Metrics]
+    examples: list[Example] | None
+
+    def missing(self) -> list[str]:
+        """Return the files that are not there, as paths inside the folder."""
+        files = [] if self.results is not None else ["results.json"]
+        files += [f"metrics/{stage}.jsonl" for stage in STAGES if stage not in self.metrics]
+        return files + ([] if self.examples is not None else ["examples.json"])
+
+
+def read_run_folder(run_dir: Path) -> RunFolder:
+    """Read everything a report shows.
+
+    Raises:
+        RunError: If there is no run.json, so this is no run folder.
+        InputError: If a file is not what its writer makes.
+    """
+    record = _read(run_dir / "run.json", RunRecord)
+    if record is None:
+        raise RunError(
+            f"{run_dir}: no run folder, for it holds no run.json; name the folder of a run"
+        )
+    metrics = {}
+    for stage in STAGES:
+        path = run_dir / "metrics" / f"{stage}.jsonl"
+        if path.exists():
+            metrics[stage] = read_metrics(path)
+    return RunFolder(
+        name=run_dir.resolve().name,
+        record=record,
+        results=_read(run_dir / "results.json", Results),
+        metrics=metrics,
+        examples=_read(run_dir / "examples.json", list[Example]),
+    )
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read one stage's numbers; a last line that is still being written is ignored."""
+    lines = [line for line in path.read_text("utf-8", errors="replace").split("\n") if line.strip()]
+    by_step: dict[float, dict[str, float]] = {}
+    unreadable = 0
+    for index, line in enumerate(lines):
+        numbers = _numbers(line)
+        if "step" in numbers:
+            by_step[numbers["step"]] = numbers
+        elif index < len(lines) - 1:
+            unreadable += 1
+    return Metrics([by_step[step] for step in sorted(by_step)], unreadable)
+
+
+def _numbers(line: str) -> dict[str, float]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    if not isinstance(record, dict):
+        return {}
+    return {
+        key: float(value)
+        for key, value in record.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+
+
+def _read(path: Path, kind: type[Shape]) -> Shape | None:
+    if not path.exists():
+        return None
+    remedy = "write it again by running its stage again"
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(path.read_text("utf-8")))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"not JSON: {error.msg}", file=str(path), line=error.lineno, remedy=remedy
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{place}: {first['msg']}", file=str(path), remedy=remedy) from error

@@ -1,0 +1,180 @@
+"""The report as one HTML page that needs nothing beside itself.
+
+The page is a pure function of the run folder: writing it twice gives the same bytes.
+"""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from actwise.report import charts, words
+from actwise.report.folder import (
+    STAGES,
+    Interval,
+    Metrics,
+    Paired,
+    Results,
+    Row,
+    RunFolder,
+    read_run_folder,
+)
+
+KINDS = ("call", "answer")
+"""Slices by the kind of decision; the others are labels."""
+CONTEXT_SHOWN = 3
+"""Messages before a decision that an example shows at once; earlier ones open on a click."""
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    Files that are not there yet are named in the report, so a run in progress has one too.
+
+    Raises:
+        RunError: If the folder holds no run.json.
+        InputError: If a file in it is not what its writer makes.
+    """
+    page = render(read_run_folder(run_dir))
+    path, part = run_dir / "report.html", run_dir / "report.html.part"
+    # What a model wrote can hold half a surrogate pair, which UTF-8 cannot.
+    part.write_bytes(page.encode("utf-8", errors="replace"))
+    os.replace(part, path)
+    return path
+
+
+def render(run: RunFolder) -> str:
+    """Return the page of a run."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = words.duration
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment.globals |= {
+        "number": words.number,
+        "span": words.span,
+        "points": words.points,
+        "judgement": words.judgement,
+        "metric": words.metric,
+        "title": words.model_title,
+        "model_and_mode": words.model_and_mode,
+        "whisker": charts.whisker,
+        "paired_scale": paired_scale,
+        "Interval": Interval,
+    }
+    results = run.results or Results()
+    return environment.get_template("page.html.j2").render(
+        run=run,
+        results=results,
+        has_results=bool(results.rows),
+        tiles=headline(results),
+        colours=model_colours(results),
+        metrics=metric_names(results),
+        glossary={name: words.metric(name) for name in metric_names(results) or words.METRICS},
+        kinds=KINDS,
+        slices=slice_names(results),
+        stages=[(stage, words.STAGE_TITLES[stage], run.metrics.get(stage)) for stage in STAGES],
+        curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
+        context_shown=CONTEXT_SHOWN,
+        command=shlex.join(run.record.command),
+        settings=flat_settings(run.record.config),
+    )
+
+
+def headline(results: Results) -> list[dict[str, Any]]:
+    """Return, for each split, what the promoted model reaches and how it compares."""
+    tiles = []
+    for split in results.splits():
+        row = next((r for r in results.of_split(split) if r.model == results.promoted), None)
+        if row is None:
+            continue
+        names = (row.model, f"{row.model} ({row.mode})")
+        compared = [
+            paired
+            for paired in results.paired
+            if paired.split == split and paired.model in names and paired.slice == "all"
+        ]
+        floors = results.floors.get(split, {})
+        tiles.append(
+            {
+                "row": row,
+                "figure": row.metrics.get("action_accuracy", Interval()),
+                "paired": compared,
+                "floor": max(floors.items(), key=lambda item: item[1], default=None),
+            }
+        )
+    return tiles
+
+
+def model_colours(results: Results) -> dict[str, str]:
+    """Return a class of the style sheet for each model, by its place in the run."""
+    names = dict.fromkeys([*results.models, *(row.model for row in results.rows)])
+    return {name: f"m{index % 6}" for index, name in enumerate(names)}
+
+
+def metric_names(results: Results) -> list[str]:
+    """Return the metrics that some row has, known ones first and in their order."""
+    found = dict.fromkeys(name for row in results.rows for name in row.metrics)
+    known = [name for name in words.METRICS if name in found]
+    return known + [name for name in found if name not in words.METRICS]
+
+
+def slice_names(results: Results) -> dict[str, list[tuple[str, list[Row]]]]:
+    """Return, for each split, its slices and the rows that have them."""
+    found = {}
+    for split in results.splits():
+        rows = results.of_split(split)
+        names = dict.fromkeys(name for row in rows for name in row.slices)
+        found[split] = [(name, [row for row in rows if name in row.slices]) for name in names]
+    return found
+
+
+def paired_scale(paired: list[Paired]) -> float:
+    """Return how far the scale of differences reaches to both sides; whole tenths."""
+    ends = [
+        abs(end)
+        for pair in paired
+        for end in (pair.difference.value, pair.difference.low, pair.difference.high)
+        if end is not None
+    ]
+    reach = int(max(ends, default=0.0) * 10 - 1e-9) + 1
+    return reach / 10
+
+
+def curves(metrics: Metrics) -> list[dict[str, Any]]:
+    """Return a chart for each figure of a stage; one that is 0 throughout has no "svg"."""
+    charted: list[dict[str, Any]] = []
+    for name, word in words.CURVES.items():
+        line = [(step["step"], step[name]) for step in metrics.steps if name in step]
+        if not any(value for _, value in line):
+            charted += [{"word": word, "svg": None}] if line else []
+            continue
+        best = name == "dev_action_accuracy"
+        charted.append(
+            {
+                "word": word,
+                "svg": charts.curve(line, title=word.title, share=word.share, best=best),
+                "first": words.number(line[0][1], share=word.share),
+                "last": words.number(line[-1][1], share=word.share),
+                "best": max(line, key=lambda point: point[1]) if best else None,
+            }
+        )
+    return charted
+
+
+def flat_settings(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as (dotted key, JSON value)."""
+    rows = []
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            rows += flat_settings(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", json.dumps(value, ensure_ascii=False)))
+    return rows
