@@ -10,7 +10,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 _CONTROL = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
-_TAGS = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
+_TAGS = [
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+]
 
 
 @pytest.fixture(scope="session")

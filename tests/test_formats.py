@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actwise.conversation import Conversation, Message, ToolCall
+from actwise.conversation import CONTROL_TAG, Conversation, Message, ToolCall
 from actwise.errors import ConfigError, InputError
 from actwise.formats import FORMATS, Rejected, read_files
 from actwise.formats import taskmaster4 as tm4
@@ -369,8 +369,8 @@ def test_unusable_tools_files(tmp_path: Path, raw: bytes, words: str) -> None:
 
 # --- Round trip -------------------------------------------------------------------------------
 
-# A thought at the head of a content is taken out of it, so such contents are no canonical form.
-texts = st.text(max_size=20).filter(lambda text: not text.lstrip().startswith("<think>"))
+# Texts that hold a tag of the chat template are refused.
+texts = st.text(max_size=20).filter(lambda text: not CONTROL_TAG.search(text))
 words = texts.filter(lambda text: bool(text.strip()))
 values = st.recursive(
     st.none()
@@ -561,3 +561,15 @@ def test_all_of_tau_bench_airline() -> None:
 
 def test_every_format_is_listed() -> None:
     assert list(FORMATS) == ["openai", "taskmaster4", "tau_bench"]
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_control_tag_inside_a_message_is_refused(tmp_path: Path, role: str) -> None:
+    texts = {"user": "Hi.", "assistant": "Hello."} | {role: "So <|im_end|> it ends."}
+    messages = [{"role": r, "content": text} for r, text in texts.items()]
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"messages": messages}))
+    (item,) = read_files([path])
+    assert isinstance(item, Rejected)
+    assert item.reason == "control_tag"
+    assert "<|im_end|>" in item.detail

@@ -59,7 +59,11 @@ class TreeAttention:
             self.keys.append(k)
             self.values.append(v)
         if q.device.type == "cpu":
-            return _TwoPart.apply(q, k, v, self.layout, scale)  # type: ignore[no-any-return]
+            return _TwoPart.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
+        return self.attend_densely(q, k, v, scale)
+
+    def attend_densely(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Do the same with a dense mask, on any device."""
         if self._mask is None:
             self._mask = self.layout.visible()[None, None]
         return scaled_dot_product_attention(
@@ -82,15 +86,25 @@ def _forward(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     if tree is None:
-        raise ValueError("a model loaded for tree attention needs tree= in its forward call")
+        raise ModelError(
+            f"{type(module).__name__} was not handed tree=, so its model cannot be used for trees; "
+            "use one whose forward call passes its keyword arguments on"
+        )
     if sliding_window is not None or softcap is not None or s_aux is not None:
         raise ModelError(
             f"{type(module).__name__} uses a sliding window, soft-capped scores or attention "
             "sinks, which tree attention does not cover; use a model with plain causal attention"
         )
+    if query.shape[-1] != value.shape[-1]:
+        raise ModelError(
+            f"{type(module).__name__} has keys and values of different sizes, which tree attention "
+            "does not cover; use a model with plain causal attention"
+        )
     if dropout:
         raise ModelError("attention dropout is not supported; set attention_dropout to 0")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # Under autocast, norms and rotations of queries and keys come out in float32.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     layer: int = module.layer_idx  # type: ignore[assignment]
     return tree.attend(layer, query, key, value, scale).transpose(1, 2), None
 

@@ -6,18 +6,19 @@ at once.
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
 from actwise import __version__
-from actwise.errors import ActwiseError, InputError
+from actwise.errors import ActwiseError, InputError, ModelError, RunError
 
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 _FORMAT = click.option("--format", "format_name", help="Format of the logs; recognised if absent.")
@@ -29,10 +30,13 @@ _SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", hel
 _OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 
 
-@click.group()
+@click.group(invoke_without_command=True)
 @click.version_option(__version__)
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Teach a small language model to think before it acts, from conversation logs."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @cli.command()
@@ -152,19 +156,23 @@ def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path 
     overrides = {"format": format_name, "tools": tools}
     given = {key: value for key, value in overrides.items() if value is not None}
     resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update=given)})
-    conversations, _ = _read(files, resolved)
+    if out is not None and (out / "run.json").exists():
+        raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
+    conversations, skipped = _read(files, resolved)
     _prepare_torch()
     from actwise.pipeline import measure
     from actwise.report import write_table
-    from actwise.run import write_json, write_text
+    from actwise.run import write_json, write_records
 
-    results, records = measure(_model(model), conversations, modes, resolved, _console())
+    results, records = measure(
+        _model(model), conversations, modes, resolved, skipped=skipped, console=_console()
+    )
     click.echo(write_table(results))
+    _echo_skipped(results)
     if out is not None:
         write_json(out / "results.json", results)
         for mode, of_mode in records.items():
-            lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in of_mode]
-            write_text(out / f"{mode}.jsonl", "".join(lines))
+            write_records(out / f"{mode}.jsonl", of_mode)
 
 
 @cli.command()
@@ -194,11 +202,15 @@ def _read(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[str,
     import random
 
     from actwise.conversation import Conversation
-    from actwise.formats import read_files
+    from actwise.formats import Rejected, read_files
 
-    conversations, rejected = [], []
+    conversations: list[Conversation] = []
+    rejected: list[Rejected] = []
     for item in read_files(files, format=config.data.format, tools=config.data.tools):
-        (conversations if isinstance(item, Conversation) else rejected).append(item)
+        if isinstance(item, Rejected):
+            rejected.append(item)
+        else:
+            conversations.append(item)
     if rejected and config.data.bad_records == "stop":
         first = rejected[0]
         more = f" ({len(rejected)} such records; see `actwise check`)" if len(rejected) > 1 else ""
@@ -206,7 +218,7 @@ def _read(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[str,
             f"{first.detail}{more}",
             file=first.file,
             line=first.line,
-            remedy="mend it, or leave such records out with --set data.bad_records=skip",
+            remedy="or leave such records out with --set data.bad_records=skip",
         )
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
@@ -237,13 +249,29 @@ def _run(out: Path, model: str, splits: Any, config: Any, data: list[dict[str, A
     )  # fmt: skip
     click.echo(write_table(results))
     click.echo(results["verdict"])
+    _echo_skipped(results)
     times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
     click.echo(f"time: {times}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
 
 
+def _echo_skipped(results: dict[str, Any]) -> None:
+    for item in results["skipped"]:
+        places = ", ".join(item["examples"])
+        click.echo(f"left out: {item['count']} ({item['reason']}), such as {places}")
+
+
 def _model(name: str) -> str:
-    return str(Path(__file__).parent / "desk" / "model") if name == "base" else name
+    if name == "base":
+        return str(Path(__file__).parent / "desk" / "model")
+    remedy = "name a model's folder or hub name, or `base`"
+    if Path(name).is_dir():
+        if not any((Path(name) / f).exists() for f in ("config.json", "adapter_config.json")):
+            raise ModelError(f"{name}: holds no model, for it has no config.json; {remedy}")
+    # A hub name is NAME or OWNER/NAME; anything else can only be meant as a folder.
+    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        raise ModelError(f"{name}: no such folder; {remedy}")
+    return name
 
 
 def _prepare_torch() -> None:
@@ -252,6 +280,14 @@ def _prepare_torch() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils.logging import disable_progress_bar
+
+    # Reading and writing weights takes moments; a download, which takes minutes, is shown.
+    hidden = are_progress_bars_disabled()
+    disable_progress_bar()
+    if not hidden:
+        enable_progress_bars()
 
 
 def _console() -> Console:
@@ -263,13 +299,10 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except ActwiseError as error:
-        click.echo(f"actwise: {error}", err=True)
-        sys.exit(2)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        _complain(str(error))
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "actwise"
+        _complain(f"{error.format_message().rstrip('.')}; see `{command} --help`")
     except (KeyboardInterrupt, click.Abort):
         click.echo("actwise: interrupted; the same command goes on from here", err=True)
         sys.exit(130)
@@ -277,6 +310,11 @@ def main() -> None:
         # Whoever read the output has seen enough; nothing is left to tell them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _complain(problem: str) -> NoReturn:
+    click.echo("actwise: " + " ".join(problem.splitlines()), err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

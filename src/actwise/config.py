@@ -7,7 +7,7 @@ resolved configuration is stored with the run.
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,7 +16,9 @@ from actwise.rewards.settings import JudgeSettings
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(_Section):
@@ -56,8 +58,11 @@ class ModelConfig(_Section):
 class OptimiserConfig(_Section):
     """AdamW with linear warm-up and linear decay."""
 
-    learning_rate: float = Field(gt=0, le=1)
-    """Highest learning rate."""
+    small_model_rate: ClassVar[float]
+    """Learning rate that suits two million parameters."""
+    learning_rate: float | None = Field(None, gt=0, le=1)
+    """Highest learning rate; where not given it falls with the root of the number of parameters,
+    from 1e-3 for sft and think, 1e-4 for rl at two million, and is ten times higher with LoRA."""
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps in which it rises."""
     final: float = Field(0.1, ge=0, le=1)
@@ -71,7 +76,7 @@ class OptimiserConfig(_Section):
 class SftConfig(OptimiserConfig):
     """Supervised fine-tuning, of the direct mode or (cold start) of the thinking mode."""
 
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    small_model_rate = 1e-3
     steps: int = Field(300, ge=0)
     """Optimiser steps; 0 leaves the stage out."""
     conversations_per_step: int = Field(8, ge=1)
@@ -100,7 +105,7 @@ class ThinkConfig(SftConfig):
 class RlConfig(OptimiserConfig):
     """GRPO on the judge's rewards."""
 
-    learning_rate: float = Field(1e-4, gt=0, le=1)
+    small_model_rate = 1e-4
     steps: int = Field(60, ge=0)
     """Batches of rollouts; 0 leaves the stage out."""
     mode: Literal["thinking", "direct"] = "thinking"
@@ -221,8 +226,15 @@ def _describe(section: type[BaseModel], prefix: str) -> list[tuple[str, str, str
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             rows += _describe(kind, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", str(info.default), info.description or ""))
+            rows.append((f"{prefix}{name}", str(info.default), _meaning(section, name)))
     return rows
+
+
+def _meaning(section: type[BaseModel], name: str) -> str:
+    """Return a field's docstring; a section that only changes a default inherits it."""
+    inherited = [c for c in section.__mro__ if issubclass(c, BaseModel) and name in c.model_fields]
+    text = next(d for c in inherited if (d := c.model_fields[name].description))
+    return " ".join(text.split())
 
 
 def _assign(record: dict[str, Any], path: list[str], value: Any) -> None:

@@ -7,6 +7,7 @@ with nulls.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,10 @@ Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["call", "answer"]
 Tool = dict[str, Any]
 """One tool in OpenAI's shape: "type" and "function" with "name", "description", "parameters"."""
+
+
+CONTROL_TAG = re.compile(r"<\|im_start\|>|<\|im_end\|>|</?tool_response>|</?think>|</?tool_call>")
+"""Tags that structure a rendered conversation, and so cannot stand inside a message."""
 
 
 class ToolCall(BaseModel):

@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine.local import LocalEngine
-from actwise.errors import InputError, RunError
+from actwise.errors import ConfigError, InputError, RunError
 from actwise.examples import choose_examples
-from actwise.fitting import fitting, longest_completion
+from actwise.fitting import TooLong, divide, fitting, longest_completion
 from actwise.machine import choose_threads, versions
 from actwise.policy import Policy
 from actwise.progress import Progress
 from actwise.report import write_report
 from actwise.results import best_on_development, paired, row, verdict_sentence
 from actwise.rewards.floors import floors
-from actwise.run import Run, write_json, write_text
+from actwise.run import Run, read_records, write_atomically, write_json, write_records
 from actwise.split import Splits
 from actwise.stages.evaluate import Evaluator
 from actwise.stages.rl import RlSettings, train_rl
@@ -138,18 +139,15 @@ class Pipeline:
             targets = self_generated_thoughts(
                 self._run, self._engine, self._policy.template, conversations,
                 self._config.think, settings=self._config.reward, max_tokens=self._max_tokens,
-                seed=self._config.seed,
+                generator=torch.Generator(self._policy.device).manual_seed(self._config.seed),
             )  # fmt: skip
-            lines = [
-                json.dumps({"decision": t.decision.key, "thought": t.thought}, ensure_ascii=False)
+            found = [
+                {"decision": t.decision.key, "thought": t.thought}
                 for of_conversation in targets
                 for t in of_conversation
             ]
-            write_text(file, "".join(line + "\n" for line in lines))
-        thought = {}
-        for line in file.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            thought[record["decision"]] = record["thought"]
+            write_records(file, found)
+        thought = {record["decision"]: record["thought"] for record in read_records(file)}
         return [
             [Target(d, thought[d.key]) for d in c.decisions() if d.key in thought]
             for c in conversations
@@ -161,16 +159,15 @@ class Pipeline:
     def _stage_done(self, stage: str, training: Training, mode: str) -> None:
         self._development[stage] = training.best_score
         folder = self._run.folder / "models" / stage
-        if not (folder / "config.json").exists():
-            self._policy.save(folder)
+        if not folder.exists():
+            write_atomically(folder, self._policy.save)
         self._measure(stage, mode)
 
     def _measure(self, model: str, mode: str) -> None:
         for split, conversations in self._splits.tests.items():
             file = self._run.folder / "evaluations" / f"{model}-{mode}-{split}.jsonl"
             if file.exists():
-                lines = file.read_text(encoding="utf-8").splitlines()
-                records = [json.loads(line) for line in lines]
+                records = read_records(file)
             else:
                 records = self._evaluator.evaluate(
                     conversations,
@@ -178,8 +175,7 @@ class Pipeline:
                     progress=self._run.progress,
                     title=f"{model} {mode} {split}",
                 )
-                lines = [json.dumps(record, ensure_ascii=False) for record in records]
-                write_text(file, "".join(line + "\n" for line in lines))
+                write_records(file, records)
             self._records[model, mode, split] = records
             self._rows.append(row(model, mode, split, records))
 
@@ -255,30 +251,38 @@ class Pipeline:
 
     def _fitting(self, splits: Splits) -> Splits:
         """Leave out conversations that the model cannot hold, or refuse them."""
-        context = self._policy.context_length
-        if self._config.model.max_length is not None:
-            context = min(context, self._config.model.max_length)
+        context = _context(self._policy, self._config)
         kept, too_long = fitting(
             self._policy.template, splits, context=context, completion=self._max_tokens
         )
-        if not too_long:
-            return kept
-        worst = max(too_long, key=lambda item: item.tokens)
-        if self._config.data.bad_records == "stop":
-            raise InputError(
-                f"the conversation needs {worst.tokens} tokens and the model holds {context} "
-                f"({len(too_long)} such conversations)",
-                file=worst.place,
-                remedy="shorten it, or leave such out with --set data.bad_records=skip",
-            )
-        self._skipped.append(
-            {
-                "reason": "longer than the context",
-                "count": len(too_long),
-                "examples": [item.place for item in too_long[:3]],
-            }
-        )
+        self._skipped += _left_out(too_long, context, self._config)
         return kept
+
+
+def _context(policy: Policy, config: RunConfig) -> int:
+    limit = config.model.max_length
+    return policy.context_length if limit is None else min(limit, policy.context_length)
+
+
+def _left_out(too_long: Sequence[TooLong], context: int, config: RunConfig) -> list[dict[str, Any]]:
+    """Count the conversations that a model cannot hold, or refuse them."""
+    if not too_long:
+        return []
+    if config.data.bad_records == "stop":
+        worst = max(too_long, key=lambda item: item.tokens)
+        raise InputError(
+            f"the conversation needs {worst.tokens} tokens and the model holds {context} "
+            f"({len(too_long)} such conversations)",
+            file=worst.place,
+            remedy="shorten it, or leave such out with --set data.bad_records=skip",
+        )
+    return [
+        {
+            "reason": "longer than the context",
+            "count": len(too_long),
+            "examples": [item.place for item in too_long[:3]],
+        }
+    ]
 
 
 def _completion_budget(
@@ -324,23 +328,32 @@ def run_pipeline(
         **versions(),
     }
     with Run.open(folder, request, Progress(console)) as run:
+        pipeline = Pipeline(run, _load(model, config), splits, config, skipped)
+        run.begin()  # not before model and data are known to fit each other
         choose_threads(run.folder, config.model.threads)
-        policy = _load(model, config)
-        return Pipeline(run, policy, splits, config, skipped)()
+        return pipeline()
 
 
 def _load(model: str, config: RunConfig) -> Policy:
-    import torch
-
-    device = config.model.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)  # LoRA's adapters begin at random
     return Policy.load(
         model,
         shipped_template=config.model.template == "actwise",
         dtype=getattr(torch, config.model.dtype),
         lora_rank=config.model.lora_rank,
-        device=device,
+        device=_device(config.model.device),
     )
+
+
+def _device(name: str | None) -> str:
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # asserted: torch was built without it
+        problem = str(error).partition("\n")[0]
+        raise ConfigError(f"model.device: {name} cannot be used: {problem}") from error
+    return name
 
 
 def measure(
@@ -348,15 +361,18 @@ def measure(
     conversations: Sequence[Conversation],
     modes: Sequence[str],
     config: RunConfig,
+    *,
+    skipped: Sequence[dict[str, Any]],
     console: Console,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Measure one model on conversations.
 
     Args:
         model: Folder or hub name.
-        conversations: All are measured on.
+        conversations: All that the model can hold are measured on.
         modes: Some of "direct", "thinking".
-        config: Sections `model`, `reward` and `evaluate` count.
+        config: Sections `model`, `reward` and `evaluate` count, and `data.bad_records`.
+        skipped: Records that were left out before; see `run_pipeline`.
         console: Where progress is shown.
 
     Returns:
@@ -364,6 +380,17 @@ def measure(
     """
     policy = _load(model, config)
     budget = _completion_budget(policy.template, conversations, config)
+    context = _context(policy, config)
+    conversations, too_long = divide(
+        policy.template, conversations, context=context, completion=budget
+    )
+    left_out = [*skipped, *_left_out(too_long, context, config)]
+    if not conversations:
+        raise InputError(
+            f"no conversation fits the model's context of {context} tokens",
+            file=too_long[0].place,
+            remedy="use a model with a longer context",
+        )
     evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
     records = {
         mode: evaluator.evaluate(
@@ -372,4 +399,4 @@ def measure(
         for mode in modes
     }
     rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    return {"models": [Path(model).name], "rows": rows}, records
+    return {"models": [Path(model).name], "rows": rows, "skipped": left_out}, records

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from actwise.attention import IMPLEMENTATION, TreeAttention
 from actwise.errors import ModelError
 from actwise.template.render import Template
-from actwise.tree import Layout
+from actwise.tree import Forest, Layout
 
 
 class Scores(NamedTuple):
@@ -65,6 +65,7 @@ class Policy:
             first_line = str(error).strip().splitlines()[0]
             raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
         model.to(device)
+        _check_branches(model)
         if lora_rank is not None:
             from peft import LoraConfig, get_peft_model
 
@@ -81,7 +82,7 @@ class Policy:
     @property
     def device(self) -> torch.device:
         """Where the model lives."""
-        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+        return next(self.model.parameters()).device
 
     @property
     def context_length(self) -> int:
@@ -153,3 +154,37 @@ class Policy:
         else:
             model.save_pretrained(folder)
         self.template.tokenizer.save_pretrained(folder)
+
+
+@torch.no_grad()
+def _check_branches(model: Any) -> None:
+    """Refuse a model in which a branch is influenced by its sibling.
+
+    Layers that carry a state along the row (convolutions, state spaces, linear attention) and
+    attention that transformers cannot replace know nothing of the tree, and nothing else would
+    tell: the log-probs would be wrong without an error.
+    """
+    alone, both = Forest(), Forest()
+    alone.attach(alone.insert([1, 2, 3]), [7, 8])
+    trunk = both.insert([1, 2, 3])
+    for branch in ([4, 5, 6, 4], [7, 8]):
+        both.attach(trunk, branch)
+    logits = []
+    for forest in (alone, both):
+        layout = forest.layout(model.device)
+        logits.append(
+            model(
+                input_ids=layout.input_ids[None],
+                position_ids=layout.position_ids[None],
+                use_cache=False,
+                tree=TreeAttention(layout),
+            )
+            .logits[0, -2:]
+            .double()
+        )
+    difference = (logits[0] - logits[1]).norm() / logits[0].norm()
+    if not difference <= torch.finfo(model.dtype).eps ** 0.5:
+        raise ModelError(
+            f"in {type(model).__name__} something else than attention connects tokens, so a "
+            "conversation cannot be computed as a tree; use a model with plain causal attention"
+        )

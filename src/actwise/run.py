@@ -17,41 +17,52 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from actwise.errors import RunError
 from actwise.progress import Progress
 
+_PARTIAL = ".partial"
+"""Ending of the names of files that are being written."""
+_LOCK = ".lock"
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Create or replace a file.
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Create or replace a file, or create a folder.
 
     Args:
-        path: The file; its folder is created.
-        write: Writes the content to the path it is given, which lies beside `path`.
+        path: The file or folder; its parent is created.
+        write: Writes a file or folder at the path it is given, which lies beside `path`.
 
     Raises:
         RunError: If the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        for part in [temporary, *temporary.rglob("*")]:
+            if part.is_file():
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    except Exception as error:
+        reason = _system_error(error)
+        if reason is None:
+            raise
+        raise unwritable(path, reason) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
     """Create or replace a text file atomically."""
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
+    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -59,15 +70,53 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_records(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Create or replace a file of JSON lines atomically."""
+    write_text(path, "".join(_line(record) for record in records))
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines."""
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _lines(path: Path) -> list[bytes]:
+    # As bytes: str.splitlines would cut at U+2028 and its like, and an interrupted write may end
+    # within a character.
+    return [line for line in path.read_bytes().split(b"\n") if line]
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
     """Return the one line that says why something cannot be written."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunError(f"{path}: the disk is full; free some space and run the same command again")
     return RunError(f"{path}: cannot be written: {error.strerror}; choose another --out")
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """Return what the system said when a write failed, or None where it is not to blame.
+
+    torch hides it behind a RuntimeError; safetensors and tokenizers raise exceptions of their own
+    that quote it, the latter a bare Exception.
+    """
+    chain: BaseException | None = error
+    while chain is not None and not isinstance(chain, OSError):
+        chain = chain.__context__
+    quoted = re.search(r"\(os error (\d+)\)", str(error))
+    if chain is None and quoted:
+        return OSError(int(quoted[1]), os.strerror(int(quoted[1])))
+    return chain
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
 
 
 def fingerprint(path: Path) -> str:
@@ -87,8 +136,7 @@ class JsonLines:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
-                for record in records:
-                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.writelines(_line(record) for record in records)
         except OSError as error:
             raise unwritable(self._path, error) from error
 
@@ -97,25 +145,27 @@ class JsonLines:
         if not self._path.exists():
             return
         kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-        write_text(self._path, "".join(kept))
+        for line in _lines(self._path):
+            with contextlib.suppress(ValueError):  # not JSON, or not even UTF-8
+                record = json.loads(line)
+                if record["step"] <= step:
+                    kept.append(record)
+        write_records(self._path, kept)
 
 
 class Run:
     """An open run folder; only one process at a time has it."""
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
+    def __init__(self, folder: Path, request: dict[str, Any], progress: Progress) -> None:
         self.folder = folder
         self.progress = progress
-        self._lock: IO[str] | None = None
+        self._request = request
+        self._record = folder / "run.json"
 
     @classmethod
     @contextlib.contextmanager
     def open(cls, folder: Path, request: dict[str, Any], progress: Progress) -> Iterator["Run"]:
-        """Begin a run, or go on with the same one.
+        """Take hold of a folder, to begin a run or to go on with the same one.
 
         Args:
             folder: Created where it does not exist.
@@ -125,30 +175,49 @@ class Run:
         Raises:
             RunError: If the folder holds another run, or something else, or cannot be written.
         """
-        run = cls(folder, progress)
-        record = folder / "run.json"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not record.exists() and any(p.name != ".lock" for p in folder.iterdir()):
-                raise RunError(f"{folder}: not empty and no run of actwise; choose another --out")
-            run._lock = (folder / ".lock").open("w")
-            fcntl.flock(run._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{folder}: another process is working on this run") from error
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        try:
-            if record.exists():
-                run._check_same(json.loads(record.read_text(encoding="utf-8")), request)
-            else:
-                created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-                write_json(record, {**request, "created": created})
+        run = cls(folder, request, progress)
+        with run._locked():
+            run._check_same()
+            for partial in folder.rglob(f".*{_PARTIAL}"):
+                _remove(partial)  # of a process that was killed
             yield run
-        finally:
-            run._lock.close()
 
-    def _check_same(self, recorded: dict[str, Any], request: dict[str, Any]) -> None:
-        request = json.loads(json.dumps(request))
+    def begin(self) -> None:
+        """Write down what was asked; until then, another request may still take the folder."""
+        if not self._record.exists():
+            created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            write_json(self._record, {**self._request, "created": created})
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            names = {p.name for p in self.folder.iterdir() if not p.name.endswith(_PARTIAL)}
+            if names - {_LOCK} and not self._record.exists():
+                raise RunError(
+                    f"{self.folder}: not empty and no run of actwise; choose another --out"
+                )
+            lock = (self.folder / _LOCK).open("w")
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"{self.folder}: another process is working on this run; wait for it, or "
+                    "choose another --out"
+                ) from error
+            yield
+
+    def _check_same(self) -> None:
+        if not self._record.exists():
+            return
+        try:
+            recorded = dict(json.loads(self._record.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{self._record}: no run of actwise; choose another --out") from error
+        request = json.loads(json.dumps(self._request))
         for key in ("model", "config", "data"):
             if recorded.get(key) != request.get(key):
                 raise RunError(

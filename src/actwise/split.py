@@ -76,10 +76,10 @@ def _families(conversations: Sequence[Conversation]) -> list[list[Conversation]]
     return list(families.values())
 
 
-def _digest(conversation: Conversation) -> bytes:
+def _digest(conversation: Conversation) -> str:
     text = "\n".join(
         f"{m.role} {_NOT_LETTERS.sub(' ', m.content.lower()).strip()}"
         for m in conversation.messages
         if m.role in ("user", "assistant")
     )
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode()).hexdigest()

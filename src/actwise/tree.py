@@ -179,9 +179,9 @@ def _common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int) -> 
 def _lay_out(forest: Forest, device: torch.device) -> Layout:
     order = _siblings_adjacent(forest)
     starts, end = [0] * len(forest.segments), 0
-    for segment in order:
-        starts[segment] = end
-        end += len(forest.segments[segment].token_ids)
+    for index in order:
+        starts[index] = end
+        end += len(forest.segments[index].token_ids)
     depths = [0] * len(forest.segments)
     token_ids: list[int] = []
     positions: list[int] = []

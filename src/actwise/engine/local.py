@@ -98,17 +98,15 @@ class LocalEngine:
             tree=prefill,
         ).logits[0]
         positions_B = layout.position_ids[ends] + 1
-        stop = torch.tensor(params.stop_token_ids, device=device)
         decoding = _Decoding(forest, layout, prefill, [(r.tree, r.node) for r in rows])
         active = list(rows)
         for step in range(params.max_tokens):
             tokens_B, logprobs_B = draw(logits_BV, params, generator)
-            going_B = ~torch.isin(tokens_B, stop)
             for row, token, logprob in zip(
                 active, tokens_B.tolist(), logprobs_B.tolist(), strict=True
             ):
                 row.add(token, logprob, params)
-            if step + 1 == params.max_tokens or not going_B.any():
+            if step + 1 == params.max_tokens or all(row.ended for row in active):
                 return
             # Dropping rows copies the cache, so a few ended rows are carried along for a while.
             ended = sum(row.ended for row in active)
@@ -138,9 +136,16 @@ def draw(
     else:
         logprobs_BV = (logits_BV / params.temperature).log_softmax(-1)
         candidates_BV = _nucleus(logprobs_BV, params.top_p) if params.top_p < 1 else logprobs_BV
-        # The smallest of exponential waiting times falls on a token with its probability.
-        waits_BV = torch.empty_like(candidates_BV).exponential_(generator=generator)
-        tokens_B = (candidates_BV - waits_BV.log()).argmax(-1)
+        # One uniform number a row: a number for each token would cost a tenth of the decoding.
+        # In double precision, so that rounding up to the total practically never happens.
+        cumulative_BV = candidates_BV.exp().cumsum(-1, dtype=torch.float64)
+        total_B1 = cumulative_BV[:, -1:]
+        uniform_B1 = torch.rand(
+            total_B1.shape, generator=generator, dtype=torch.float64, device=total_B1.device
+        )
+        # To the right of equal values, so that a token of probability 0 is never drawn.
+        tokens_B1 = torch.searchsorted(cumulative_BV, uniform_B1 * total_B1, right=True)
+        tokens_B = tokens_B1.squeeze(1).clamp_(max=logits_BV.shape[-1] - 1)
     return tokens_B, logprobs_BV.gather(1, tokens_B[:, None]).squeeze(1)
 
 
@@ -232,7 +237,7 @@ class _Decoding:
         self._tree_B, self._mask_BT = self._tree_B[keep], self._mask_BT[keep]
         self._own_keys = [k[keep] for k in self._own_keys]
         self._own_values = [v[keep] for v in self._own_values]
-        left = self._tree_B.unique()
+        left = torch.unique(self._tree_B)
         if len(left) < len(self._trunk_keys[0]):
             self._trunk_keys = [k[left] for k in self._trunk_keys]
             self._trunk_values = [v[left] for v in self._trunk_values]
@@ -294,6 +299,13 @@ def _attend(
     if q.device.type == "cpu":
         out, lse = _flash(q, k, v, 0.0, False, attn_mask=mask, scale=scale)
         return out, lse.clone()
+    return _attend_plainly(q, k, v, mask, scale)
+
+
+def _attend_plainly(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Do the same on any device."""
     repeat = q.shape[1] // k.shape[1]
     scores = (q.float() @ k.float().repeat_interleave(repeat, 1).transpose(2, 3)) * scale
     if mask is not None:

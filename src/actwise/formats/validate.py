@@ -1,9 +1,10 @@
 """What every conversation has to fulfil, whichever format it was read from."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from actwise.conversation import Conversation, Message, Tool, ToolCall, tool_name
+from actwise.conversation import CONTROL_TAG, Conversation, Message, Tool, ToolCall, tool_name
 from actwise.formats.record import Unusable
 from actwise.formats.tools import argument_problem
 
@@ -45,6 +46,13 @@ def first_problem(conversation: Conversation) -> Problem | None:
 def _message_problem(
     message: Message, place: str, tools: Mapping[str, Tool], pending: list[ToolCall]
 ) -> Problem | None:
+    tag = CONTROL_TAG.search(f"{message.reasoning_content or ''} {message.content}")
+    if tag:
+        return Problem(
+            "control_tag",
+            f"{place} holds {tag.group()}, which the chat template would take for its own; "
+            "remove it",
+        )
     if message.role == "tool":
         return _result_problem(message, place, pending)
     if message.role != "assistant":
@@ -74,6 +82,13 @@ def _call_problem(call: ToolCall, place: str, tools: Mapping[str, Tool]) -> Prob
             "undeclared_tool",
             f"{place} calls {call.name!r}, but declared is {declared}; declare it in `tools`, "
             "or give the tools' file",
+        )
+    tag = CONTROL_TAG.search(json.dumps(call.arguments, ensure_ascii=False))
+    if tag:
+        return Problem(
+            "control_tag",
+            f"{place} calls {call.name!r} with {tag.group()} in its arguments, which the chat "
+            "template would take for its own; remove it",
         )
     try:
         fault = argument_problem(tools[call.name], call.arguments)

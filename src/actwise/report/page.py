@@ -4,7 +4,6 @@ The page is a pure function of the run folder: writing it twice gives the same b
 """
 
 import json
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from actwise.report.folder import (
     RunFolder,
     read_run_folder,
 )
+from actwise.run import write_atomically
 
 KINDS = ("call", "answer")
 """Slices by the kind of decision; the others are labels."""
@@ -35,14 +35,13 @@ def write_report(run_dir: Path) -> Path:
     Files that are not there yet are named in the report, so a run in progress has one too.
 
     Raises:
-        RunError: If the folder holds no run.json.
+        RunError: If the folder holds no run.json, or cannot be written.
         InputError: If a file in it is not what its writer makes.
     """
-    page = render(read_run_folder(run_dir))
-    path, part = run_dir / "report.html", run_dir / "report.html.part"
     # What a model wrote can hold half a surrogate pair, which UTF-8 cannot.
-    part.write_bytes(page.encode("utf-8", errors="replace"))
-    os.replace(part, path)
+    page = render(read_run_folder(run_dir)).encode("utf-8", errors="replace")
+    path = run_dir / "report.html"
+    write_atomically(path, lambda temporary: temporary.write_bytes(page))
     return path
 
 

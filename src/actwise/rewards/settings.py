@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class JudgeSettings(BaseModel):
     """How a completion is judged; the defaults are ours, the literature disagrees on most."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     tool_accuracy: Literal["binary", "graded"] = "binary"
     """Reward of calls: 1 only where all equal the record, or a share of what is right."""

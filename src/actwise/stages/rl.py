@@ -213,7 +213,7 @@ def _accumulate(
         policy: Its gradients are added to.
         rollouts: Completions with something to teach.
         totals: Completions of the step and their tokens, those of dead groups included: their
-            share of the loss is zero, but they count in its mean.
+            advantages are zero and their divergence is not taken, but they count in the mean.
         reference: Weights that the divergence is taken from.
         config: Of the stage.
         settings: The rest.
@@ -255,7 +255,7 @@ def _accumulate(
         )
         parts.loss.backward()  # type: ignore[no-untyped-call]
         figures["loss"] += parts.loss.item()
-        figures["kl"] += parts.kl.item()
+        figures["kl"] += parts.kl.item() * num_tokens / learning_tokens
         figures["clipped_low"] += parts.ratio_clipped_low.item()
         figures["clipped_high"] += parts.ratio_clipped_high.item()
         figures["entropy"] += scores.entropy.sum().item() / learning_tokens

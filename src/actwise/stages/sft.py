@@ -42,7 +42,7 @@ class SftTree:
 
     @property
     def num_tokens(self) -> int:
-        """Upper bound of what a forward pass computes."""
+        """About what a forward pass computes; prompts' own ends are few."""
         return max(len(prompt) for prompt in self.prompts) + self.num_target_tokens
 
     def grow(self, forest: Forest, tree: int) -> list[Node]:

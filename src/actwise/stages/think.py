@@ -43,7 +43,7 @@ def self_generated_thoughts(
     *,
     settings: JudgeSettings,
     max_tokens: int,
-    seed: int,
+    generator: torch.Generator,
 ) -> list[list[Target]]:
     """Let the model think, and keep the shortest thought that led to the right action.
 
@@ -55,13 +55,12 @@ def self_generated_thoughts(
         config: Of the stage.
         settings: Of the judge.
         max_tokens: Budget of a completion.
-        seed: Of the sampling.
+        generator: Source of randomness, on the engine's device.
 
     Returns:
         The decisions for which a thought was found, by conversation.
     """
     params = SamplingParams(max_tokens, template.stop_token_ids, temperature=config.temperature)
-    generator = torch.Generator().manual_seed(seed)
     targets: list[list[Target]] = []
     tried = found = 0
     with run.progress.track("think: own thoughts", len(conversations)) as show:

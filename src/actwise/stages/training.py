@@ -7,6 +7,7 @@ step's number, so a run that is killed and started again ends with the same weig
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -52,10 +53,11 @@ class Training:
         self._policy = policy
         self._config = config
         self._checkpoint_every = checkpoint_every
+        self._peak = config.learning_rate or suitable_rate(policy, config)
         self._best_weights = policy.weights()
         self._optimiser = torch.optim.AdamW(
             policy.trainable().values(),
-            lr=config.learning_rate,
+            lr=self._peak,
             weight_decay=config.weight_decay,
         )
         self._checkpoint = run.folder / "checkpoints" / f"{stage}.pt"
@@ -70,9 +72,9 @@ class Training:
         """Return the rate of the coming step: linear warm-up, then linear decay."""
         warmup = max(1, round(self._config.warmup * self.steps))
         if self.step < warmup:
-            return self._config.learning_rate * (self.step + 1) / warmup
+            return self._peak * (self.step + 1) / warmup
         left = (self.steps - self.step) / max(1, self.steps - warmup)
-        return self._config.learning_rate * (self._config.final + (1 - self._config.final) * left)
+        return self._peak * (self._config.final + (1 - self._config.final) * left)
 
     def update(self) -> float:
         """Apply the gradients that were accumulated and return their length before clipping."""
@@ -95,11 +97,16 @@ class Training:
         """Count the step and, from time to time, save."""
         self.step += 1
         if self.step % self._checkpoint_every == 0 or self.step == self.steps:
-            write_atomically(self._checkpoint, lambda path: torch.save(self._state(), path))
+            write_atomically(self._checkpoint, self._save)
 
     def finish(self) -> None:
         """Put the best weights into the policy."""
         self._policy.set_weights(self._best_weights)
+
+    def _save(self, path: Path) -> None:
+        # Given a path, torch would open it itself and not tell why it cannot be written.
+        with path.open("wb") as file:
+            torch.save(self._state(), file)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -119,6 +126,14 @@ class Training:
         self.generator.set_state(state["generator"].cpu())
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self._best_weights = state["best_weights"]
+
+
+def suitable_rate(policy: Policy, config: OptimiserConfig) -> float:
+    """Return a learning rate for a model's size: a rule of thumb, to be tuned where it matters."""
+    parameters = sum(p.numel() for p in policy.model.parameters())
+    trained = sum(p.numel() for p in policy.trainable().values())
+    adapters = 10.0 if trained < parameters else 1.0
+    return config.small_model_rate * adapters * (2e6 / parameters) ** 0.5
 
 
 def batch_of(items: Sequence[T], size: int, step: int, seed: int) -> list[T]:

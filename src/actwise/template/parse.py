@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from actwise.conversation import ToolCall
+from actwise.conversation import CONTROL_TAG, ToolCall
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
-_CONTROL = re.compile(r"<\|im_start\|>|<\|im_end\|>|</?tool_response>|</?think>|</?tool_call>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 64
 
@@ -71,7 +70,7 @@ def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     errors: list[FormatError] = []
     thought, rest = _split_thought(text, thinking, errors)
     calls, answer, broken_calls = _split_calls(rest, errors)
-    if _CONTROL.search(answer) or (thought is not None and _CONTROL.search(thought)):
+    if CONTROL_TAG.search(answer) or (thought is not None and CONTROL_TAG.search(thought)):
         errors.append(FormatError.STRAY_TAG)
     if not answer and CALL_OPEN not in rest:
         errors.append(FormatError.EMPTY)

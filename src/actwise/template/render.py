@@ -14,11 +14,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from transformers import AutoTokenizer
 
 from actwise.conversation import Conversation, Decision, Message, Tool, ToolCall
 from actwise.errors import InputError, ModelError
-from actwise.template.parse import parse_completion
+from actwise.template.parse import THINK_CLOSE, parse_completion
 
 SHIPPED_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
@@ -99,16 +100,7 @@ class Template:
 
     def prompt_text(self, decision: Decision, *, thinking: bool) -> str:
         """Return what the served model would see before it acts; earlier thoughts are removed."""
-        messages = [message.to_dict(thought=False) for message in decision.history]
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages,
-                tools=list(decision.conversation.tools) or None,
-                add_generation_prompt=True,
-                enable_thinking=thinking,
-                tokenize=False,
-            )
-        )
+        return self._render(decision, add_generation_prompt=True, enable_thinking=thinking)
 
     def prompt(self, decision: Decision, *, thinking: bool) -> list[int]:
         """Return the token ids of `prompt_text`."""
@@ -126,15 +118,7 @@ class Template:
             InputError: If the template does not continue the decision's prompt with its action.
         """
         gold = decision.gold.model_copy(update={"reasoning_content": thought or None})
-        messages = [message.to_dict(thought=False) for message in decision.history]
-        full = str(
-            self.tokenizer.apply_chat_template(
-                [*messages, gold.to_dict()],
-                tools=list(decision.conversation.tools) or None,
-                tokenize=False,
-                enable_thinking=thought is not None,
-            )
-        )
+        full = self._render(decision, gold, enable_thinking=thought is not None)
         prompt = self.prompt_text(decision, thinking=thought is not None)
         stop = self.tokenizer.eos_token
         end = full.rfind(stop)
@@ -142,9 +126,37 @@ class Template:
             raise InputError(
                 "the chat template does not continue the prompt with the recorded turn",
                 file=decision.conversation.source or decision.conversation.id,
-                remedy="use a template whose generation prompt is a prefix of the turn",
+                remedy="use a template whose generation prompt is a prefix of the turn, such as "
+                "that of --set model.template=actwise",
+            )
+        # Qwen3's own template shows no thought before the first message of a user.
+        if thought and thought.strip() not in full[len(prompt) :]:
+            raise InputError(
+                f"the chat template leaves out the thought of messages[{decision.index}]",
+                file=decision.conversation.source or decision.conversation.id,
+                remedy="remove the assistant's turns before the first message of the user",
             )
         return full[len(prompt) : end + len(stop)]
+
+    def _render(self, decision: Decision, *turn: Message, **options: bool) -> str:
+        """Return the template's text for the history, without thoughts, and perhaps one turn."""
+        messages = [message.to_dict(thought=False) for message in decision.history]
+        messages += [message.to_dict() for message in turn]
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                tools=list(decision.conversation.tools) or None,
+                tokenize=False,
+                **options,
+            )
+        except (jinja2.TemplateError, TypeError) as error:
+            problem = str(error).partition("\n")[0]
+            raise InputError(
+                f"the chat template cannot render it: {problem}",
+                file=decision.conversation.source or decision.conversation.id,
+                remedy="mend the conversation, or --set model.template=actwise",
+            ) from error
+        return str(text)
 
     def completion(self, decision: Decision, *, thought: str | None) -> list[int]:
         """Return the token ids of `completion_text`."""
@@ -179,13 +191,18 @@ class Template:
         call, answer = _PROBE.decisions()
         for decision, thought in ((call, None), (call, "First thought."), (answer, "Second.")):
             mode = "direct" if thought is None else "thinking"
-            prompt = self.prompt_text(decision, thinking=thought is not None)
-            if "probe_tool" not in prompt:
-                raise ModelError("the chat template does not show the tools; " + _REMEDY)
             try:
+                prompt = self.prompt_text(decision, thinking=thought is not None)
                 text = self.completion_text(decision, thought=thought)
             except InputError as error:
                 raise ModelError(f"in {mode} mode {error.problem}; {_REMEDY}") from error
+            if "probe_tool" not in prompt:
+                raise ModelError("the chat template does not show the tools; " + _REMEDY)
+            if thought is None and THINK_CLOSE in text:
+                raise ModelError(
+                    "the chat template has no mode without thinking (enable_thinking=False); "
+                    + _REMEDY
+                )
             parsed = parse_completion(
                 text.removesuffix(self.tokenizer.eos_token), thinking=thought is not None
             )
@@ -202,8 +219,6 @@ class Template:
                 )
         if "probe result" not in prompt:
             raise ModelError("the chat template does not show tool results; " + _REMEDY)
-        if "First thought." in prompt:
-            raise ModelError("the chat template shows earlier thoughts; " + _REMEDY)
 
 
 _REMEDY = "use a model with a Qwen3-style template, or --set model.template=actwise"

@@ -1,0 +1,33 @@
+# make demo    the whole pipeline on the embedded desk
+# make test    the test suite
+# make check   ruff, mypy --strict, the order of imports
+#
+# All of them make a virtual environment in .venv and install into it, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Of builds of one version pip takes the one with a local label: a CPU build, where one is offered.
+INSTALL := $(BIN)/pip install --disable-pip-version-check -c constraints.txt torch==2.13.0
+
+.PHONY: demo test check
+
+demo: .venv/.installed
+	$(BIN)/actwise demo
+
+test: .venv/.installed-dev
+	$(BIN)/pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_imports.py
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -e .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(INSTALL) -e '.[dev]'
+	touch $@

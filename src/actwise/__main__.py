@@ -1,0 +1,5 @@
+"""`python -m actwise`: the command line."""
+
+from actwise.cli import main
+
+main()

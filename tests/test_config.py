@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+import actwise
+from actwise.config import RunConfig, describe, load_config
+from actwise.errors import ConfigError
+
+
+def refusal(*settings: str, file: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "run.toml"
+    file.write_text(text)
+    return file
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    assert load_config(None) == RunConfig()
+
+
+def test_settings_overrule_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, 'seed = 3\n[sft]\nsteps = 7\n[model]\ndevice = "cpu"\n')
+    config = load_config(file, ["sft.steps=9", "rl.mode=direct", 'data.format="openai"'])
+    assert (config.seed, config.sft.steps, config.model.device) == (3, 9, "cpu")
+    assert (config.rl.mode, config.data.format) == ("direct", "openai")
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert load_config(None, ["data.tools=a=b.json"]).data.tools == Path("a=b.json")
+
+
+@pytest.mark.parametrize(
+    ("setting", "unknown"),
+    [
+        ("steps=1", "steps"),
+        ("sft.step=1", "sft.step"),
+        ("rl.clip.low=1", "rl.clip"),
+        ("nothing.at.all=1", "nothing"),
+    ],
+)
+def test_an_unknown_key_is_named_in_full(setting: str, unknown: str) -> None:
+    assert refusal(setting) == f"{unknown}: no such setting; see `actwise settings`"
+
+
+def test_an_unknown_key_of_a_file_is_named(tmp_path: Path) -> None:
+    file = written(tmp_path, "[rl]\nnum_generation = 4\n")
+    assert refusal(file=file).startswith("rl.num_generation: no such setting")
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("sft.steps=many", "sft.steps"),
+        ("sft.steps=2.5", "sft.steps"),
+        ("sft.steps=-1", "sft.steps"),
+        ("rl.num_generations=1", "rl.num_generations"),
+        ("rl.mode=loud", "rl.mode"),
+        ("rl.temperature=0", "rl.temperature"),
+        ("rl.temperature=inf", "rl.temperature"),
+        ("rl.learning_rate=nan", "rl.learning_rate"),
+        ("reward.format_weight=inf", "reward.format_weight"),
+        ("rl.mask_truncated=perhaps", "rl.mask_truncated"),
+        ("data.test_fraction=1", "data.test_fraction"),
+        ("data.bad_records=[]", "data.bad_records"),
+        ("model.lora_rank=0", "model.lora_rank"),
+        ("reward.tool_accuracy=fuzzy", "reward.tool_accuracy"),
+        ("rl=3", "rl"),
+        ("seed=[1]", "seed"),
+        ("seed=-1", "seed"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_key(setting: str, key: str) -> None:
+    assert refusal(setting).startswith(f"{key}: ")
+
+
+def test_settings_that_do_not_fit_each_other_are_refused() -> None:
+    assert "leave nothing to train on" in refusal("data.dev_fraction=.45", "data.test_fraction=.45")
+    assert "rl.optimiser_steps" in refusal("rl.optimiser_steps=9", "rl.conversations_per_step=8")
+
+
+@pytest.mark.parametrize("setting", ["sft.steps", "=3", " =3", ""])
+def test_a_malformed_setting_shows_how_to_write_one(setting: str) -> None:
+    assert "write it as section.key=value" in refusal(setting)
+
+
+def test_a_key_below_a_value_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, "sft = 3\n")
+    assert refusal("sft.steps=1", file=file) == "sft.steps: sft is no section"
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "none.toml"
+    assert refusal(file=missing) == f"{missing}: cannot be read: No such file or directory"
+    assert refusal(file=tmp_path).startswith(f"{tmp_path}: cannot be read")
+    broken = written(tmp_path, "[sft\nsteps = 3")
+    assert refusal(file=broken).startswith(f"{broken}: not TOML: ")
+    broken.write_bytes(b"a = '\xff'")
+    assert refusal(file=broken).startswith(f"{broken}: not TOML: ")
+
+
+def leaves(model: BaseModel, prefix: str = "") -> list[str]:
+    keys = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        below = isinstance(value, BaseModel)
+        keys += leaves(value, f"{prefix}{name}.") if below else [f"{prefix}{name}"]
+    return keys
+
+
+def test_every_setting_is_described() -> None:
+    described = {key: (default, meaning) for key, default, meaning in describe()}
+    assert sorted(described) == sorted(leaves(RunConfig()))
+    assert [key for key, (_, meaning) in described.items() if not meaning] == []
+    assert described["think.steps"][1] == described["sft.steps"][1]  # only the default differs
+
+
+def test_the_described_default_is_what_a_run_gets() -> None:
+    for key, default, _ in describe():
+        value = RunConfig()
+        for part in key.split("."):
+            value = getattr(value, part)
+        assert str(value) == default, key
+
+
+def test_the_settings_of_the_demo_are_settings() -> None:
+    demo = Path(actwise.__file__).parent / "desk" / "demo.toml"
+    assert load_config(demo, ["rl.steps=2"]).rl.steps == 2
+
+
+def test_the_resolved_configuration_can_be_given_again(tmp_path: Path) -> None:
+    config = load_config(None, ["model.lora_rank=4", "data.tools=t.json", "rl.mode=direct"])
+    record = config.model_dump(mode="json")
+    assert RunConfig.model_validate(record) == config
