@@ -160,7 +160,7 @@ def test_logged_request_and_response(tmp_path: Path) -> None:
         ({"content": "hello", "reasoning_content": "why"}, "why", "hello"),
         ({"content": "hello", "reasoning": "why"}, "why", "hello"),
         ({"content": "hello", "reasoning": None}, None, "hello"),
-        ({"content": "a <think> tag"}, None, "a <think> tag"),
+        ({"content": "a <thought> tag"}, None, "a <thought> tag"),
     ],
 )
 def test_thoughts(

@@ -160,7 +160,7 @@ def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path 
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
     conversations, skipped = _read(files, resolved)
     _prepare_torch()
-    from actwise.pipeline import measure
+    from actwise.measure import measure
     from actwise.report import write_table
     from actwise.run import write_json, write_records
 

@@ -1,8 +1,10 @@
 """What fits a model: conversations into its context, completions into a budget."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from actwise.config import RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.errors import InputError
 from actwise.split import Splits
@@ -85,3 +87,41 @@ def fitting(
         ),
         too_long,
     )
+
+
+def context_of(longest: int, config: RunConfig) -> int:
+    """Return the tokens a model may hold: its own limit, or a lower configured one."""
+    limit = config.model.max_length
+    return longest if limit is None else min(limit, longest)
+
+
+def completion_budget(
+    template: Template, conversations: Iterable[Conversation], config: RunConfig
+) -> int:
+    """Return the longest completion that is sampled: as configured, or from the recorded ones."""
+    if config.evaluate.max_completion_tokens is not None:
+        return config.evaluate.max_completion_tokens
+    return longest_completion(template, conversations) + config.evaluate.thought_tokens
+
+
+def count_left_out(
+    too_long: Sequence[TooLong], context: int, config: RunConfig
+) -> list[dict[str, Any]]:
+    """Count the conversations that a model cannot hold, or refuse them."""
+    if not too_long:
+        return []
+    if config.data.bad_records == "stop":
+        worst = max(too_long, key=lambda item: item.tokens)
+        raise InputError(
+            f"the conversation needs {worst.tokens} tokens and the model holds {context} "
+            f"({len(too_long)} such conversations)",
+            file=worst.place,
+            remedy="shorten it, or leave such out with --set data.bad_records=skip",
+        )
+    return [
+        {
+            "reason": "longer than the context",
+            "count": len(too_long),
+            "examples": [item.place for item in too_long[:3]],
+        }
+    ]

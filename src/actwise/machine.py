@@ -1,4 +1,4 @@
-"""What the run runs on: versions of what it uses, and how many threads pay."""
+"""What the run runs on: versions of what it uses, how many threads pay, which device."""
 
 import importlib.metadata
 import json
@@ -11,6 +11,9 @@ from typing import Any
 import torch
 
 from actwise import __version__
+from actwise.config import RunConfig
+from actwise.errors import ConfigError
+from actwise.policy import Policy
 from actwise.run import write_json
 
 
@@ -62,3 +65,26 @@ def _fastest_threads() -> int:
             times[threads] = min(times[threads], time.perf_counter() - begin)
     # A second thread has to earn its place: the measurement is short and the run is long.
     return min(choices, key=lambda n: times[n] * (1.0 if n == 1 else 1.25))
+
+
+def load_policy(model: str, config: RunConfig) -> Policy:
+    """Load a model as the section `model` says; see `Policy.load`."""
+    torch.manual_seed(config.seed)  # LoRA's adapters begin at random
+    return Policy.load(
+        model,
+        shipped_template=config.model.template == "actwise",
+        dtype=getattr(torch, config.model.dtype),
+        lora_rank=config.model.lora_rank,
+        device=_device(config.model.device),
+    )
+
+
+def _device(name: str | None) -> str:
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # asserted: torch was built without it
+        problem = str(error).partition("\n")[0]
+        raise ConfigError(f"model.device: {name} cannot be used: {problem}") from error
+    return name

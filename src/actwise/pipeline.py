@@ -17,10 +17,10 @@ from rich.console import Console
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine.local import LocalEngine
-from actwise.errors import ConfigError, InputError, RunError
+from actwise.errors import RunError
 from actwise.examples import choose_examples
-from actwise.fitting import TooLong, divide, fitting, longest_completion
-from actwise.machine import choose_threads, versions
+from actwise.fitting import completion_budget, context_of, count_left_out, fitting
+from actwise.machine import choose_threads, load_policy, versions
 from actwise.policy import Policy
 from actwise.progress import Progress
 from actwise.report import write_report
@@ -33,7 +33,6 @@ from actwise.stages.rl import RlSettings, train_rl
 from actwise.stages.sft import Target, train_sft
 from actwise.stages.think import recorded_thoughts, self_generated_thoughts, with_direct_share
 from actwise.stages.training import Training
-from actwise.template.render import Template
 
 
 class Pipeline:
@@ -52,7 +51,7 @@ class Pipeline:
         self._policy = policy
         self._config = config
         self._skipped = list(skipped)
-        self._max_tokens = _completion_budget(policy.template, splits.train, config)
+        self._max_tokens = completion_budget(policy.template, splits.train, config)
         self._splits = self._fitting(splits)
         self._engine = LocalEngine(policy)
         self._evaluator = Evaluator(self._engine, policy.template, config.reward, self._max_tokens)
@@ -251,46 +250,12 @@ class Pipeline:
 
     def _fitting(self, splits: Splits) -> Splits:
         """Leave out conversations that the model cannot hold, or refuse them."""
-        context = _context(self._policy, self._config)
+        context = context_of(self._policy.context_length, self._config)
         kept, too_long = fitting(
             self._policy.template, splits, context=context, completion=self._max_tokens
         )
-        self._skipped += _left_out(too_long, context, self._config)
+        self._skipped += count_left_out(too_long, context, self._config)
         return kept
-
-
-def _context(policy: Policy, config: RunConfig) -> int:
-    limit = config.model.max_length
-    return policy.context_length if limit is None else min(limit, policy.context_length)
-
-
-def _left_out(too_long: Sequence[TooLong], context: int, config: RunConfig) -> list[dict[str, Any]]:
-    """Count the conversations that a model cannot hold, or refuse them."""
-    if not too_long:
-        return []
-    if config.data.bad_records == "stop":
-        worst = max(too_long, key=lambda item: item.tokens)
-        raise InputError(
-            f"the conversation needs {worst.tokens} tokens and the model holds {context} "
-            f"({len(too_long)} such conversations)",
-            file=worst.place,
-            remedy="shorten it, or leave such out with --set data.bad_records=skip",
-        )
-    return [
-        {
-            "reason": "longer than the context",
-            "count": len(too_long),
-            "examples": [item.place for item in too_long[:3]],
-        }
-    ]
-
-
-def _completion_budget(
-    template: Template, conversations: Sequence[Conversation], config: RunConfig
-) -> int:
-    if config.evaluate.max_completion_tokens is not None:
-        return config.evaluate.max_completion_tokens
-    return longest_completion(template, conversations) + config.evaluate.thought_tokens
 
 
 def run_pipeline(
@@ -328,75 +293,7 @@ def run_pipeline(
         **versions(),
     }
     with Run.open(folder, request, Progress(console)) as run:
-        pipeline = Pipeline(run, _load(model, config), splits, config, skipped)
+        pipeline = Pipeline(run, load_policy(model, config), splits, config, skipped)
         run.begin()  # not before model and data are known to fit each other
         choose_threads(run.folder, config.model.threads)
         return pipeline()
-
-
-def _load(model: str, config: RunConfig) -> Policy:
-    torch.manual_seed(config.seed)  # LoRA's adapters begin at random
-    return Policy.load(
-        model,
-        shipped_template=config.model.template == "actwise",
-        dtype=getattr(torch, config.model.dtype),
-        lora_rank=config.model.lora_rank,
-        device=_device(config.model.device),
-    )
-
-
-def _device(name: str | None) -> str:
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # asserted: torch was built without it
-        problem = str(error).partition("\n")[0]
-        raise ConfigError(f"model.device: {name} cannot be used: {problem}") from error
-    return name
-
-
-def measure(
-    model: str,
-    conversations: Sequence[Conversation],
-    modes: Sequence[str],
-    config: RunConfig,
-    *,
-    skipped: Sequence[dict[str, Any]],
-    console: Console,
-) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """Measure one model on conversations.
-
-    Args:
-        model: Folder or hub name.
-        conversations: All that the model can hold are measured on.
-        modes: Some of "direct", "thinking".
-        config: Sections `model`, `reward` and `evaluate` count, and `data.bad_records`.
-        skipped: Records that were left out before; see `run_pipeline`.
-        console: Where progress is shown.
-
-    Returns:
-        Results, with a table like a run's, and the judged decisions by mode.
-    """
-    policy = _load(model, config)
-    budget = _completion_budget(policy.template, conversations, config)
-    context = _context(policy, config)
-    conversations, too_long = divide(
-        policy.template, conversations, context=context, completion=budget
-    )
-    left_out = [*skipped, *_left_out(too_long, context, config)]
-    if not conversations:
-        raise InputError(
-            f"no conversation fits the model's context of {context} tokens",
-            file=too_long[0].place,
-            remedy="use a model with a longer context",
-        )
-    evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-    records = {
-        mode: evaluator.evaluate(
-            conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
-        )
-        for mode in modes
-    }
-    rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    return {"models": [Path(model).name], "rows": rows, "skipped": left_out}, records
