@@ -164,12 +164,18 @@ def test_the_sentence_says_what_was_found_on_the_first_split(
     low: float, high: float, found: str
 ) -> None:
     sentence = verdict_sentence(*rows_and_differences(low, high), "rl")
-    assert sentence.startswith(
-        "Right on test: base (direct) 25.0 %, rl (thinking) 60.0 %. rl (thinking) is "
-    )
+    assert sentence.startswith("On test, rl (thinking) is ")
     assert found in sentence
     assert sentence.count("points") == 1
     assert sentence.endswith("Promoted by the development split: rl.")
+
+
+def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> None:
+    rows, _ = rows_and_differences(0.0, 0.1)
+    assert verdict_sentence(rows, [], "base") == (
+        "On test, base (direct) is right on 25.0 %. rl (thinking) is right on 60.0 %. "
+        "Promoted by the development split: base."
+    )
 
 
 def test_the_best_on_development_is_the_earliest_of_equals() -> None:

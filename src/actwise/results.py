@@ -123,21 +123,23 @@ def verdict_sentence(
         promoted: Name of the model that was best on the development split.
     """
     split = rows[0]["split"]
-    best: dict[str, dict[str, Any]] = {}
-    for r in rows:
-        if r["split"] == split:
-            best[f"{r['model']} ({r['mode']})"] = r["metrics"]["action_accuracy"]
-    scores = ", ".join(f"{name} {100 * score['value']:.1f} %" for name, score in best.items())
-    comparisons = [
+    found = [
         _comparison(d)
         for d in differences
         if d["split"] == split
         and d["slice"] == "all"
         and d["model"].startswith("rl")
         and d["against"].startswith("sft")
+    ] or [
+        f"{r['model']} ({r['mode']}) is right on {_percent(r['metrics']['action_accuracy']['value'])}."
+        for r in rows
+        if r["split"] == split
     ]
-    promotion = f"Promoted by the development split: {promoted}."
-    return " ".join([f"Right on {split}: {scores}.", *comparisons, promotion])
+    return f"On {split}, {' '.join(found)} Promoted by the development split: {promoted}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _comparison(paired_difference: dict[str, Any]) -> str:
