@@ -131,15 +131,12 @@ def verdict_sentence(
         and d["model"].startswith("rl")
         and d["against"].startswith("sft")
     ] or [
-        f"{r['model']} ({r['mode']}) is right on {_percent(r['metrics']['action_accuracy']['value'])}."
+        f"{r['model']} ({r['mode']}) is right on "
+        f"{100 * r['metrics']['action_accuracy']['value']:.1f} %."
         for r in rows
         if r["split"] == split
     ]
     return f"On {split}, {' '.join(found)} Promoted by the development split: {promoted}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _comparison(paired_difference: dict[str, Any]) -> str:
