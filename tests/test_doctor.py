@@ -58,7 +58,7 @@ def test_what_the_conversations_consist_of() -> None:
     # "ab" + 'lookup{"a": "b"}' + "12345" + "ok" = 2 + 16 + 5 + 2, and "abc" + "no" = 5
     assert diagnosis.characters == Lengths(5, 5, 25, 25)
     assert [(f.severity, f.code, f.examples) for f in diagnosis.findings] == [
-        ("note", "tool_never_called", ["'refund'"])
+        ("note", "tool_never_called", ["log.jsonl:x: 'refund'"])
     ]
 
 

@@ -43,21 +43,58 @@ def cli(context: click.Context) -> None:
 @_FILES
 @_FORMAT
 @_TOOLS
+@click.option(
+    "--against",
+    "held_out",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Held-out logs, none of which may occur in FILES; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(
-    files: Sequence[Path], format_name: str | None, tools: Path | None, as_json: bool
-) -> None:
-    """Look through logs for what would poison training; exit code 2 if records are unusable."""
-    from actwise.doctor import examine, render
+@click.option("--html", type=click.Path(path_type=Path), help="Write them as a page, too.")
+@click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy of FILES.")
+@click.option("--show", metavar="DECISION", help="Only show one decision token by token: 12#3 is "
+              "line 12, messages[3].")  # fmt: skip
+@click.option("--model", default="base", help="With --show: folder or hub name of the model.")
+def check(files: Sequence[Path], format_name: str | None, tools: Path | None,
+          held_out: Sequence[Path], as_json: bool, html: Path | None, fix: Path | None,
+          show: str | None, model: str) -> None:  # fmt: skip
+    """Look through logs for what would poison training; exit code 2 if there are errors."""
+    from actwise.doctor import examine, render, write_mended, write_page
     from actwise.formats import read_files
 
-    diagnosis = examine(read_files(files, format=format_name, tools=tools))
+    if show is not None:
+        _show(read_files(files, format=format_name, tools=tools), show, str(files[0]), model)
+        return
+    for written in (html, fix):
+        given = [*files, *held_out, *([tools] if tools is not None else [])]
+        if written is not None and written.exists() and any(map(written.samefile, given)):
+            raise InputError("would be overwritten", file=str(written), remedy="name another file")
+    diagnosis = examine(
+        read_files(files, format=format_name, tools=tools),
+        held_out=read_files(held_out, format=format_name, tools=tools),
+    )
     if as_json:
         click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
     else:
-        Console().print(render(diagnosis))
+        Console().print(render(diagnosis), soft_wrap=True)
+    if html is not None:
+        write_page(diagnosis, html, files=[str(file) for file in files])
+    if fix is not None:
+        mending = write_mended(read_files(files, format=format_name, tools=tools), fix)
+        click.echo(f"{fix}: {mending}", err=True)
     if any(finding.severity == "error" for finding in diagnosis.findings):
         sys.exit(2)
+
+
+def _show(items: Any, decision: str, file: str, model: str) -> None:
+    from actwise.doctor.show import find_decision, render_tokens
+
+    found = find_decision(items, decision, file=file)
+    _prepare_torch()
+    from actwise.template.render import Template
+
+    Console().print(render_tokens(Template.load(_model(model)), found), soft_wrap=True)
 
 
 @cli.command()

@@ -44,10 +44,10 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
     chat = _logged_chat(record) if "messages" not in record else record
     declared = chat.get("tools") or chat.get("functions")
     return Conversation(
-        id=_word(record, "id", "the record") or default_id,
+        id=word(record, "id", "the record") or default_id,
         messages=read_messages(chat.get("messages")),
         tools=read_tools(declared) if declared else tools,
-        group=_word(record, "group", "the record"),
+        group=word(record, "group", "the record"),
     )
 
 
@@ -96,14 +96,14 @@ def _read_message(value: Any, place: str) -> Message:
     content = _text(value.get("content"), f"{place}.content")
     thought = None
     if role == "assistant":
-        content, thought = _split_thought(content, _recorded_thought(value, place), place)
+        content, thought = split_thought(content, _recorded_thought(value, place), place)
     return Message(
         role=_ROLES[role],
         content=content,
         tool_calls=_read_calls(value, place),
         reasoning_content=thought,
-        tool_call_id=_word(value, "tool_call_id", place),
-        name=_word(value, "name", place),
+        tool_call_id=word(value, "tool_call_id", place),
+        name=word(value, "name", place),
         labels=_labels(value.get("labels"), place),
     )
 
@@ -141,8 +141,17 @@ def _recorded_thought(message: dict[str, Any], place: str) -> str | None:
     return None
 
 
-def _split_thought(content: str, recorded: str | None, place: str) -> tuple[str, str | None]:
-    """Take a thought at the head of the content out of it, as servers without a parser log it."""
+def split_thought(content: str, recorded: str | None, place: str) -> tuple[str, str | None]:
+    """Take a thought at the head of the content out of it, as servers without a parser log it.
+
+    Args:
+        content: The text of an assistant message.
+        recorded: The thought that stands beside the content, if any.
+        place: Where the message stands, for errors.
+
+    Raises:
+        Unusable: When the thought is not closed, or there are two.
+    """
     body = content.lstrip()
     if not body.startswith(_THINK_OPEN):
         return content, recorded
@@ -164,7 +173,7 @@ def _read_calls(message: dict[str, Any], place: str) -> tuple[ToolCall, ...]:
     calls = message.get("tool_calls")
     legacy = message.get("function_call")
     if calls is None and legacy is not None:
-        return (_read_call({"function": legacy}, f"{place}.function_call"),)
+        return (read_call({"function": legacy}, f"{place}.function_call"),)
     if calls is None:
         return ()
     if not isinstance(calls, list):
@@ -172,11 +181,16 @@ def _read_calls(message: dict[str, Any], place: str) -> tuple[ToolCall, ...]:
             "bad_call", f"{place}.tool_calls is {kind_of(calls)}; write an array of calls"
         )
     return tuple(
-        _read_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls)
+        read_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls)
     )
 
 
-def _read_call(value: Any, place: str) -> ToolCall:
+def read_call(value: Any, place: str) -> ToolCall:
+    """Read a call in OpenAI's shape; its arguments are an object, or the JSON text of one.
+
+    Raises:
+        Unusable: When it is no such call.
+    """
     function = value.get("function") if isinstance(value, dict) else None
     if not isinstance(function, dict):
         raise Unusable("bad_call", f"{place} has no `function`; write its name and arguments")
@@ -186,7 +200,7 @@ def _read_call(value: Any, place: str) -> ToolCall:
     return ToolCall(
         name=name,
         arguments=_read_arguments(function.get("arguments"), f"{place} ({clip(name, 60)})"),
-        id=_word(value, "id", place),
+        id=word(value, "id", place),
     )
 
 
@@ -214,8 +228,12 @@ def _read_arguments(value: Any, place: str) -> dict[str, Any]:
     return value
 
 
-def _word(record: dict[str, Any], key: str, place: str) -> str | None:
-    """Return an optional id or name; whole numbers are taken as their digits."""
+def word(record: dict[str, Any], key: str, place: str) -> str | None:
+    """Return an optional id or name; whole numbers are taken as their digits.
+
+    Raises:
+        Unusable: When it is neither.
+    """
     value = record.get(key)
     if value is None or isinstance(value, str):
         return value

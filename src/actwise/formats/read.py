@@ -7,10 +7,24 @@ from typing import Any, Protocol
 
 from actwise.conversation import Conversation, Tool
 from actwise.errors import ConfigError, InputError
-from actwise.formats import openai, taskmaster4, tau_bench
+from actwise.formats import (
+    acebench,
+    api_bank,
+    bfcl,
+    functionchat,
+    openai,
+    sgd,
+    sharegpt,
+    star,
+    taskmaster4,
+    tau_bench,
+    toolalpaca,
+    toolrl,
+    when2call,
+)
 from actwise.formats.record import Rejected, Unusable, clip, kind_of, strict_json
 from actwise.formats.source import read_texts
-from actwise.formats.tools import load_tools
+from actwise.formats.tool_files import load_tools
 from actwise.formats.validate import first_problem
 
 _PATIENCE = 100
@@ -32,12 +46,26 @@ class Reader:
     read: ReadRecord
     needs_tools: bool = False
     """Whether its records never carry their tools, so that the caller has to give them."""
+    answers_beside: bool = False
+    """Whether the recorded actions stand in `possible_answer/NAME` beside the file NAME."""
+    parts: Callable[[Any], list[Any]] | None = None
+    """Splits a record that holds several conversations; `read` takes each of its parts."""
 
 
 FORMATS: dict[str, Reader] = {
     "openai": Reader(openai.recognises, openai.read),
     "taskmaster4": Reader(taskmaster4.recognises, taskmaster4.read),
     "tau_bench": Reader(tau_bench.recognises, tau_bench.read, needs_tools=True),
+    "sharegpt": Reader(sharegpt.recognises, sharegpt.read),
+    "toolrl": Reader(toolrl.recognises, toolrl.read),
+    "sgd": Reader(sgd.recognises, sgd.read, needs_tools=True),
+    "star": Reader(star.recognises, star.read, needs_tools=True),
+    "api_bank": Reader(api_bank.recognises, api_bank.read, needs_tools=True),
+    "functionchat": Reader(functionchat.recognises, functionchat.read, parts=functionchat.parts),
+    "bfcl": Reader(bfcl.recognises, bfcl.read, answers_beside=True),
+    "acebench": Reader(acebench.recognises, acebench.read, answers_beside=True),
+    "when2call": Reader(when2call.recognises, when2call.read),
+    "toolalpaca": Reader(toolalpaca.recognises, toolalpaca.read, parts=toolalpaca.parts),
 }
 
 
@@ -46,13 +74,14 @@ def read_files(
 ) -> Iterator[Conversation | Rejected]:
     """Read conversation logs, one file after the other.
 
-    Every record yields exactly one item, in order. Ids are made unique over all files: the second
+    Every record yields exactly one item, in order; where the format puts several conversations
+    into one record, one for each of them. Ids are made unique over all files: the second
     conversation called "x" becomes "x~2".
 
     Args:
         paths: Files of JSON lines, or JSON arrays; plain or gzip.
         format: A key of `FORMATS`; by default each file's first readable record tells.
-        tools: A JSON array of tools for records that declare none.
+        tools: A file of tools, as `load_tools` takes it, for records that declare none.
 
     Raises:
         ConfigError: When `format` is unknown.
@@ -97,9 +126,51 @@ def _read_file(
             file=str(path),
             remedy="give the file with the tools' schemas (--tools)",
         )
+    answers = _answers(path) if reader.answers_beside else {}
     for queue in (early, records):
         for item in queue:
-            yield item if isinstance(item, Rejected) else _read_record(path, item, reader, tools)
+            if isinstance(item, Rejected):
+                yield item
+            else:
+                yield from _read_parts(path, item, reader, tools, answers)
+
+
+def _answers(path: Path) -> dict[str, Any]:
+    """Return the recorded actions of a file by the ids of its records."""
+    beside = path.parent / "possible_answer" / path.name
+    if not beside.exists():
+        return {}
+    records = [item[1] for item in _parsed(beside) if not isinstance(item, Rejected)]
+    return {
+        str(record["id"]): record.get("ground_truth")
+        for record in records
+        if isinstance(record, dict) and "id" in record
+    }
+
+
+def _read_parts(
+    path: Path,
+    record: tuple[int, Any],
+    reader: Reader,
+    tools: tuple[Tool, ...],
+    answers: Mapping[str, Any],
+) -> Iterator[Conversation | Rejected]:
+    """Read every conversation of one record."""
+    line, value = record
+    if isinstance(value, dict) and str(value.get("id")) in answers:
+        value = {**value, "ground_truth": answers[str(value["id"])]}
+    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
+    name = f"{stem}-{line}"
+    if reader.parts is None:
+        yield _read_record(path, line, value, name, reader, tools)
+        return
+    try:
+        found = reader.parts(value)
+    except Unusable as error:
+        yield Rejected(str(path), line, error.reason, error.detail, error.count)
+        return
+    for number, part in enumerate(found, start=1):
+        yield _read_record(path, line, part, f"{name}.{number}", reader, tools)
 
 
 def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
@@ -156,15 +227,14 @@ def _outline(record: Any) -> str:
 
 
 def _read_record(
-    path: Path, record: tuple[int, Any], reader: Reader, tools: tuple[Tool, ...]
+    path: Path, line: int, value: Any, name: str, reader: Reader, tools: tuple[Tool, ...]
 ) -> Conversation | Rejected:
-    line, value = record
-    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
     try:
-        conversation = reader.read(value, default_id=f"{stem}-{line}", tools=tools)
+        conversation = reader.read(value, default_id=name, tools=tools)
     except Unusable as error:
         return Rejected(str(path), line, error.reason, error.detail, error.count)
+    conversation = conversation.model_copy(update={"source": f"{path}:{line}"})
     problem = first_problem(conversation)
     if problem:
-        return Rejected(str(path), line, problem.reason, problem.detail)
-    return conversation.model_copy(update={"source": f"{path}:{line}"})
+        return Rejected(str(path), line, problem.reason, problem.detail, conversation=conversation)
+    return conversation

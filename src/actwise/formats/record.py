@@ -2,8 +2,10 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from actwise.conversation import Conversation
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Rejected:
     """One sentence: what is wrong, where in the record, and the remedy."""
     count: int = 1
     """How many places of the record are wrong, where the reader counts them."""
+    conversation: Conversation | None = field(default=None, compare=False, repr=False)
+    """The record as far as it was read: there when only a rule of `validate` refuses it."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.detail}"

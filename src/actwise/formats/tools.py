@@ -1,9 +1,8 @@
-"""Tools as records and `--tools` files write them, brought into OpenAI's shape."""
+"""Tools as records write them, brought into OpenAI's shape."""
 
 import json
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -12,13 +11,13 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from actwise.conversation import Tool, tool_name, tool_parameters
-from actwise.errors import InputError
 from actwise.formats.record import Unusable, clip, kind_of, strict_json
-from actwise.formats.source import read_text
 
 
 def read_tools(value: Any) -> tuple[Tool, ...]:
-    """Read a list of tools, or the JSON text of one; legacy `functions` are wrapped.
+    """Read a list of tools, or the JSON text of one.
+
+    Legacy `functions` and the tools of an MCP server are brought into OpenAI's shape.
 
     Raises:
         Unusable: When one of them is not a function with a name and a valid JSON schema.
@@ -41,23 +40,6 @@ def read_tools(value: Any) -> tuple[Tool, ...]:
             )
         seen.add(tool_name(tool))
     return tools
-
-
-def load_tools(path: Path) -> tuple[Tool, ...]:
-    """Read a file that holds a JSON array of tools, plain or gzip.
-
-    Raises:
-        InputError: When it is not such a file.
-    """
-    try:
-        return read_tools(strict_json(read_text(path)))
-    except ValueError as error:
-        raise InputError(
-            f"is not JSON ({error})", file=str(path), remedy="write a JSON array of tools"
-        ) from error
-    except Unusable as error:
-        problem, _, remedy = error.detail.rpartition("; ")
-        raise InputError(problem, file=str(path), remedy=remedy) from error
 
 
 def argument_problem(tool: Tool, arguments: dict[str, Any]) -> str | None:
@@ -90,7 +72,11 @@ def _read_tool(value: Any, index: int) -> Tool:
             "bad_tools", f"{place} has type {value['type']!r}; only function tools can be learned"
         )
     tool: Tool = dict(value)
-    if "function" not in tool:
+    if "inputSchema" in tool:
+        # An MCP server's; its hints for clients (annotations, title, icons) are not the model's.
+        kept = {key: tool[key] for key in ("name", "description") if key in tool}
+        tool = {"type": "function", "function": {**kept, "parameters": tool["inputSchema"]}}
+    elif "function" not in tool:
         tool.pop("type", None)
         tool = {"type": "function", "function": tool}
     elif "type" not in tool:

@@ -22,7 +22,7 @@ from actwise.rewards.settings import JudgeSettings
 from actwise.run import Run
 from actwise.stages.judging import Judged, judge_sample
 from actwise.stages.training import Training, batch_of, mean, within
-from actwise.tree import Forest
+from actwise.tree import Forest, Node
 
 
 @dataclass(frozen=True)
@@ -226,9 +226,11 @@ def _accumulate(
     figures = {"loss": 0.0, "kl": 0.0, "clipped_low": 0.0, "clipped_high": 0.0, "entropy": 0.0}
     for trees in within(by_conversation.values(), _size, settings.max_batch_tokens):
         batch = [rollout for tree in trees for rollout in tree]
-        forest, places = _forest(batch)
+        forest, ends = _forest(batch)
         layout = forest.layout(policy.device)
-        places_T = torch.tensor([p for of in places for p in of(layout)], device=policy.device)
+        places_T = torch.tensor(
+            [place for node in ends for place in layout.places(node)], device=policy.device
+        )
         owner_T = torch.tensor(
             [i for i, r in enumerate(batch) for _ in r.sample.token_ids], device=policy.device
         )
@@ -266,8 +268,8 @@ def _size(rollouts: Sequence[Rollout]) -> int:
     return max(len(r.prompt) for r in rollouts) + sum(len(r.sample.token_ids) for r in rollouts)
 
 
-def _forest(rollouts: Sequence[Rollout]) -> tuple[Forest, list[Callable[..., range]]]:
-    """Return the trees of the rollouts, and for each where its completion lies in a layout."""
+def _forest(rollouts: Sequence[Rollout]) -> tuple[Forest, list[Node]]:
+    """Return the trees of the rollouts, and where each completion ends in them."""
     forest = Forest()
     longest_first = sorted(
         {(r.conversation, r.group): r.prompt for r in rollouts}.items(),
@@ -278,7 +280,7 @@ def _forest(rollouts: Sequence[Rollout]) -> tuple[Forest, list[Callable[..., ran
         forest.attach(nodes[r.conversation, r.group], r.sample.token_ids, shared=False)
         for r in rollouts
     ]
-    return forest, [lambda layout, end=end: layout.places(end) for end in ends]
+    return forest, ends
 
 
 def _figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
