@@ -1,0 +1,90 @@
+"""Answers that say nothing, and answers that say always the same."""
+
+from collections.abc import Iterator
+
+from actwise.doctor.findings import Case, Finding, Tally, clipped
+
+_PLACEHOLDERS = {"null", "none", "nan", "undefined", "[object object]"}
+"""What programs write where a text is missing."""
+_SHARE, _OFTEN = 0.05, 20
+"""An answer is boilerplate when it makes up this share of all answers, and occurs this often."""
+_WINDOW = 20_000
+
+
+class Answers:
+    """The texts with which the assistant answers."""
+
+    def __init__(self, max_examples: int) -> None:
+        self._max_examples = max_examples
+        self._blank = Tally(max_examples)
+        self._texts = _Frequent()
+
+    def add(self, case: Case) -> None:
+        """Look through the answers of one conversation."""
+        for index, message in enumerate(case.conversation.messages):
+            if message.role != "assistant" or message.tool_calls:
+                continue
+            text = " ".join(message.content.split())
+            if text.lower() in _PLACEHOLDERS or not any(map(_says_something, text)):
+                self._blank.add(f"{case.at(index)} answers {clipped(text)}")
+            self._texts.add(text, case.at(index))
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield blank answers and boilerplate."""
+        yield from self._blank.finding(
+            "warning",
+            "empty_answer",
+            "answer(s) without a letter or digit, or with what programs write for a missing text",
+            effect="The model learns to answer nothing, which is easy and so learned first.",
+            remedy="Restore the text, or cut the conversation before it.",
+        )
+        often = max(_OFTEN, _SHARE * self._texts.seen)
+        frequent = [entry for entry in self._texts.entries() if entry[0] >= often]
+        if frequent:
+            share = sum(count for count, _, _ in frequent) / self._texts.seen
+            yield Finding(
+                "note",
+                "boilerplate_answer",
+                len(frequent),
+                f"text(s) that each make up at least {_SHARE:.0%} of all answers, together "
+                f"{share:.0%}",
+                "The model learns to say them by default; accuracy on answers looks better than "
+                "it is.",
+                "Keep a few conversations of each and leave out the rest, or weigh them down.",
+                [
+                    f"{place} answers {clipped(text)}, {count} times"
+                    for count, text, place in frequent[: self._max_examples]
+                ],
+            )
+
+
+def _says_something(character: str) -> bool:
+    # Beyond ASCII a symbol is a word: an emoji is an answer, an ellipsis is not.
+    return character.isalnum() or ord(character) > 0x2FFF
+
+
+class _Frequent:
+    """The texts that occur often, by lossy counting (Manku and Motwani, VLDB 2002).
+
+    Counts are short by at most one for every `_WINDOW` texts seen; memory holds some windows.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._entries: dict[str, tuple[int, int, str]] = {}
+        """Text -> count, how many may have been missed before, first place."""
+
+    def add(self, text: str, place: str) -> None:
+        window = self.seen // _WINDOW
+        count, missed, first = self._entries.get(text, (0, window, place))
+        self._entries[text] = (count + 1, missed, first)
+        self.seen += 1
+        if self.seen % _WINDOW == 0:
+            self._entries = {t: e for t, e in self._entries.items() if e[0] + e[1] > window + 1}
+
+    def entries(self) -> list[tuple[int, str, str]]:
+        """Return (count, text, first place), most frequent first."""
+        return sorted(
+            ((count, text, place) for text, (count, _, place) in self._entries.items()),
+            key=lambda entry: -entry[0],
+        )

@@ -1,0 +1,204 @@
+"""One pass over conversations: all families of findings, and what the conversations consist of."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from actwise.conversation import Conversation
+from actwise.doctor.answers import Answers
+from actwise.doctor.conflicts import Conflicts
+from actwise.doctor.copies import Copies
+from actwise.doctor.findings import Family, Finding, Severity, Tally, case_of
+from actwise.doctor.language import Language
+from actwise.doctor.nulls import Nulls
+from actwise.doctor.reachable import Reachable
+from actwise.doctor.results import Results
+from actwise.doctor.secrets import Secrets, installed_detectors
+from actwise.doctor.sizes import Lengths, Sizes
+from actwise.doctor.tools import Tools
+from actwise.formats import Rejected
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the conversations consist of, and the findings about them."""
+
+    conversations: int
+    rejected: dict[str, int]
+    """Records that cannot be used, by reason."""
+    decisions: dict[str, int]
+    """Points at which the assistant acts, by kind: "call" or "answer"."""
+    calls_per_tool: dict[str, int]
+    """Recorded calls of every declared tool, most frequent first; 0 for one never called."""
+    unreachable_decisions: int
+    """Call decisions with an argument value that occurs nowhere before them."""
+    thoughts: int
+    """Assistant messages with a recorded thought."""
+    results: int
+    """Results of tools."""
+    error_results: int
+    """Those of them that say that the call failed."""
+    scripts: dict[str, int]
+    """Conversations by the script in which the user writes; those with few words are left out."""
+    messages: Lengths
+    """Messages per conversation."""
+    characters: Lengths
+    """Characters per conversation: contents and calls, without tools' schemas and thoughts."""
+    findings: list[Finding]
+    """Errors first, then warnings, then notes."""
+    not_examined: list[str] = field(default_factory=list)
+    """What was not looked for, and why."""
+
+    @property
+    def unreachable_share(self) -> float:
+        """Share of call decisions that are unreachable, in [0, 1]; 0 when there is no call."""
+        return self.unreachable_decisions / max(1, self.decisions["call"])
+
+    @property
+    def thought_share(self) -> float:
+        """Share of assistant messages with a recorded thought, in [0, 1]."""
+        return self.thoughts / max(1, sum(self.decisions.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values, the shares included."""
+        return asdict(self) | {
+            "unreachable_share": self.unreachable_share,
+            "thought_share": self.thought_share,
+        }
+
+
+def examine(
+    items: Iterable[Conversation | Rejected],
+    *,
+    max_examples: int = 3,
+    held_out: Iterable[Conversation | Rejected] = (),
+) -> Diagnosis:
+    """Look through what `actwise.formats.read_files` yields.
+
+    Args:
+        items: Conversations and rejections, read once.
+        max_examples: How many places each finding names.
+        held_out: The other side of a split: conversations that must not occur among `items`.
+            Nothing else is said about them; read once, and first.
+    """
+    examination = _Examination(max_examples)
+    for item in held_out:
+        if isinstance(item, Conversation):
+            examination.copies.add_held_out(case_of(item))
+    for item in items:
+        if isinstance(item, Rejected):
+            examination.add_rejected(item)
+        else:
+            examination.add(item)
+    return examination.diagnosis()
+
+
+class _Examination:
+    """The families of one pass."""
+
+    def __init__(self, max_examples: int) -> None:
+        self.max_examples = max_examples
+        detectors = installed_detectors()
+        self.not_examined = [] if detectors else [_NO_SECRETS]
+        self.rejected: dict[str, Tally] = {}
+        self.rejected_places: Counter[str] = Counter()
+        self.decisions: Counter[str] = Counter()
+        self.thoughts = 0
+        self.conversations = 0
+        self.copies = Copies(max_examples)
+        self.tools = Tools(max_examples)
+        self.reachable = Reachable(max_examples)
+        self.nulls = Nulls(max_examples)
+        self.results = Results(max_examples)
+        self.sizes = Sizes(max_examples)
+        self.language = Language(max_examples)
+        self.families: tuple[Family, ...] = (
+            self.copies,
+            Conflicts(max_examples),
+            self.nulls,
+            self.results,
+            self.reachable,
+            Answers(max_examples),
+            self.language,
+            Secrets(max_examples, detectors),
+            self.tools,
+            self.sizes,
+        )
+
+    def add_rejected(self, rejected: Rejected) -> None:
+        tally = self.rejected.setdefault(rejected.reason, Tally(self.max_examples))
+        tally.add(str(rejected))
+        self.rejected_places[rejected.reason] += rejected.count
+        if rejected.conversation is not None:
+            # Stray nulls are often why a call does not fit its schema.
+            self.nulls.add(case_of(rejected.conversation))
+
+    def add(self, conversation: Conversation) -> None:
+        self.conversations += 1
+        for decision in conversation.decisions():
+            self.decisions[decision.kind] += 1
+            self.thoughts += bool(decision.gold.reasoning_content)
+        case = case_of(conversation)
+        for family in self.families:
+            family.add(case)
+
+    def diagnosis(self) -> Diagnosis:
+        rejected = sorted(self.rejected.items(), key=lambda item: -item[1].count)
+        return Diagnosis(
+            conversations=self.conversations,
+            rejected={reason: tally.count for reason, tally in rejected},
+            decisions={kind: self.decisions[kind] for kind in ("call", "answer")},
+            calls_per_tool=dict(self.tools.calls.most_common()),
+            unreachable_decisions=self.reachable.unreachable.count,
+            thoughts=self.thoughts,
+            results=self.results.results,
+            error_results=self.results.errors,
+            scripts=dict(self.language.scripts.most_common()),
+            messages=self.sizes.messages,
+            characters=self.sizes.characters,
+            findings=sorted(self._findings(), key=lambda finding: _ORDER[finding.severity]),
+            not_examined=self.not_examined,
+        )
+
+    def _findings(self) -> Iterator[Finding]:
+        for reason, tally in self.rejected.items():
+            places = self.rejected_places[reason]
+            counted = f", in {places} places" if places > tally.count else ""
+            yield from tally.finding(
+                "error",
+                reason,
+                f"record(s) that cannot be used and are left out{counted}",
+                effect="Nothing is learned from them.",
+                remedy="Each example says what to do.",
+            )
+        if self.conversations:
+            yield from self._missing_kinds()
+        else:
+            yield Finding(
+                "error",
+                "no_conversation",
+                0,
+                "there is no conversation",
+                "There is nothing to learn from.",
+                "Give other logs, or mend these.",
+            )
+        for family in self.families:
+            yield from family.findings()
+
+    def _missing_kinds(self) -> Iterator[Finding]:
+        for kind, lesson in (("call", "when to call a tool"), ("answer", "when to answer")):
+            if not self.decisions[kind]:
+                yield Finding(
+                    "warning",
+                    f"no_{kind}",
+                    0,
+                    f"no decision of kind {kind}",
+                    f"Nothing teaches {lesson}; the model will always do the other.",
+                    f"Add conversations in which the right thing is to {kind}.",
+                )
+
+
+_NO_SECRETS = "secrets, for which detect-secrets is needed (pip install detect-secrets)"

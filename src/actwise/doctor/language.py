@@ -1,0 +1,102 @@
+"""In which scripts people write, and whether the assistant answers in the user's.
+
+Scripts, not languages: they are told apart without a model and without doubt.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+
+from actwise.doctor.findings import Case, Finding, Tally
+
+_ENOUGH = 20
+"""Letters below which a script is not worth a judgement."""
+_CLEAR = 0.8
+"""Share of letters that makes a script the one a text is written in."""
+_RARE, _COMMON = 0.01, 0.95
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA"}
+
+
+class Language:
+    """The script of each conversation."""
+
+    def __init__(self, max_examples: int) -> None:
+        self.scripts: Counter[str] = Counter()
+        """Conversations by the script of their users; "mixed" where none prevails."""
+        self._max_examples = max_examples
+        self._examples: dict[str, Tally] = {}
+        self._other = Tally(max_examples)
+
+    def add(self, case: Case) -> None:
+        """Look at the words of one conversation."""
+        user, assistant = (_letters(case, role) for role in ("user", "assistant"))
+        if user.total() < _ENOUGH:
+            return
+        script = _script(user)
+        self.scripts[script] += 1
+        self._examples.setdefault(script, Tally(self._max_examples)).add(f"{case.place}: {script}")
+        answered = _script(assistant)
+        if (
+            assistant.total() >= _ENOUGH
+            and answered != script
+            and "mixed" not in (script, answered)
+        ):
+            self._other.add(f"{case.place}: {answered} after {script}")
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield answers in another script, and conversations in a rare one."""
+        yield from self._other.finding(
+            "warning",
+            "answer_in_other_script",
+            "conversation(s) in which the assistant writes another script than the user",
+            effect="The model learns to answer in a language that the user did not choose.",
+            remedy="Leave them out, unless that is wanted.",
+        )
+        total = self.scripts.total()
+        if not total or self.scripts.most_common(1)[0][1] < _COMMON * total:
+            return
+        rare = Tally(self._max_examples)
+        for script, count in self.scripts.items():
+            if count <= _RARE * total and script != "mixed":
+                for example in self._examples[script].examples:
+                    rare.add(example)
+                rare.count += count - len(self._examples[script].examples)
+        yield from rare.finding(
+            "note",
+            "rare_script",
+            "conversation(s) whose user writes a script that hardly any other does",
+            effect="They are too few to teach the language, and cost as much as others.",
+            remedy="Leave them out, or add more of them.",
+        )
+
+
+def _letters(case: Case, role: str) -> Counter[str]:
+    """Count the letters of one side's words by script."""
+    counts: Counter[str] = Counter()
+    for message in case.conversation.messages:
+        if message.role == role:
+            others = _NOT_ASCII.findall(message.content)
+            counts["latin"] += sum(map(str.isalpha, message.content)) - sum(
+                map(str.isalpha, others)
+            )
+            counts.update(script for script in map(_script_of, others) if script)
+    return counts
+
+
+def _script(letters: Counter[str]) -> str:
+    if not letters.total():
+        return "none"
+    script, count = letters.most_common(1)[0]
+    return script if count >= _CLEAR * letters.total() else "mixed"
+
+
+@lru_cache(maxsize=8192)
+def _script_of(character: str) -> str:
+    """Return the script of a letter, as Unicode names it, or "" for what is no letter."""
+    if not character.isalpha():
+        return ""
+    first = unicodedata.name(character, "").split(" ")[0]
+    return "east asian" if first in _EAST_ASIAN else first.lower()
