@@ -339,7 +339,7 @@ def test_directories_and_unknown_formats(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         list(read_files([tmp_path]))
     with pytest.raises(ConfigError, match="choose one of openai, taskmaster4, tau_bench"):
-        read_files([], format="sharegpt")
+        read_files([], format="csv")
 
 
 def test_format_overrides_recognition(tmp_path: Path) -> None:
@@ -560,7 +560,10 @@ def test_all_of_tau_bench_airline() -> None:
 
 
 def test_every_format_is_listed() -> None:
-    assert list(FORMATS) == ["openai", "taskmaster4", "tau_bench"]
+    assert " ".join(FORMATS) == (
+        "openai taskmaster4 tau_bench sharegpt toolrl sgd star api_bank functionchat bfcl "
+        "acebench when2call toolalpaca"
+    )
 
 
 @pytest.mark.parametrize("role", ["user", "assistant"])
