@@ -23,7 +23,7 @@ from actwise.errors import ActwiseError, InputError, ModelError, RunError
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 _FORMAT = click.option("--format", "format_name", help="Format of the logs; recognised if absent.")
 _TOOLS = click.option(
-    "--tools", type=click.Path(path_type=Path), help="JSON list of tools for logs that have none."
+    "--tools", type=click.Path(path_type=Path), help="File of tools, for logs that have none."
 )
 _CONFIG = click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings.")
 _SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting.")
@@ -67,9 +67,7 @@ def check(files: Sequence[Path], format_name: str | None, tools: Path | None,
         _show(read_files(files, format=format_name, tools=tools), show, str(files[0]), model)
         return
     for written in (html, fix):
-        given = [*files, *held_out, *([tools] if tools is not None else [])]
-        if written is not None and written.exists() and any(map(written.samefile, given)):
-            raise InputError("would be overwritten", file=str(written), remedy="name another file")
+        _check_apart(written, [*files, *held_out], tools)
     diagnosis = examine(
         read_files(files, format=format_name, tools=tools),
         held_out=read_files(held_out, format=format_name, tools=tools),
@@ -85,6 +83,31 @@ def check(files: Sequence[Path], format_name: str | None, tools: Path | None,
         click.echo(f"{fix}: {mending}", err=True)
     if any(finding.severity == "error" for finding in diagnosis.findings):
         sys.exit(2)
+
+
+@cli.command()
+@_FILES
+@_FORMAT
+@_TOOLS
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+def convert(files: Sequence[Path], format_name: str | None, tools: Path | None, out: Path) -> None:
+    """Write logs of any known format as OpenAI chat messages, one conversation per line."""
+    from actwise.formats import read_files, write_conversations
+
+    _check_apart(out, files, tools)
+    written = write_conversations(read_files(files, format=format_name, tools=tools), out)
+    kinds = written.decisions
+    click.echo(
+        f"{out}: {written.conversations} conversations with {kinds.total()} decisions "
+        f"({kinds['call']} calls, {kinds['answer']} answers)"
+    )
+    _echo_skipped(written.skipped())
+
+
+def _check_apart(written: Path | None, files: Sequence[Path], tools: Path | None) -> None:
+    given = [path for path in (*files, tools) if path is not None and path.exists()]
+    if written is not None and written.exists() and any(map(written.samefile, given)):
+        raise InputError("would be overwritten", file=str(written), remedy="name another file")
 
 
 def _show(items: Any, decision: str, file: str, model: str) -> None:
@@ -205,7 +228,7 @@ def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path 
         _model(model), conversations, modes, resolved, skipped=skipped, console=_console()
     )
     click.echo(write_table(results))
-    _echo_skipped(results)
+    _echo_skipped(results["skipped"])
     if out is not None:
         write_json(out / "results.json", results)
         for mode, of_mode in records.items():
@@ -286,14 +309,14 @@ def _run(out: Path, model: str, splits: Any, config: Any, data: list[dict[str, A
     )  # fmt: skip
     click.echo(write_table(results))
     click.echo(results["verdict"])
-    _echo_skipped(results)
+    _echo_skipped(results["skipped"])
     times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
     click.echo(f"time: {times}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
 
 
-def _echo_skipped(results: dict[str, Any]) -> None:
-    for item in results["skipped"]:
+def _echo_skipped(skipped: list[dict[str, Any]]) -> None:
+    for item in skipped:
         places = ", ".join(item["examples"])
         click.echo(f"left out: {item['count']} ({item['reason']}), such as {places}")
 

@@ -2,5 +2,6 @@
 
 from actwise.formats.read import FORMATS, Reader, read_files
 from actwise.formats.record import Rejected
+from actwise.formats.write import Written, write_conversations
 
-__all__ = ["FORMATS", "Reader", "Rejected", "read_files"]
+__all__ = ["FORMATS", "Reader", "Rejected", "Written", "read_files", "write_conversations"]

@@ -60,7 +60,7 @@ FORMATS: dict[str, Reader] = {
     "toolrl": Reader(toolrl.recognises, toolrl.read),
     "sgd": Reader(sgd.recognises, sgd.read, needs_tools=True),
     "star": Reader(star.recognises, star.read, needs_tools=True),
-    "api_bank": Reader(api_bank.recognises, api_bank.read, needs_tools=True),
+    "api_bank": Reader(api_bank.recognises, api_bank.read),
     "functionchat": Reader(functionchat.recognises, functionchat.read, parts=functionchat.parts),
     "bfcl": Reader(bfcl.recognises, bfcl.read, answers_beside=True),
     "acebench": Reader(acebench.recognises, acebench.read, answers_beside=True),

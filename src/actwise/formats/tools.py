@@ -63,6 +63,11 @@ def argument_problem(tool: Tool, arguments: dict[str, Any]) -> str | None:
     return (f"argument {path!r}: " if path else "") + clip(error.message)
 
 
+def allows(schema: dict[str, Any] | bool, value: Any) -> bool:
+    """Return whether a JSON schema, itself known to be valid, allows a value."""
+    return bool(_validator(json.dumps(schema)).is_valid(value))
+
+
 def _read_tool(value: Any, index: int) -> Tool:
     place = f"`tools[{index}]`"
     if not isinstance(value, dict):

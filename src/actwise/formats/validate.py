@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actwise.conversation import CONTROL_TAG, Conversation, Message, Tool, ToolCall, tool_name
-from actwise.formats.record import Unusable
+from actwise.formats.record import Unusable, clip
 from actwise.formats.tools import argument_problem
 
 
@@ -80,8 +80,8 @@ def _call_problem(call: ToolCall, place: str, tools: Mapping[str, Tool]) -> Prob
         declared = ", ".join(sorted(tools)) or "no tool at all"
         return Problem(
             "undeclared_tool",
-            f"{place} calls {call.name!r}, but declared is {declared}; declare it in `tools`, "
-            "or give the tools' file",
+            f"{place} calls {call.name!r}, but declared is {clip(declared)}; "
+            "declare it in `tools`, or give the tools' file",
         )
     tag = CONTROL_TAG.search(json.dumps(call.arguments, ensure_ascii=False))
     if tag:
