@@ -106,7 +106,7 @@ def good_log(folder: Path) -> Path:
         (None, ": cannot be read: No such file or directory; check the path"),
         ("", ": holds no record; leave it out"),
         ("\n \n", ": holds no record; leave it out"),
-        ("a,b\n1,2\n", ":1: the format is not recognised: tried openai, taskmaster4, tau_bench; "),
+        ("a,b\n1,2\n", ":1: the format is not recognised: tried openai, "),
         ('{"text": "hi"}\n', ":1: the format is not recognised"),
         ("\0\1\2", ": is not UTF-8 text; convert it to JSON lines"),
     ],

@@ -357,7 +357,7 @@ def _console() -> Console:
 def main() -> None:
     """Run the command line; every mistake of a user's ends in one line and exit code 2."""
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, prog_name="actwise")
     except ActwiseError as error:
         _complain(str(error))
     except click.UsageError as error:
