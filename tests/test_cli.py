@@ -17,6 +17,7 @@ import pytest
 
 from actwise.cli import main
 from actwise.errors import RunError
+from actwise.formats import FORMATS
 from actwise.run import read_records, write_atomically
 
 
@@ -207,7 +208,7 @@ def test_too_few_conversations(actwise: Actwise, tmp_path: Path) -> None:
 def test_an_unknown_format_and_a_missing_file_of_tools(actwise: Actwise, tmp_path: Path) -> None:
     file = good_log(tmp_path)
     assert actwise("check", file, "--format", "csv").complaint == (
-        "unknown format 'csv'; choose one of openai, taskmaster4, tau_bench"
+        f"unknown format 'csv'; choose one of {', '.join(FORMATS)}"
     )
     tools = tmp_path / "tools.json"
     assert actwise("check", file, "--tools", tools).complaint == (
