@@ -128,6 +128,8 @@ class RlConfig(OptimiserConfig):
     """The ratio is clipped above one plus this (DAPO's clip-higher)."""
     kl_coefficient: float = Field(0.02, ge=0)
     """Weight of the k3 divergence from the model at the start of the stage; 0 computes none."""
+    ratio_level: Literal["token", "sequence"] = "token"
+    """Ratios of single tokens, or of whole completions (GSPO)."""
     aggregation: Literal["grpo", "dapo", "dr_grpo"] = "dr_grpo"
     """How token losses are averaged."""
     scale: Literal["group", "batch", "none"] = "none"

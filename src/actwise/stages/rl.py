@@ -250,6 +250,7 @@ def _accumulate(
             clip_low=config.clip_low,
             clip_high=config.clip_high,
             kl_coefficient=config.kl_coefficient,
+            ratio_level=config.ratio_level,
             aggregation=config.aggregation,
             num_completions=num_completions,
             num_tokens=num_tokens,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from actwise.config import OptimiserConfig
 from actwise.policy import Policy
@@ -166,8 +165,3 @@ def within(items: Iterable[T], size: Callable[[T], int], limit: int) -> list[lis
 def mean(values: Sequence[float]) -> float:
     """Return the mean; NaN where there is nothing."""
     return sum(values) / len(values) if values else math.nan
-
-
-def token_sum(values_T: Tensor) -> float:
-    """Return a sum over tokens as a number."""
-    return float(values_T.detach().sum())
