@@ -176,7 +176,7 @@ def demo(out: Path, model: str, settings: Sequence[str]) -> None:
     from actwise.split import Splits
 
     config = load_config(Path(__file__).parent / "desk" / "demo.toml", settings)
-    sizes = {"train": 600, "dev": 40, "test": 100, "shifted": 100}
+    sizes = {"train": 600, "dev": 30, "test": 80, "shifted": 80}
     made = {name: generate(name, size, seed=config.seed) for name, size in sizes.items()}
     splits = Splits(made["train"], made["dev"], {s: made[s] for s in ("test", "shifted")})
     data = [
