@@ -143,10 +143,7 @@ def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
     from actwise.split import split
 
     resolved = load_config(config, settings)
-    overrides = {"format": format_name, "tools": tools}
-    given = {key: value for key, value in overrides.items() if value is not None}
-    if given:
-        resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update=given)})
+    resolved = _with_options(resolved, format=format_name, tools=tools)
     conversations, skipped = _read(files, resolved)
     splits = split(
         conversations,
@@ -213,9 +210,7 @@ def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path 
     from actwise.config import load_config
 
     resolved = load_config(config, settings)
-    overrides = {"format": format_name, "tools": tools}
-    given = {key: value for key, value in overrides.items() if value is not None}
-    resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update=given)})
+    resolved = _with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
     conversations, skipped = _read(files, resolved)
@@ -255,6 +250,12 @@ def list_settings() -> None:
 
     for key, default, meaning in describe():
         click.echo(f"{key} = {default}\n    {meaning}")
+
+
+def _with_options(config: Any, **options: Any) -> Any:
+    """Let options of the command line overrule the section `data` where they are given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return config.model_copy(update={"data": config.data.model_copy(update=given)})
 
 
 def _read(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[str, Any]]]:

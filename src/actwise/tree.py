@@ -65,6 +65,13 @@ class Forest:
                 return self.attach(node, token_ids[start:])
             segment = child
 
+    def insert_all(self, sequences: Sequence[Sequence[int]], *, tree: int = 0) -> list[Node]:
+        """Add sequences, the longest first as the trunk; return their ends in the given order."""
+        ends: dict[int, Node] = {}
+        for i in sorted(range(len(sequences)), key=lambda i: -len(sequences[i])):
+            ends[i] = self.insert(sequences[i], tree=tree)
+        return [ends[i] for i in range(len(sequences))]
+
     def attach(self, node: Node, token_ids: Sequence[int], *, shared: bool = True) -> Node:
         """Add a branch at a node and return its end.
 

@@ -182,12 +182,7 @@ def _prompt_forest(
     conversations: Sequence[Sequence[Sequence[int]]],
 ) -> tuple[Forest, list[list[Node]]]:
     forest = Forest()
-    nodes: list[list[Node]] = []
-    for tree, prompts in enumerate(conversations):
-        # The longest prompt first, so that it is the unbroken trunk.
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        placed = {i: forest.insert(prompts[i], tree=tree) for i in order}
-        nodes.append([placed[i] for i in range(len(prompts))])
+    nodes = [forest.insert_all(prompts, tree=tree) for tree, prompts in enumerate(conversations)]
     return forest, nodes
 
 

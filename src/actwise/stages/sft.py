@@ -47,11 +47,10 @@ class SftTree:
 
     def grow(self, forest: Forest, tree: int) -> list[Node]:
         """Add the tree to a forest and return the ends of its branches."""
-        order = sorted(range(len(self.prompts)), key=lambda i: -len(self.prompts[i]))
-        nodes = {i: forest.insert(self.prompts[i], tree=tree) for i in order}
+        nodes = forest.insert_all(self.prompts, tree=tree)
         return [
-            forest.attach(nodes[i], completion, shared=False)
-            for i, completion in enumerate(self.completions)
+            forest.attach(node, completion, shared=False)
+            for node, completion in zip(nodes, self.completions, strict=True)
         ]
 
 
