@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "actwise"
 # From the bottom to the top. A module imports from lower layers, and from its own package; within
 # a layer of several modules, none imports another.
 LAYERS = [
-    {"errors", "stats", "progress"},
+    {"errors", "stats", "progress", "allocator"},
     {"conversation", "run", "results", "rewards.settings"},
     {"config", "split", "template.parse"},
     {"desk", "formats", "rewards"},

@@ -1,0 +1,52 @@
+"""The command line: one verb for each thing a person wants.
+
+Heavy imports stay inside the verbs that need them, so that `--help`, `check` and `report` answer
+at once.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from actwise import __version__
+from actwise.cli.data import check, convert
+from actwise.cli.training import demo, evaluate, list_settings, report, run
+from actwise.errors import ActwiseError
+
+
+@click.group(invoke_without_command=True)
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Teach a small language model to think before it acts, from conversation logs."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for verb in (check, convert, run, demo, evaluate, report, list_settings):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """Run the command line; every mistake of a user's ends in one line and exit code 2."""
+    try:
+        cli(standalone_mode=False, prog_name="actwise")
+    except ActwiseError as error:
+        _complain(str(error))
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "actwise"
+        _complain(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("actwise: interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to tell them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _complain(problem: str) -> NoReturn:
+    click.echo("actwise: " + " ".join(problem.splitlines()), err=True)
+    sys.exit(2)

@@ -1,0 +1,95 @@
+"""Looking at logs and writing them in another format."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from actwise.cli.loading import echo_skipped, model_path, prepare_torch
+from actwise.cli.options import FILES, FORMAT, TOOLS
+from actwise.errors import InputError
+
+
+@click.command()
+@FILES
+@FORMAT
+@TOOLS
+@click.option(
+    "--against",
+    "held_out",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Held-out logs, none of which may occur in FILES; may be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write them as a page, too.")
+@click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy of FILES.")
+@click.option("--show", metavar="DECISION", help="Only show one decision token by token: 12#3 is "
+              "line 12, messages[3].")  # fmt: skip
+@click.option("--model", default="base", help="With --show: folder or hub name of the model.")
+def check(files: Sequence[Path], format_name: str | None, tools: Path | None,
+          held_out: Sequence[Path], as_json: bool, html: Path | None, fix: Path | None,
+          show: str | None, model: str) -> None:  # fmt: skip
+    """Look through logs for what would poison training; exit code 2 if there are errors."""
+    from actwise.doctor import examine, render, write_mended, write_page
+    from actwise.formats import read_files
+
+    if show is not None:
+        _show(read_files(files, format=format_name, tools=tools), show, str(files[0]), model)
+        return
+    for written in (html, fix):
+        _check_apart(written, [*files, *held_out], tools)
+    diagnosis = examine(
+        read_files(files, format=format_name, tools=tools),
+        held_out=read_files(held_out, format=format_name, tools=tools),
+    )
+    if as_json:
+        click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        Console().print(render(diagnosis), soft_wrap=True)
+    if html is not None:
+        write_page(diagnosis, html, files=[str(file) for file in files])
+    if fix is not None:
+        mending = write_mended(read_files(files, format=format_name, tools=tools), fix)
+        click.echo(f"{fix}: {mending}", err=True)
+    if any(finding.severity == "error" for finding in diagnosis.findings):
+        sys.exit(2)
+
+
+@click.command()
+@FILES
+@FORMAT
+@TOOLS
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+def convert(files: Sequence[Path], format_name: str | None, tools: Path | None, out: Path) -> None:
+    """Write logs of any known format as OpenAI chat messages, one conversation per line."""
+    from actwise.formats import read_files, write_conversations
+
+    _check_apart(out, files, tools)
+    written = write_conversations(read_files(files, format=format_name, tools=tools), out)
+    kinds = written.decisions
+    click.echo(
+        f"{out}: {written.conversations} conversations with {kinds.total()} decisions "
+        f"({kinds['call']} calls, {kinds['answer']} answers)"
+    )
+    echo_skipped(written.skipped())
+
+
+def _check_apart(written: Path | None, files: Sequence[Path], tools: Path | None) -> None:
+    given = [path for path in (*files, tools) if path is not None and path.exists()]
+    if written is not None and written.exists() and any(map(written.samefile, given)):
+        raise InputError("would be overwritten", file=str(written), remedy="name another file")
+
+
+def _show(items: Any, decision: str, file: str, model: str) -> None:
+    from actwise.doctor.show import find_decision, render_tokens
+
+    found = find_decision(items, decision, file=file)
+    prepare_torch()
+    from actwise.template.render import Template
+
+    Console().print(render_tokens(Template.load(model_path(model)), found), soft_wrap=True)

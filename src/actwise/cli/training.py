@@ -1,0 +1,164 @@
+"""Running the stages, measuring, and reading what came out."""
+
+import json
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actwise.cli.loading import (
+    echo_skipped,
+    error_console,
+    model_path,
+    prepare_torch,
+    read_logs,
+    with_options,
+)
+from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS
+from actwise.errors import RunError
+
+
+@click.command()
+@DATA
+@MODEL
+@OUT
+@FORMAT
+@TOOLS
+@CONFIG
+@SET
+def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
+        tools: Path | None, config: Path | None, settings: Sequence[str]) -> None:  # fmt: skip
+    """Take logs through base, SFT, thinking and RL to a table and a report."""
+    from actwise.config import load_config
+    from actwise.run import fingerprint
+    from actwise.split import split
+
+    resolved = load_config(config, settings)
+    resolved = with_options(resolved, format=format_name, tools=tools)
+    conversations, skipped = read_logs(files, resolved)
+    splits = split(
+        conversations,
+        dev=resolved.data.dev_fraction,
+        test=resolved.data.test_fraction,
+        seed=resolved.seed,
+    )
+    data = [
+        {
+            "file": str(file),
+            "sha256": fingerprint(file),
+            "conversations": sum(c.source.rpartition(":")[0] == str(file) for c in conversations),
+        }
+        for file in files
+    ]
+    _run(out, model, splits, resolved, data, skipped)
+
+
+@click.command()
+@click.option("--out", default="runs/demo", type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--model", default="base", help="Folder or hub name; `base` is shipped.")
+@SET
+def demo(out: Path, model: str, settings: Sequence[str]) -> None:
+    """Run everything on the desk, the embedded customer-service world, with the shipped model."""
+    from actwise.config import load_config
+    from actwise.desk import generate
+    from actwise.split import Splits
+
+    config = load_config(Path(__file__).parents[1] / "desk" / "demo.toml", settings)
+    sizes = {"train": 600, "dev": 30, "test": 80, "shifted": 80}
+    made = {name: generate(name, size, seed=config.seed) for name, size in sizes.items()}
+    splits = Splits(made["train"], made["dev"], {s: made[s] for s in ("test", "shifted")})
+    data = [
+        {
+            "file": f"desk/{name}",
+            "sha256": sha256("\n".join(c.to_json() for c in made[name]).encode()).hexdigest(),
+            "conversations": size,
+        }
+        for name, size in sizes.items()
+    ]
+    _run(out, model, splits, config, data, [])
+
+
+@click.command("eval")
+@FILES
+@MODEL
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice(["direct", "thinking"]),
+    default=("direct", "thinking"),
+    help="Modes to measure; both if absent.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write records and table there, too.")
+@FORMAT
+@TOOLS
+@CONFIG
+@SET
+def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path | None,
+             format_name: str | None, tools: Path | None, config: Path | None,
+             settings: Sequence[str]) -> None:  # fmt: skip
+    """Measure a model on logs."""
+    from actwise.config import load_config
+
+    resolved = load_config(config, settings)
+    resolved = with_options(resolved, format=format_name, tools=tools)
+    if out is not None and (out / "run.json").exists():
+        raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
+    conversations, skipped = read_logs(files, resolved)
+    prepare_torch()
+    from actwise.measure import measure
+    from actwise.report import write_table
+    from actwise.run import write_json, write_records
+
+    results, records = measure(
+        model_path(model), conversations, modes, resolved, skipped=skipped, console=error_console()
+    )
+    click.echo(write_table(results))
+    echo_skipped(results["skipped"])
+    if out is not None:
+        write_json(out / "results.json", results)
+        for mode, of_mode in records.items():
+            write_records(out / f"{mode}.jsonl", of_mode)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Write the report of a run folder, finished or not, and print its table."""
+    from actwise.report import write_report, write_table
+
+    page = write_report(folder)
+    results = folder / "results.json"
+    if results.exists():
+        click.echo(write_table(json.loads(results.read_text(encoding="utf-8"))))
+    click.echo(f"report: {page}")
+
+
+@click.command("settings")
+def list_settings() -> None:
+    """List every setting with its default and meaning."""
+    from actwise.config import describe
+
+    for key, default, meaning in describe():
+        click.echo(f"{key} = {default}\n    {meaning}")
+
+
+def _run(out: Path, model: str, splits: Any, config: Any, data: list[dict[str, Any]],
+         skipped: list[dict[str, Any]]) -> None:  # fmt: skip
+    prepare_torch()
+    from actwise.pipeline import run_pipeline
+    from actwise.report import write_table
+
+    results = run_pipeline(
+        out, model_path(model), splits, config,
+        data=data, skipped=skipped, command=["actwise", *sys.argv[1:]], console=error_console(),
+    )  # fmt: skip
+    click.echo(write_table(results))
+    click.echo(results["verdict"])
+    echo_skipped(results["skipped"])
+    times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
+    click.echo(f"time: {times}")
+    click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
