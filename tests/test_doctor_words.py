@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actwise.conversation import Conversation
-from actwise.doctor import examine, secrets
+from actwise.doctor import examine, personal, secrets
 from actwise.doctor.answers import _WINDOW, _Frequent
 from actwise.doctor.findings import case_of
 from actwise.formats import read_files
@@ -132,9 +132,54 @@ def test_the_detectors_of_detect_secrets() -> None:
     found = finding(diagnosis, "secret")
     assert found is not None
     assert "AWS" in found.examples[0] and made_up not in str(diagnosis)
-    assert not diagnosis.not_examined
+    assert not any("detect-secrets" in what for what in diagnosis.not_examined)
     for harmless in ("order ORD-123456789", "my password is on a note", "sk-8 skis, card 7334"):
         assert finding(examine([talk(user(harmless), says("ok"))]), "secret") is None
+
+
+needs_private = pytest.mark.skipif(
+    personal.installed_detectors() is None, reason="phonenumbers and python-stdnum not installed"
+)
+
+
+@needs_private
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("write to jo.doe+x@mail-shop.co.uk please", "mail address"),
+        ("call +44 20 7946 0958", "phone number"),
+        ("my number is (650) 253-0000.", "phone number"),
+        ("card 4111 1111 1111 1111, thanks", "card number"),
+        ("pay to GB82 WEST 1234 5698 7654 32", "account number (IBAN)"),
+        ("SSN 536-90-4399", "social security number"),
+    ],
+)
+def test_personal_data_is_found_by_kind(text: str, kind: str) -> None:
+    found = finding(examine([talk(user(text), says("ok"))]), "personal_data")
+    assert found is not None
+    assert found.examples[0].endswith(f"holds: {kind}")
+    assert text not in str(found)
+
+
+@needs_private
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 4111111111111112",  # fails the check digit
+        "GB82 WEST 1234 5698 7654 33",
+        "flight HAT136 on 2024-05-17 at 10:30, 1234567 and 650-25",
+        "me@example.com, you@shop.test",
+        "reservation #W2378156, zip 98101",
+        "000-12-3456",
+    ],
+)
+def test_numbers_of_other_kinds_are_not_personal(text: str) -> None:
+    assert finding(examine([talk(user(text), says("ok"))]), "personal_data") is None
+
+
+def test_without_the_libraries_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(personal, "find_spec", lambda name: None)
+    assert any("phonenumbers" in what for what in examine(answered("yes")).not_examined)
 
 
 def test_airline(shared_data: Path) -> None:
@@ -144,6 +189,8 @@ def test_airline(shared_data: Path) -> None:
     # Counted by hand with `grep -o '"content": "Error: '` over the runs.
     assert (diagnosis.results, diagnosis.error_results) == (1164, 73)
     assert diagnosis.scripts == {"latin": 200}
-    # Sums, "tomorrow" as a date, and payment methods that the agent made up; nothing else.
-    assert [f.code for f in diagnosis.findings] == ["unreachable_argument"]
+    # Sums, "tomorrow" as a date, and payment methods that the agent made up; nothing else, but for
+    # mail addresses outside example.com.
+    codes = [f.code for f in diagnosis.findings if f.code != "personal_data"]
+    assert codes == ["unreachable_argument"]
     assert diagnosis.unreachable_decisions == 27

@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actwise.conversation import Conversation
+from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
 from actwise.doctor.copies import Copies
 from actwise.doctor.findings import Family, Finding, Severity, Tally, case_of
 from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
+from actwise.doctor.personal import Personal
 from actwise.doctor.reachable import Reachable
 from actwise.doctor.results import Results
-from actwise.doctor.secrets import Secrets, installed_detectors
+from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
 from actwise.formats import Rejected
@@ -101,8 +103,12 @@ class _Examination:
 
     def __init__(self, max_examples: int) -> None:
         self.max_examples = max_examples
-        detectors = installed_detectors()
-        self.not_examined = [] if detectors else [_NO_SECRETS]
+        for_secrets, for_personal = secrets.installed_detectors(), personal.installed_detectors()
+        self.not_examined = [
+            what
+            for what, detectors in ((_SECRETS, for_secrets), (_PERSONAL, for_personal))
+            if detectors is None
+        ]
         self.rejected: dict[str, Tally] = {}
         self.rejected_places: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -123,7 +129,8 @@ class _Examination:
             self.reachable,
             Answers(max_examples),
             self.language,
-            Secrets(max_examples, detectors),
+            Secrets(max_examples, for_secrets),
+            Personal(max_examples, for_personal),
             self.tools,
             self.sizes,
         )
@@ -201,4 +208,8 @@ class _Examination:
                 )
 
 
-_NO_SECRETS = "secrets, for which detect-secrets is needed (pip install detect-secrets)"
+_SECRETS = "secrets, for which detect-secrets is needed (pip install 'actwise[private]')"
+_PERSONAL = (
+    "personal data, for which phonenumbers and python-stdnum are needed "
+    "(pip install 'actwise[private]')"
+)

@@ -1,8 +1,7 @@
 """Keys and tokens in logs, found by detect-secrets where that is installed.
 
 Only its detectors of a fixed shape are used; those by entropy or keyword take order numbers and
-talk about passwords for secrets. None is verified, so nothing leaves the machine. Names, addresses
-and other personal data are not looked for: what finds them well is heavy, and patterns do not.
+talk about passwords for secrets. None is verified, so nothing leaves the machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator
