@@ -1,13 +1,20 @@
 """Answers: which facts are found, and how answers compare, worked out by hand."""
 
-import pytest
+import json
+import re
 
-from actwise.conversation import Message, ToolCall
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actwise.conversation import Decision, Message, ToolCall, all_decisions
+from actwise.desk.conversations import generate
 from actwise.rewards.answers import match_answer
 from actwise.rewards.facts import read
-from actwise.rewards.judge import judge
+from actwise.rewards.judge import judge, texts
+from actwise.rewards.names import names
 from actwise.rewards.settings import JudgeSettings
-from actwise.template.parse import parse_completion
+from actwise.template.parse import ParsedCompletion, parse_completion
 
 SETTINGS = JudgeSettings()
 
@@ -90,6 +97,148 @@ def test_refusals(text: str, refuses: bool) -> None:
 )
 def test_right_answers(predicted: str, gold: str, right: bool) -> None:
     assert match_answer(predicted, gold, [], SETTINGS).right is right
+
+
+PLANS = ['{"name": "family"}', '{"name": "basic", "note": "no contract"}', '{"price": 43}']
+CHEAPER = "The family plan is cheaper by 24 dollars."
+
+
+@pytest.mark.parametrize(
+    ("predicted", "asked", "right"),
+    [
+        ("Family costs $24 less.", "", True),
+        ("The basic plan is cheaper by 24 dollars.", "", False),
+        ("It is cheaper by 24 dollars.", "", False),
+        ("Family or basic, cheaper by 24 dollars.", "", False),
+        ("The families are cheaper by 24 dollars.", "", False),
+        # A choice between two: naming one is the answer.
+        ("It is cheaper by 24 dollars.", "Which costs less, family or basic?", False),
+        # The customer has named it: no need to repeat it, but no leave to name another.
+        ("It is cheaper by 24 dollars.", "How much less is family?", True),
+        ("Basic is cheaper by 24 dollars.", "How much less is family?", False),
+    ],
+)
+def test_names_are_values_of_the_conversation(predicted: str, asked: str, right: bool) -> None:
+    assert match_answer(predicted, CHEAPER, PLANS, SETTINGS, asked=asked).right is right
+    # What one tool returned under another key, or what stands in no result, is no candidate.
+    for context in (PLANS[:1], [], ["family or basic?"], ['{"name": "family"}', '{"n": "basic"}']):
+        assert match_answer("It is 24 dollars.", CHEAPER, context, SETTINGS).right
+
+
+def test_names_by_their_fields() -> None:
+    context = (
+        '{"films": ["Nope (R)", "Top Gun", "A1", "12", "", "of", "both"], "status": "sold_out"}',
+        '{"status": "open", "guest": {"name": "Ann"}, "host": {"name": "Bob Lee"}}',
+        "not JSON {",
+    )
+    text = "Top Gun and NOPE are both sold out for Ann; Bob is not Bob  Lee. A1, 12 of them open"
+    assert {(f.kind, f.value) for f in names(text, context)} == {
+        ("films:", "top gun"), ("films:", "nope"), ("status:", "sold out"), ("status:", "open"),
+        ("name:", "ann"), ("name:", "bob lee"),
+    }  # fmt: skip
+    # Of values that begin at one place, the longest.
+    sizes = ('["hot chocolate", "hot", "chocolate"]',)
+    assert [f.value for f in names("hot chocolate", sizes)] == ["hot chocolate"]
+
+
+def test_a_name_weighs_like_any_other_fact() -> None:
+    # One fact of two, words {the, family, plan, is, cheaper, by} vs. {it, is, cheaper, by}:
+    # F1 = 2 * 3 / (6 + 4)
+    match = match_answer("It is cheaper by 24 dollars.", CHEAPER, PLANS, SETTINGS)
+    assert match.correctness == pytest.approx(0.8 / 2 + 0.2 * 6 / 10)
+    assert match.notes == ("missing: name: family",)
+    match = match_answer("Basic is cheaper by 24 dollars.", CHEAPER, PLANS, SETTINGS)
+    assert match.correctness == pytest.approx((0.8 / 2 + 0.2 * 6 / 10) / 2)
+    assert match.notes == ("not in the record: basic", "missing: name: family")
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold", "right"),
+    [
+        ("Two shots.", "2 shots.", True),
+        ("2 shots.", "Two shots.", True),
+        ("Twenty-one days.", "21 days.", True),
+        ("One shot.", "1 shot.", True),
+        ("Three shots.", "2 shots.", False),
+        ("Two or three shots.", "2 shots.", False),
+        ("This one has 2 shots.", "2 shots.", True),
+        ("The two of them are here.", "They are here.", True),
+        ("Shots.", "Two shots.", True),
+        ("Two hundred shots.", "2 shots.", False),
+        ("Attwo shots.", "2 shots.", False),
+    ],
+)
+def test_numbers_in_words(predicted: str, gold: str, right: bool) -> None:
+    assert match_answer(predicted, gold, ["2"], SETTINGS).right is right
+
+
+CANDIDATES = ["Garden", "Corner", "Tower room", "Garden suite", "sold"]
+RESULTS = st.lists(st.sampled_from(CANDIDATES), unique=True, min_size=2).map(
+    lambda values: [json.dumps({"room": value, "price": i}) for i, value in enumerate(values, 7)]
+)
+PHRASES = st.lists(
+    st.sampled_from([*CANDIDATES, "is", "the", "$20", "two", "cheaper", "not"]), min_size=1
+).map(" ".join)
+
+
+@given(PHRASES, RESULTS, PHRASES)
+def test_the_record_scores_one_whatever_names_it_holds(
+    gold: str, context: list[str], asked: str
+) -> None:
+    match = match_answer(gold, gold, context, SETTINGS, asked=asked)
+    assert (match.correctness, match.right, match.notes) == (1.0, True, ())
+
+
+FILLERS = st.lists(st.sampled_from(["is", "the", "$20", "two", "cheaper"])).map(" ".join)
+# The names in the record, and one of the same field that shares no word with them.
+OTHERS = st.sampled_from(
+    [("Garden", "Corner"), ("Garden suite", "sold"), ("Tower room", "Garden suite"),
+     ("Corner Garden", "Tower room"), ("sold", "Garden")]
+)  # fmt: skip
+
+
+@given(OTHERS, FILLERS, PHRASES, st.permutations(CANDIDATES), PHRASES)
+def test_another_name_never_pays(
+    pair: tuple[str, str], filler: str, predicted: str, rooms: list[str], asked: str
+) -> None:
+    gold, other = f"{pair[0]} {filler}", pair[1]
+    context = [json.dumps({"room": room}) for room in rooms]
+    before = match_answer(predicted, gold, context, SETTINGS, asked=asked)
+    after = match_answer(f"{predicted} | {other}", gold, context, SETTINGS, asked=asked)
+    assert after.correctness <= before.correctness + 1e-12
+    assert not after.right
+    # Neither does a list of all of them, nor the results themselves.
+    for listing in (" | ".join(CANDIDATES), " ".join(context)):
+        listed = match_answer(f"{gold} | {listing}", gold, context, SETTINGS, asked=asked)
+        assert listed.correctness < 1
+        assert not listed.right
+
+
+def test_on_the_desk_every_record_is_right_and_another_name_in_it_is_not() -> None:
+    swaps = 0
+    for decision in all_decisions(generate("test", 40, 0)):
+        if decision.kind == "call":
+            continue
+
+        def right(text: str, decision: Decision = decision) -> bool:
+            parsed = ParsedCompletion(None, (), text, ())
+            return judge(
+                parsed, decision.gold, [], thinking=False, settings=SETTINGS,
+                context=decision.history,
+            ).right  # fmt: skip
+
+        assert right(decision.gold.content)
+        context = tuple(texts(decision.history))
+        given = names(decision.gold.content, context)
+        known = names(" | ".join(context), context)
+        for name in given:
+            here = {other.value for other in given}
+            others = [o for o in known if o.kind == name.kind and o.value not in here]
+            for other in others[:1]:
+                wrong = re.sub(rf"(?i)\b{name.value}\b", other.value, decision.gold.content)
+                assert not right(wrong)
+                swaps += 1
+    assert swaps > 10
 
 
 def test_correctness_by_hand() -> None:

@@ -17,7 +17,8 @@ ROOT = {"$defs": {"day": {"type": "string", "format": "date"}, "loop": {"$ref": 
 def equal(predicted: Any, gold: Any, schema: Any, **settings: Any) -> bool:
     root = {**ROOT, "type": "object", "properties": {"v": schema}, "required": ["v"]}
     comparer = SchemaComparer(root, JudgeSettings(**settings))
-    return not comparer.differences({"v": predicted}, {"v": gold})
+    (found,) = comparer.compare({"v": predicted}, {"v": gold})
+    return found.equal
 
 
 @pytest.mark.parametrize(
@@ -133,18 +134,18 @@ def test_an_absent_argument_is_its_default(
     predicted: dict[str, Any], gold: dict[str, Any], different: list[str]
 ) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "default": 5}, "b": TEXT}}
-    found = SchemaComparer(schema, JudgeSettings()).differences(predicted, gold)
-    assert [difference.name for difference in found] == different
+    found = SchemaComparer(schema, JudgeSettings()).compare(predicted, gold)
+    assert [part.name for part in found if not part.equal] == different
 
 
 def test_a_default_within_itself_ends() -> None:
     part = {"default": {"v": {}}, "properties": {"v": {"$ref": "#/properties/v"}}}
     comparer = SchemaComparer({"properties": {"v": part}}, JudgeSettings())
-    assert not comparer.differences({"v": {"v": {}}}, {})
-    assert comparer.differences({"v": {}}, {})
+    assert comparer.compare({"v": {"v": {}}}, {})[0].equal
+    assert not comparer.compare({"v": {}}, {})[0].equal
 
 
 def test_a_required_argument_cannot_be_absent() -> None:
     schema = {"properties": {"a": {"type": "integer", "default": 5}}, "required": ["a"]}
-    (found,) = SchemaComparer(schema, JudgeSettings()).differences({}, {"a": 5})
-    assert found.gold == 5
+    (found,) = SchemaComparer(schema, JudgeSettings()).compare({}, {"a": 5})
+    assert (found.equal, found.gold, found.decided_by) == (False, 5, "absent")

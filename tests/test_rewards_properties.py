@@ -3,14 +3,16 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.judge import Verdict, judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import ArgumentSettings, JudgeSettings, ToolSettings
 from actwise.template.parse import parse_completion
 
+NAMES = ("search", "book", "cancel")
 TOOLS = [
     {
         "type": "function",
@@ -31,7 +33,7 @@ TOOLS = [
             },
         },
     }
-    for name in ("search", "book", "cancel")
+    for name in NAMES
 ]
 CODES = st.from_regex(r"[A-Z]{1,2}[0-9]{1,3}", fullmatch=True)
 ARGUMENTS = st.fixed_dictionaries(
@@ -54,6 +56,8 @@ SETTINGS = st.builds(
     tool_weight=st.floats(0.1, 2),
     answer_weight=st.floats(0.1, 2),
     answer_facts=st.floats(0.1, 1),
+    text_match=st.sampled_from(["exact", "normalised", "similar"]),
+    coerce_types=st.booleans(),
 )
 WORDS = ["your", "refund", "order", "ships", "on", "is", "ready", "please", "wait", "Anna"]
 FACTS = ["$20", "W123", "June 12", "5 pm", "15%", "3", "a@b.org", "2024-05-01", "$7.50"]
@@ -99,6 +103,23 @@ def test_recorded_calls_score_one_in_any_order(
     assert (found.reward, found.tool_accuracy, found.arguments, found.recall) == (1, 1, 1, 1)
     assert found.tool_names
     assert not found.notes
+
+
+@given(GOLD_CALLS, GOLD_CALLS, SETTINGS, st.data())
+def test_the_order_of_calls_is_irrelevant_unless_declared(
+    gold: list[ToolCall], predicted: list[ToolCall], settings: JudgeSettings, data: st.DataObject
+) -> None:
+    record, ordered = calling(gold), settings.model_copy(update={"call_order": "recorded"})
+    shuffled = data.draw(st.permutations(predicted))
+    here, there = (verdict(said(calls), record, settings) for calls in (predicted, shuffled))
+    assert (here.reward, here.right) == (pytest.approx(there.reward), there.right)
+    in_order = verdict(said(predicted), record, ordered)
+    assert in_order.reward <= here.reward + 1e-12
+    assert verdict(said(gold), record, ordered).reward == 1
+    moved = data.draw(st.permutations(gold))
+    if moved != gold:
+        assert not verdict(said(moved), record, ordered).right
+        assert verdict(said(moved), record, ordered).reward < 1
 
 
 @given(ANSWERS, SETTINGS)
@@ -184,6 +205,47 @@ def test_junk_calls_never_help(
     with_junk = verdict(said(predicted + junk), record, settings)
     assert with_junk.reward <= verdict(said(predicted), record, settings).reward
     assert not with_junk.right
+
+
+@given(GOLD_CALLS, GOLD_CALLS, SETTINGS, st.sampled_from(["any", "recorded"]), st.data())
+def test_repeating_calls_never_helps(
+    gold: list[ToolCall],
+    predicted: list[ToolCall],
+    settings: JudgeSettings,
+    order: str,
+    data: st.DataObject,
+) -> None:
+    settings = settings.model_copy(update={"call_order": order})
+    again = data.draw(st.lists(st.sampled_from(predicted), min_size=1, max_size=3))
+    # A call that the record repeats may be repeated as often.
+    assume(all(gold.count(call) <= predicted.count(call) for call in again))
+    before = verdict(said(predicted), calling(gold), settings)
+    after = verdict(said(predicted + again), calling(gold), settings)
+    assert after.reward <= before.reward + 1e-12
+    assert not after.right
+
+
+@given(GOLD_CALLS, GOLD_CALLS, st.sampled_from(["id", "count", "tags"]), SETTINGS, st.data())
+def test_an_ignored_argument_neither_helps_nor_costs(
+    gold: list[ToolCall],
+    predicted: list[ToolCall],
+    name: str,
+    settings: JudgeSettings,
+    data: st.DataObject,
+) -> None:
+    ignore = ToolSettings(arguments={name: ArgumentSettings(ignore=True)})
+    settings = settings.model_copy(update={"tools": dict.fromkeys(NAMES, ignore)})
+
+    def without(calls: list[ToolCall]) -> list[ToolCall]:
+        return [
+            ToolCall(name=c.name, arguments={n: v for n, v in c.arguments.items() if n != name})
+            for c in calls
+        ]
+
+    found = verdict(said(predicted), calling(gold), settings)
+    bare = verdict(said(without(predicted)), calling(without(gold)), settings)
+    assert (found.reward, found.right) == (pytest.approx(bare.reward), bare.right)
+    assert found.arguments == pytest.approx(bare.arguments)
 
 
 @given(CALLS, st.lists(CALLS, max_size=5), SETTINGS)

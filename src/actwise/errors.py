@@ -4,7 +4,8 @@ ActwiseError            anything below: one line on the terminal, exit code 2
 ├── InputError          a file or a record in it cannot be used: names file, line and remedy
 ├── ConfigError         a setting is unknown or impossible: names the key
 ├── ModelError          a model cannot be used: no chat template, no way to express thoughts
-└── RunError            a run folder belongs to another run, or cannot be written
+└── RunError            a run cannot go on: its folder is another run's or cannot be written, a
+                        reward of the user's own failed, an endpoint refuses to be asked
 """
 
 
@@ -39,4 +40,4 @@ class ModelError(ActwiseError):
 
 
 class RunError(ActwiseError):
-    """A run folder cannot be used."""
+    """A run cannot begin or go on."""

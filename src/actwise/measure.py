@@ -15,6 +15,7 @@ from actwise.machine import load_policy
 from actwise.progress import Progress
 from actwise.results import row
 from actwise.stages.evaluate import Evaluator
+from actwise.stages.judging import spent
 
 
 def measure(
@@ -60,4 +61,5 @@ def measure(
         for mode in modes
     }
     rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    return {"models": [Path(model).name], "rows": rows, "skipped": left_out}, records
+    results = {"models": [Path(model).name], "rows": rows, "skipped": left_out}
+    return results | spent(config.reward), records

@@ -25,6 +25,7 @@ def read_logs(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[
 
     from actwise.conversation import Conversation
     from actwise.formats import Rejected, read_files
+    from actwise.rewards.overrides import check_overrides
 
     conversations: list[Conversation] = []
     rejected: list[Rejected] = []
@@ -44,6 +45,7 @@ def read_logs(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[
         )
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
+    check_overrides(config.reward, conversations)
     if config.data.limit is not None and config.data.limit < len(conversations):
         draw = random.Random(f"limit/{config.seed}")
         conversations = draw.sample(conversations, config.data.limit)

@@ -1,27 +1,41 @@
 """Match predicted calls with the recorded ones.
 
-Both are multisets: their order says nothing. A pair of calls scores 0 where the names differ, else
-(1 + recorded arguments predicted equal) / (1 + recorded arguments + arguments too many). The pairs
-are chosen to score most in all (optimal assignment, not greedy). The graded score divides by the
+A pair of calls scores 0 where the names differ, else (1 + recorded arguments predicted equal) / (1
++ recorded arguments + arguments too many). The pairs are chosen to score most in all (optimal
+assignment, not greedy), whatever the order of the calls, or without crossing each other where
+`call_order` says that the order counts. The graded score divides by the
 larger number of calls, so a call too many costs as much as a call too few, and listing k
-candidates for one call earns at most 1/k.
+candidates for one call earns at most 1/k. A call that repeats another one is too many, unless the
+record repeats it, too: it must not earn what it has in common with yet another recorded call.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from actwise.conversation import Tool, ToolCall, tool_name, tool_parameters
-from actwise.rewards.arguments import ABSENT, Difference, SchemaComparer
+from actwise.rewards.arguments import ABSENT, Compared, Deciding, SchemaComparer
 from actwise.rewards.settings import JudgeSettings
 
 _EXACT_BONUS = 1e-9
 """Between assignments that score the same, prefer the one with more calls fully equal."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one argument of two calls of one tool compared, and what decided."""
+
+    tool: str
+    argument: str
+    equal: bool
+    decided_by: Deciding
 
 
 @dataclass(frozen=True)
@@ -38,21 +52,36 @@ class CallMatch:
     """Share of the recorded arguments predicted equal; a call without any counts as one."""
     recall: float
     """Share of the recorded calls predicted exactly."""
+    comparisons: tuple[Comparison, ...]
+    """Every argument of every recorded call that has a partner of its name."""
     notes: tuple[str, ...]
     """What differs, in short sentences."""
 
 
 @dataclass(frozen=True)
 class _Pair:
-    score: float
-    differences: tuple[Difference, ...]
+    arguments: tuple[Compared, ...]
+
+    @property
+    def counted(self) -> list[Compared]:
+        return [part for part in self.arguments if part.decided_by != "ignored"]
+
+    @property
+    def recorded(self) -> int:
+        return sum(part.gold is not ABSENT for part in self.counted)
+
+    @property
+    def equal(self) -> int:
+        return sum(part.equal for part in self.counted if part.gold is not ABSENT)
 
     @property
     def exact(self) -> bool:
-        return self.score == 1.0
+        return all(part.equal for part in self.arguments)
 
-
-_UNLIKE = _Pair(0.0, ())
+    @property
+    def score(self) -> float:
+        extra = sum(part.gold is ABSENT and not part.equal for part in self.counted)
+        return (1 + self.equal) / (1 + self.recorded + extra)
 
 
 def match_calls(
@@ -74,26 +103,36 @@ def match_calls(
     """
     schemas = {tool_name(tool): tool_parameters(tool) for tool in tools}
     pairs = [[_compare(p, g, schemas, settings) for p in predicted] for g in gold]
-    partners = _assign(pairs)
-    chosen = [
-        _UNLIKE if partner is None else pairs[i][partner] for i, partner in enumerate(partners)
-    ]
+    for index in _repeats(predicted, pairs, schemas, settings):
+        for row in pairs:
+            row[index] = None
+    partners = _assign(pairs, settings)
+    chosen = [None if partner is None else pairs[i][partner] for i, partner in enumerate(partners)]
+    paired = [pair for pair in chosen if pair is not None]
     total = max(len(gold), len(predicted) + broken)
-    exact = total == len(gold) and all(pair.exact for pair in chosen)
-    weights = [max(1, len(call.arguments)) for call in gold]
-    equal = sum(
-        weight - sum(d.gold is not ABSENT for d in pair.differences)
-        for weight, pair in zip(weights, chosen, strict=True)
-        if pair is not _UNLIKE
-    )
+    exact = total == len(gold) == len(paired) and all(pair.exact for pair in paired)
     return CallMatch(
-        score=1.0 if exact else sum(pair.score for pair in chosen) / total,
+        score=1.0 if exact else sum(pair.score for pair in paired) / total,
         exact=exact,
         names=not broken and Counter(c.name for c in predicted) == Counter(c.name for c in gold),
-        arguments=equal / sum(weights),
-        recall=sum(pair.exact for pair in chosen) / len(gold),
+        arguments=sum(pair.equal if pair.recorded else 1 for pair in paired)
+        / sum(max(1, _counted(call, settings)) for call in gold),
+        recall=sum(pair.exact for pair in paired) / len(gold),
+        comparisons=tuple(
+            Comparison(call.name, part.name, part.equal, part.decided_by)
+            for call, pair in zip(gold, chosen, strict=True)
+            if pair is not None
+            for part in pair.arguments
+        ),
         notes=tuple(_notes(predicted, gold, partners, chosen, schemas)),
     )
+
+
+def _counted(call: ToolCall, settings: JudgeSettings) -> int:
+    """Return how many arguments of a recorded call are not ignored."""
+    tool = settings.tools.get(call.name)
+    ignored = {n for n, own in tool.arguments.items() if own.ignore} if tool else set()
+    return len(call.arguments.keys() - ignored)
 
 
 def _compare(
@@ -101,42 +140,86 @@ def _compare(
     gold: ToolCall,
     schemas: Mapping[str, Mapping[str, Any]],
     settings: JudgeSettings,
-) -> _Pair:
+) -> _Pair | None:
+    """Return None for calls of different tools."""
     if predicted.name != gold.name:
-        return _UNLIKE
-    comparer = SchemaComparer(schemas.get(gold.name, {}), settings)
-    differences = comparer.differences(predicted.arguments, gold.arguments)
-    extra = sum(difference.gold is ABSENT for difference in differences)
-    equal = len(gold.arguments) - (len(differences) - extra)
-    return _Pair((1 + equal) / (1 + len(gold.arguments) + extra), differences)
+        return None
+    comparer = SchemaComparer(schemas.get(gold.name, {}), settings, gold.name)
+    return _Pair(comparer.compare(predicted.arguments, gold.arguments))
 
 
-def _assign(pairs: Sequence[Sequence[_Pair]]) -> list[int | None]:
+def _repeats(
+    predicted: Sequence[ToolCall],
+    pairs: Sequence[Sequence[_Pair | None]],
+    schemas: Mapping[str, Mapping[str, Any]],
+    settings: JudgeSettings,
+) -> list[int]:
+    """Return the predicted calls that repeat earlier ones more often than the record does."""
+    if len(pairs) == 1:
+        return []  # one recorded call has one partner anyway
+    found = []
+    for index, call in enumerate(predicted):
+        earlier = [_compare(call, other, schemas, settings) for other in predicted[:index]]
+        recorded = [row[index] for row in pairs]
+        if _exact(earlier) >= max(1, _exact(recorded)):
+            found.append(index)
+    return found
+
+
+def _exact(pairs: Iterable[_Pair | None]) -> int:
+    return sum(pair is not None and pair.exact for pair in pairs)
+
+
+def _assign(pairs: Sequence[Sequence[_Pair | None]], settings: JudgeSettings) -> list[int | None]:
     """Return for each recorded call the index of its partner, if it has one."""
     partners: list[int | None] = [None] * len(pairs)
-    scores = np.array([[p.score + _EXACT_BONUS * p.exact for p in row] for row in pairs])
+    scores = np.array(
+        [[p.score + _EXACT_BONUS * p.exact if p else 0.0 for p in row] for row in pairs]
+    )
+    matched: Iterable[tuple[int, int]]
     if scores.size == 1:
-        rows, columns = [0], [0]
+        matched = [(0, 0)]
+    elif settings.call_order == "recorded":
+        matched = _align(scores)
     else:
-        rows, columns = linear_sum_assignment(scores, maximize=True)
-    for row, column in zip(rows, columns, strict=True):
-        if pairs[row][column] is not _UNLIKE:
+        matched = zip(*linear_sum_assignment(scores, maximize=True), strict=True)
+    for row, column in matched:
+        if pairs[row][column] is not None:
             partners[row] = int(column)
     return partners
+
+
+def _align(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return pairs of row and column, both rising, whose scores add up to most."""
+    rows, columns = scores.shape
+    best = np.zeros((rows + 1, columns + 1))
+    for i, j in product(reversed(range(rows)), reversed(range(columns))):
+        best[i, j] = max(best[i + 1, j], best[i, j + 1], scores[i, j] + best[i + 1, j + 1])
+    matched, i, j = [], 0, 0
+    while i < rows and j < columns:
+        if best[i, j] == best[i + 1, j]:
+            i += 1
+        elif best[i, j] == best[i, j + 1]:
+            j += 1
+        else:
+            matched.append((i, j))
+            i, j = i + 1, j + 1
+    return matched
 
 
 def _notes(
     predicted: Sequence[ToolCall],
     gold: Sequence[ToolCall],
     partners: Sequence[int | None],
-    chosen: Sequence[_Pair],
+    chosen: Sequence[_Pair | None],
     schemas: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
     notes = []
-    for call, partner, pair in zip(gold, partners, chosen, strict=True):
-        if partner is None:
+    for call, pair in zip(gold, chosen, strict=True):
+        if pair is None:
             notes.append(f"missing call: {call.name}")
-        notes += [_describe(difference) for difference in pair.differences]
+        else:
+            notes += [_describe(part) for part in pair.arguments if not part.equal]
     for index, call in enumerate(predicted):
         if index not in partners:
             offer = "" if call.name in schemas else " (not on offer)"
@@ -144,8 +227,8 @@ def _notes(
     return notes
 
 
-def _describe(difference: Difference) -> str:
-    name, ours, theirs = _show(difference.name), difference.predicted, difference.gold
+def _describe(part: Compared) -> str:
+    name, ours, theirs = _show(part.name), part.predicted, part.gold
     if ours is ABSENT:
         return f"{name} missing: {_show(theirs)}"
     if theirs is ABSENT:

@@ -1,17 +1,15 @@
 """Find in an answer what a customer would check: numbers, dates, times, identifiers, its stance.
 
-Written for English. Only digits are numbers ("twenty" is a word), and names of people, weekdays
-and products count as wording, not as facts.
+Written for English. A number written as a word ("twenty") can stand for the digits of the other
+answer, but is not a fact that has to be repeated ("the two of them"). Names are found by
+`names.py`, with the help of the conversation.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal
-
-FactKind = Literal["number", "percentage", "date", "time", "identifier"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # "May" only with a capital: "order 12 may be late" names no date.
@@ -61,6 +59,19 @@ _FACT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_UNITS_SPELLED = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+          "eighteen", "nineteen")  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SPELLED_VALUES = {
+    **{word: i for i, word in enumerate((*_UNITS_SPELLED, *_TEENS), 1)},
+    **{word: 10 * i for i, word in enumerate(_TENS, 2)},
+}
+# "two hundred" is not read at all, rather than as 2.
+_SPELLED = re.compile(
+    rf"(?<![\w-])(?:({'|'.join(_TENS)})(?:[ -]({'|'.join(_UNITS_SPELLED)}))?"
+    rf"|({'|'.join((*_UNITS_SPELLED, *_TEENS))}))(?![\w-]| hundred| thousand| million)"
+)
 _LIST_MARKER = re.compile(r"(?m)^[ \t]{0,8}[0-9]{1,2}[.)](?=[ \t])")
 # Letters only (facts have gone before); a Han or kana character is a word of its own.
 _WORD = re.compile(
@@ -81,7 +92,8 @@ _OPENING = re.compile(r"\W*(yes|no)\b(?! (?:problem|worries))")
 class Fact:
     """One checkable statement of an answer, in a normal form."""
 
-    kind: FactKind
+    kind: str
+    """number, percentage, date, time, identifier, or the field of a name."""
     value: str
     """Such as "20.5", "06-12" (a date without its year), "17:00", "w123"."""
     qualifier: str | None
@@ -95,6 +107,8 @@ class Reading:
     """What one text states."""
 
     facts: tuple[Fact, ...]
+    spelled: tuple[Fact, ...]
+    """The numbers below 100 that are written as words."""
     words: tuple[str, ...]
     """The wording: letters only, case folded, without the facts."""
     refuses: bool
@@ -106,6 +120,10 @@ class Reading:
     only_asks: bool
     """Every sentence is a question."""
 
+    def with_facts(self, more: tuple[Fact, ...]) -> "Reading":
+        """Return the same reading with further facts."""
+        return replace(self, facts=self.facts + more) if more else self
+
     def states(self, fact: Fact) -> bool:
         """Whether the text states a fact; an open year or currency agrees with any."""
         found = self._qualifiers.get((fact.kind, fact.value))
@@ -114,9 +132,9 @@ class Reading:
         )
 
     @cached_property
-    def _qualifiers(self) -> dict[tuple[FactKind, str], set[str | None]]:
-        out: dict[tuple[FactKind, str], set[str | None]] = {}
-        for fact in self.facts:
+    def _qualifiers(self) -> dict[tuple[str, str], set[str | None]]:
+        out: dict[tuple[str, str], set[str | None]] = {}
+        for fact in (*self.facts, *self.spelled):
             out.setdefault((fact.kind, fact.value), set()).add(fact.qualifier)
         return out
 
@@ -138,6 +156,7 @@ def read(text: str) -> Reading:
     opening = _OPENING.match(folded)
     return Reading(
         facts=_distinct(facts),
+        spelled=_distinct(map(_spelled, _SPELLED.finditer(without_facts))),
         words=tuple(_WORD.findall(without_facts)),
         refuses=any(_sentence_refuses(sentence.casefold()) for sentence in sentences),
         opening=opening[1] if opening else None,
@@ -181,6 +200,11 @@ def _number(match: re.Match[str], text: str) -> Fact:
         return Fact("identifier", amount, None, text)  # leading zeros: a code, not an amount
     sign = "-" if match["sign"] or match["inner_sign"] else ""
     return Fact("number", sign + _plain_amount(amount), _CURRENCIES.get(currency), text)
+
+
+def _spelled(match: re.Match[str]) -> Fact:
+    value = sum(_SPELLED_VALUES[word] for word in match.groups() if word)
+    return Fact("number", str(value), None, match[0])
 
 
 def _plain_amount(amount: str) -> str:

@@ -15,17 +15,25 @@ pays for the wrong kind.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from actwise.conversation import Message, Tool
 from actwise.rewards.answers import match_answer
-from actwise.rewards.calls import match_calls
+from actwise.rewards.calls import Comparison, match_calls
 from actwise.rewards.settings import JudgeSettings
 from actwise.template.parse import ParsedCompletion
 
 _MAX_NOTES = 20
+
+
+@dataclass(frozen=True)
+class NoVerdict:
+    """A component that could not be had: it is left out of the reward, never counted as 0."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,10 @@ class Verdict:
     """None where the record calls."""
     thought_length: float | None
     """Words of thought as a share of the target, at most 1; None when not thinking."""
+    further: dict[str, float]
+    """Components from outside: the judge endpoint's ("endpoint") and the user's own, by name."""
+    missing: tuple[str, ...]
+    """Those for which there is no verdict; the notes say why."""
     reward: float
     """Weighted mean of the components; 0 for the wrong kind of action."""
     tool_names: bool | None
@@ -56,20 +68,24 @@ class Verdict:
     """The record answers and the completion calls, or tries to."""
     errors: tuple[str, ...]
     """Format errors, as values of `FormatError`."""
+    comparisons: tuple[Comparison, ...]
+    """Of a recorded call's arguments: which comparison decided; empty where the record answers."""
     notes: tuple[str, ...]
     """What differs from the record, in short sentences; at most 20 and a count of the rest."""
 
     def components(self) -> dict[str, float]:
         """Return what the reward is made of, by the names of `JudgeSettings.weights`.
 
-        The keys depend on the decision and the mode alone, so that a group has one set of them.
-        All are 0 for the wrong kind of action, as the reward is.
+        The keys depend on the decision and the mode alone, so that a group has one set of them;
+        only those of `missing` are left out. All are 0 for the wrong kind of action, as the reward
+        is.
         """
         parts = {
             "format": self.format,
             "tool_accuracy": self.tool_accuracy,
             "answer_correctness": self.answer_correctness,
             "thought_length": self.thought_length,
+            **self.further,
         }
         wrong_kind = self.missed_call or self.needless_call
         return {
@@ -78,7 +94,12 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as a JSON object."""
-        return asdict(self) | {"errors": list(self.errors), "notes": list(self.notes)}
+        return asdict(self) | {
+            "errors": list(self.errors),
+            "missing": list(self.missing),
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "notes": list(self.notes),
+        }
 
 
 def judge(
@@ -89,6 +110,8 @@ def judge(
     thinking: bool,
     settings: JudgeSettings,
     context: Sequence[Message] = (),
+    similarity: float | None = None,
+    further: Mapping[str, float | NoVerdict] = MappingProxyType({}),
 ) -> Verdict:
     """Judge a completion against the recorded action.
 
@@ -100,6 +123,8 @@ def judge(
         settings: What counts and how much.
         context: The messages before the decision. An answer may quote facts from them, of kinds
             that the record does not state; without context every such fact is a contradiction.
+        similarity: Of the answer's wording and the record's, from a model; see `match_answer`.
+        further: Components that are found elsewhere, by the names of `JudgeSettings.weights`.
     """
     called = bool(completion.calls) or completion.broken_calls > 0
     missed = bool(gold.tool_calls) and not called
@@ -107,24 +132,30 @@ def judge(
     if gold.tool_calls:
         action = _judge_calls(completion, gold, tools, settings)
     else:
-        action = _judge_answer(completion, gold, settings, context, called=called)
+        action = _judge_answer(completion, gold, settings, context, similarity, called=called)
     components = {"format": float(not completion.errors), **action.components}
     if thinking:
         components["thought_length"] = _thought_length(completion, settings)
+    found = {name: v for name, v in further.items() if not isinstance(v, NoVerdict)}
+    lost = {name: v for name, v in further.items() if isinstance(v, NoVerdict)}
+    no_verdicts = tuple(f"no verdict of {name}: {v.reason}" for name, v in lost.items())
     return Verdict(
         right=action.right,
         format=components["format"],
         tool_accuracy=components.get("tool_accuracy"),
         answer_correctness=components.get("answer_correctness"),
         thought_length=components.get("thought_length"),
-        reward=0.0 if missed or needless else _weighted_mean(components, settings),
+        further=found,
+        missing=tuple(lost),
+        reward=0.0 if missed or needless else _weighted_mean({**components, **found}, settings),
         tool_names=action.tool_names,
         arguments=action.arguments,
         recall=action.recall,
         missed_call=missed,
         needless_call=needless,
         errors=tuple(str(error) for error in completion.errors),
-        notes=_at_most(_MAX_NOTES, action.notes),
+        comparisons=action.comparisons,
+        notes=_at_most(_MAX_NOTES, (*no_verdicts, *action.notes)),
     )
 
 
@@ -136,6 +167,7 @@ class _Action:
     components: dict[str, float]
     recall: float
     notes: tuple[str, ...]
+    comparisons: tuple[Comparison, ...] = ()
     tool_names: bool | None = None
     arguments: float | None = None
 
@@ -152,6 +184,7 @@ def _judge_calls(
         components={"tool_accuracy": accuracy},
         recall=match.recall,
         notes=match.notes,
+        comparisons=match.comparisons,
         tool_names=match.names,
         arguments=match.arguments,
     )
@@ -162,12 +195,21 @@ def _judge_answer(
     gold: Message,
     settings: JudgeSettings,
     context: Sequence[Message],
+    similarity: float | None,
     *,
     called: bool,
 ) -> _Action:
     if called:
         return _Action(False, {"answer_correctness": 0.0}, 0.0, ("calls where the record answers",))
-    match = match_answer(completion.answer, gold.content, _texts(context), settings)
+    asked = next((m.content for m in reversed(context) if m.role == "user"), "")
+    match = match_answer(
+        completion.answer,
+        gold.content,
+        texts(context),
+        settings,
+        asked=asked,
+        similarity=similarity,
+    )
     return _Action(
         right=match.right,
         components={"answer_correctness": match.correctness},
@@ -176,10 +218,11 @@ def _judge_answer(
     )
 
 
-def _texts(context: Sequence[Message]) -> list[str]:
-    texts = [message.content for message in context]
+def texts(context: Sequence[Message]) -> list[str]:
+    """Return what messages state: their contents and the arguments of their calls."""
+    contents = [message.content for message in context]
     calls = [call.arguments for message in context for call in message.tool_calls]
-    return texts + [json.dumps(arguments, ensure_ascii=False) for arguments in calls]
+    return contents + [json.dumps(arguments, ensure_ascii=False) for arguments in calls]
 
 
 def _thought_length(completion: ParsedCompletion, settings: JudgeSettings) -> float:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.conversation import Conversation
-from actwise.engine import Engine, SamplingParams
+from actwise.conversation import Conversation, Decision
+from actwise.engine import Engine, Sample, SamplingParams
 from actwise.progress import Progress
 from actwise.rewards.settings import JudgeSettings
-from actwise.stages.judging import judge_sample
+from actwise.stages.judging import Judged, judge_samples, prepare
 from actwise.template.render import Template
 
 _CHUNK = 64  # conversations between two signs of progress
@@ -22,6 +22,9 @@ class Evaluator:
     template: Template
     settings: JudgeSettings
     max_tokens: int
+
+    def __post_init__(self) -> None:
+        prepare(self.settings)
 
     def evaluate(
         self,
@@ -68,25 +71,25 @@ class Evaluator:
         decisions = [conversation.decisions() for conversation in conversations]
         prompts = [[self.template.prompt(d, thinking=thinking) for d in ds] for ds in decisions]
         samples = self.engine.generate(prompts, num_generations=1, params=params)
-        records = []
-        for of_conversation, samples_of in zip(decisions, samples, strict=True):
-            for decision, (sample,) in zip(of_conversation, samples_of, strict=True):
-                judged = judge_sample(
-                    self.template, decision, sample, thinking=thinking, settings=self.settings
-                )
-                thought = judged.parsed.thought or ""
-                records.append(
-                    {
-                        "decision": decision.key,
-                        "conversation": decision.conversation.id,
-                        "kind": decision.kind,
-                        "labels": list(decision.gold.labels),
-                        "text": judged.text,
-                        "thought": thought,
-                        "tokens": len(sample.token_ids),
-                        "thought_tokens": len(self.template.encode(thought)),
-                        "stop": sample.stop_reason,
-                        "verdict": judged.verdict.to_dict(),
-                    }
-                )
-        return records
+        pairs = [
+            (decision, sample)
+            for of_conversation, samples_of in zip(decisions, samples, strict=True)
+            for decision, (sample,) in zip(of_conversation, samples_of, strict=True)
+        ]
+        judged = judge_samples(self.template, pairs, thinking=thinking, settings=self.settings)
+        return [self._record(*pair, of_pair) for pair, of_pair in zip(pairs, judged, strict=True)]
+
+    def _record(self, decision: Decision, sample: Sample, judged: Judged) -> dict[str, Any]:
+        thought = judged.parsed.thought or ""
+        return {
+            "decision": decision.key,
+            "conversation": decision.conversation.id,
+            "kind": decision.kind,
+            "labels": list(decision.gold.labels),
+            "text": judged.text,
+            "thought": thought,
+            "tokens": len(sample.token_ids),
+            "thought_tokens": len(self.template.encode(thought)),
+            "stop": sample.stop_reason,
+            "verdict": judged.verdict.to_dict(),
+        }

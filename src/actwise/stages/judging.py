@@ -1,10 +1,19 @@
-"""From a sample to a verdict: the one way in training, filtering and evaluation."""
+"""From samples to verdicts: the one way in training, filtering and evaluation.
 
-from dataclasses import dataclass, replace
+Samples are judged many at a time, so that a judging endpoint is asked about all of them at once.
+It is asked only where its word can change something: where an answer stands against a recorded
+answer and was not cut. Users' own rewards are asked wherever the kind of action is right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 from actwise.conversation import Decision
 from actwise.engine import Sample
-from actwise.rewards.judge import Verdict, judge
+from actwise.rewards.custom import custom_reward, reward_function
+from actwise.rewards.endpoint import endpoint
+from actwise.rewards.judge import NoVerdict, Verdict, judge
+from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import JudgeSettings
 from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.render import Template
@@ -22,28 +31,122 @@ class Judged:
     verdict: Verdict
 
 
-def judge_sample(
+def judge_samples(
     template: Template,
-    decision: Decision,
-    sample: Sample,
+    samples: Sequence[tuple[Decision, Sample]],
     *,
     thinking: bool,
     settings: JudgeSettings,
-) -> Judged:
-    """Decode, parse and judge one completion of a decision's prompt."""
-    text = template.decode(list(sample.token_ids))
-    parsed = parse_completion(text, thinking=thinking)
-    verdict = judge(
-        parsed,
-        decision.gold,
-        decision.conversation.tools,
-        thinking=thinking,
-        settings=settings,
-        context=decision.history,
-    )
-    if sample.stop_reason == "length":
-        verdict = _nothing_counts(verdict)
-    return Judged(text, parsed, verdict)
+) -> list[Judged]:
+    """Decode, parse and judge completions, each of its decision's prompt.
+
+    Raises:
+        RunError: A reward of the user's own fails, or the judging endpoint refuses to be asked.
+    """
+    completions = [_Completion(template, d, sample, thinking) for d, sample in samples]
+    likeness, opinion = _asked_of_models(completions, settings)
+    judged = []
+    for number, completion in enumerate(completions):
+        further = _further(completion, settings, opinion.get(number))
+        similarity = likeness.get(number)
+        if isinstance(similarity, NoVerdict):
+            further["embedding"] = similarity
+            similarity = None
+        verdict = judge(
+            completion.parsed,
+            completion.decision.gold,
+            completion.decision.conversation.tools,
+            thinking=thinking,
+            settings=settings,
+            context=completion.decision.history,
+            similarity=similarity,
+            further=further,
+        )
+        if completion.truncated:
+            verdict = _nothing_counts(verdict)
+        judged.append(Judged(completion.text, completion.parsed, verdict))
+    return judged
+
+
+def prepare(settings: JudgeSettings) -> None:
+    """Find out before anything is computed whether all rewards can be had.
+
+    Raises:
+        ConfigError: A function of the user's cannot be imported, or an endpoint has no key.
+    """
+    for name, custom in settings.custom.items():
+        reward_function(name, custom.function)
+    for asked in (settings.endpoint, settings.embedding):
+        if asked is not None:
+            endpoint(asked)
+
+
+def spent(settings: JudgeSettings) -> dict[str, float]:
+    """Return what this process has asked of endpoints so far; empty where none is configured."""
+    found: dict[str, float] = {}
+    for name, asked in (("endpoint", settings.endpoint), ("embedding", settings.embedding)):
+        if asked is not None:
+            client = endpoint(asked)
+            account = {**asdict(client.spend), "cost": client.cost()}
+            found |= {f"{name}_{key}": value for key, value in account.items()}
+    return found
+
+
+def spent_since(before: dict[str, float], settings: JudgeSettings) -> dict[str, float]:
+    """Return what was asked of endpoints since `spent` returned `before`."""
+    return {name: value - before[name] for name, value in spent(settings).items()}
+
+
+class _Completion:
+    """A sample with what can be said of it before it is judged."""
+
+    def __init__(
+        self, template: Template, decision: Decision, sample: Sample, thinking: bool
+    ) -> None:
+        self.decision = decision
+        self.text = template.decode(list(sample.token_ids))
+        self.parsed = parse_completion(self.text, thinking=thinking)
+        self.truncated = sample.stop_reason == "length"
+        called = bool(self.parsed.calls) or self.parsed.broken_calls > 0
+        self.counts = not self.truncated and called == bool(decision.gold.tool_calls)
+        """It is whole and of the right kind; else it earns nothing, whatever a reward says."""
+
+
+def _asked_of_models(
+    completions: Sequence[_Completion], settings: JudgeSettings
+) -> tuple[dict[int, float | NoVerdict], dict[int, float | NoVerdict]]:
+    """Return the similarities and the opinions that were asked for, by number of completion."""
+    numbers = [
+        number
+        for number, c in enumerate(completions)
+        if c.counts and c.decision.kind == "answer" and c.parsed.answer
+    ]
+    answers = [
+        Answered(completions[number].decision, completions[number].parsed.answer)
+        for number in numbers
+    ]
+    likeness: dict[int, float | NoVerdict] = {}
+    opinion: dict[int, float | NoVerdict] = {}
+    if settings.embedding is not None:
+        likeness = dict(zip(numbers, similarities(settings.embedding, answers), strict=True))
+    if settings.endpoint is not None:
+        opinion = dict(zip(numbers, opinions(settings.endpoint, answers), strict=True))
+    return likeness, opinion
+
+
+def _further(
+    completion: _Completion, settings: JudgeSettings, opinion: float | NoVerdict | None
+) -> dict[str, float | NoVerdict]:
+    further: dict[str, float | NoVerdict] = {}
+    if settings.endpoint is not None and completion.decision.kind == "answer":
+        further["endpoint"] = 0.0 if opinion is None else opinion
+    for name, custom in settings.custom.items():
+        further[name] = (
+            custom_reward(name, custom, completion.parsed, completion.decision)
+            if completion.counts
+            else 0.0
+        )
+    return further
 
 
 def _nothing_counts(verdict: Verdict) -> Verdict:

@@ -15,7 +15,7 @@ from actwise.conversation import Conversation, Decision
 from actwise.engine import Engine, Sample, SamplingParams
 from actwise.rewards.settings import JudgeSettings
 from actwise.run import Run
-from actwise.stages.judging import judge_sample
+from actwise.stages.judging import judge_samples
 from actwise.stages.sft import Target
 from actwise.template.render import Template
 
@@ -73,12 +73,14 @@ def self_generated_thoughts(
                 params=params,
                 generator=generator,
             )
-            for of_conversation, samples_of in zip(decisions, samples, strict=True):
-                kept = [
-                    Target(decision, thought)
-                    for decision, group in zip(of_conversation, samples_of, strict=True)
-                    if (thought := _shortest_right(template, decision, group, settings))
-                ]
+            groups = [
+                (decision, group)
+                for of_conversation, samples_of in zip(decisions, samples, strict=True)
+                for decision, group in zip(of_conversation, samples_of, strict=True)
+            ]
+            thoughts = iter(_shortest_right(template, groups, settings))
+            for of_conversation in decisions:
+                kept = [Target(d, thought) for d in of_conversation if (thought := next(thoughts))]
                 targets.append(kept)
                 tried, found = tried + len(of_conversation), found + len(kept)
             show(begin + len(chunk), found=found / max(tried, 1))
@@ -86,14 +88,29 @@ def self_generated_thoughts(
 
 
 def _shortest_right(
-    template: Template, decision: Decision, group: Sequence[Sample], settings: JudgeSettings
-) -> str | None:
-    thoughts = []
-    for sample in group:
-        judged = judge_sample(template, decision, sample, thinking=True, settings=settings)
-        if judged.verdict.right and not judged.parsed.errors and judged.parsed.thought:
-            thoughts.append(judged.parsed.thought)
-    return min(thoughts, key=len, default=None)
+    template: Template,
+    groups: Sequence[tuple[Decision, Sequence[Sample]]],
+    settings: JudgeSettings,
+) -> list[str | None]:
+    """Return for each decision the shortest thought that led to the right action, if any did."""
+    judged = iter(
+        judge_samples(
+            template,
+            [(decision, sample) for decision, group in groups for sample in group],
+            thinking=True,
+            settings=settings,
+        )
+    )
+    found = []
+    for _, group in groups:
+        of_group = [next(judged) for _ in group]
+        thoughts = [
+            j.parsed.thought
+            for j in of_group
+            if j.verdict.right and not j.parsed.errors and j.parsed.thought
+        ]
+        found.append(min(thoughts, key=len, default=None))
+    return found
 
 
 def with_direct_share(
