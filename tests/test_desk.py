@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from contextlib import closing
 from itertools import pairwise
-from types import ModuleType
 
 import jsonschema
 import pytest
@@ -16,17 +15,12 @@ from hypothesis import strategies as st
 
 from actwise.conversation import Conversation, Message, tool_name, tool_parameters
 from actwise.desk import SPLITS, generate, open_world
-from actwise.desk.domains import DOMAINS, hotel, phone, shop
-from actwise.desk.wordings import hotel as hotel_wordings
-from actwise.desk.wordings import phone as phone_wordings
-from actwise.desk.wordings import shop as shop_wordings
+from actwise.desk.domains import DOMAINS
 from actwise.desk.wordings import small_talk
-from actwise.desk.world import Choice
 from actwise.errors import ConfigError
+from desk_oracle import GOODS, PHRASES, WORDINGS, choices
 
-WORDINGS = (shop_wordings, hotel_wordings, phone_wordings, small_talk)
-PHRASES = {"WITH_NUMBER", "WITHOUT_NUMBER", "CORRECTED"}
-"""Phrases that fill a slot; everything else is a whole message."""
+MODULES = (*WORDINGS.values(), small_talk)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +36,6 @@ def written(message: Message) -> str:
     """What a message shows: its text and its calls, without its thought."""
     calls = [json.dumps({"name": c.name, "arguments": c.arguments}) for c in message.tool_calls]
     return "\n".join([message.content, *calls])
-
-
-def choices(module: ModuleType) -> dict[str, Choice[str]]:
-    return {name: value for name, value in vars(module).items() if isinstance(value, Choice)}
 
 
 # Logs
@@ -132,27 +122,39 @@ def test_desk_needs_no_torch() -> None:
 # The shifted split
 
 
-def test_enough_wordings_and_none_shared() -> None:
-    for module in WORDINGS:
+def _bag(wording: str) -> tuple[str, ...]:
+    return tuple(sorted(re.findall(r"\w+", wording.lower())))
+
+
+def test_each_kind_of_message_has_five_families_of_wordings_for_shifted_alone() -> None:
+    """A family is one wording with all that fills its slots, and its typos and greetings."""
+    for module in MODULES:
         for name, choice in choices(module).items():
-            small = name in PHRASES
-            assert len(choice.train) >= (4 if small else 8), name
+            assert len(choice.train) >= (4 if name in PHRASES else 8), name
             assert len(choice.shifted) >= 5, name
-            assert len({*choice.train, *choice.shifted}) == len(choice.train + choice.shifted)
+            train, own = ({_bag(w) for w in pool} for pool in (choice.train, choice.shifted))
+            assert len(own) == len(choice.shifted) and not own & train, name
+            slots = [sorted(re.findall(r"\{\w+\}", w)) for w in choice.train + choice.shifted]
+            assert name in {"GREETING", "THANKS"} or len({tuple(s) for s in slots}) == 1, name
 
 
-def test_shifted_wordings_and_goods_never_occur_in_train() -> None:
-    conversations = generate("train", 1500)
-    told = "\n".join(m.content for c in conversations for m in c.messages if m.role == "user")
-    for name, choice in ((n, c) for module in WORDINGS for n, c in choices(module).items()):
+def test_wordings_and_goods_of_shifted_occur_nowhere_else() -> None:
+    """Train, dev and test are written from the same pools; all of them are searched."""
+    conversations = [c for split in ("train", "dev", "test") for c in generate(split, 300)]
+    told = {m.content for c in conversations for m in c.messages if m.role == "user"}
+    text = "\n".join(told)
+    for name, choice in ((n, c) for module in MODULES for n, c in choices(module).items()):
         for wording in choice.shifted:
             parts = [re.escape(part) for part in re.split(r"\{\w+\}", wording)]
-            assert not re.search(".+".join(parts), told, re.IGNORECASE), (name, wording)
-    everywhere = "\n".join(c.to_json() for c in conversations)
-    for goods in (shop.PRODUCTS, hotel.ROOMS, phone.PLANS):
+            assert not re.search(".+".join(parts), text, re.IGNORECASE), (name, wording)
+    for domain in DOMAINS:
+        logs = [c for c in conversations if domain.business.name in c.decisions()[0].gold.labels]
+        goods = GOODS[domain.business.name]
         assert not set(goods.train) & set(goods.shifted)
-        for good in goods.shifted:
-            assert not re.search(rf'"{good}"|the {good}\b', everywhere, re.IGNORECASE), good
+        text = "\n".join(written(m) for c in logs for m in c.messages[1:])
+        words = set(re.findall(r"\w+", text.lower()))
+        assert not words & set(goods.shifted)
+        assert words >= set(goods.train)
 
 
 def test_shifted_tools_policies_and_values_are_its_own(
@@ -167,9 +169,14 @@ def test_shifted_tools_policies_and_values_are_its_own(
         texts = [c.messages[0].content for c in conversations]
         return {re.sub(r"\d+", "#", s) for t in texts for s in re.split(r"(?<=[.:;]) ", t)}
 
-    assert names(logs["train"]) == names(logs["test"])
+    assert names(logs["train"]) == names(logs["dev"]) == names(logs["test"])
     assert not names(logs["train"]) & names(logs["shifted"])
     assert not sentences(logs["train"]) & sentences(logs["shifted"])
     for domain in DOMAINS:
+        specs = {**domain.business.lookups, **domain.business.acts, **domain.business.parameters}
+        for key, spec in specs.items():
+            assert len(spec.names.shifted) >= 2, key
+            assert names(logs["train"]) >= set(spec.names.train), key
+            assert names(logs["shifted"]) >= set(spec.names.shifted), key
         for key, choice in domain.business.values.items():
             assert not set(choice.train) & set(choice.shifted), (domain.business.name, key)

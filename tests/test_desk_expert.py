@@ -1,29 +1,37 @@
-"""The desk's expert keeps to the policy and tells the truth, by oracles that share no code with it.
-
-Rows are read before the first act: no conversation touches a thing again after changing it.
-"""
+"""The desk's expert does what is right, by an oracle that shares no code with it."""
 
 import json
 import re
 from collections import Counter
 from contextlib import closing
-from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from actwise.conversation import Conversation, Message, ToolCall
+from actwise.conversation import Conversation, Decision, Message
 from actwise.desk import SPLITS, generate, open_world
-from actwise.desk.domains import DOMAINS
 from actwise.desk.world import World
+from actwise.rewards.judge import Verdict, judge
+from actwise.rewards.settings import JudgeSettings
+from actwise.template.parse import ParsedCompletion
+from desk_oracle import RULES, Expected, Reader, follow, numbers
+
+KINDS = {"lookup", "ask", "refuse", "act", "inform"}
 
 
 @pytest.fixture(scope="module")
 def logs() -> list[Conversation]:
-    return [conversation for split in SPLITS for conversation in generate(split, 300)]
+    return [conversation for split in SPLITS for conversation in generate(split, 250)]
 
 
-def numbers(text: str) -> list[int]:
-    return [int(found) for found in re.findall(r"\d+", text)]
+def decisions(logs: list[Conversation]) -> list[Decision]:
+    return [decision for conversation in logs for decision in conversation.decisions()]
+
+
+def kind(message: Message) -> str:
+    (found,) = KINDS & set(message.labels)
+    return found
 
 
 def written(message: Message) -> str:
@@ -32,317 +40,203 @@ def written(message: Message) -> str:
     return "\n".join([message.content, *calls])
 
 
-def test_facts_are_derivable(logs: list[Conversation]) -> None:
-    """Each number is in the history or is the sum or difference of two that are."""
+# Against the oracle
+
+
+def check(conversation: Conversation) -> None:
+    for (_, expected), decision in zip(follow(conversation), conversation.decisions(), strict=True):
+        gold = decision.gold
+        assert [(call.name, call.arguments) for call in gold.tool_calls] == [*expected.calls]
+        assert kind(gold) == expected.kind, decision.key
+        assert ("reasoning" in gold.labels) == expected.reasoning, decision.key
+        if not gold.tool_calls:
+            assert set(numbers(gold.content)) == expected.numbers, decision.key
+            assert expected.word in gold.content, decision.key
+            assert gold.content.endswith("?") == (expected.kind == "ask"), decision.key
+            assert ("cannot" in gold.content) == (expected.kind == "refuse"), decision.key
+
+
+@settings(max_examples=200, deadline=None)
+@given(split=st.sampled_from(SPLITS), seed=st.integers(0, 10**9))
+def test_decisions_and_labels_are_right_at_any_seed(split: str, seed: int) -> None:
+    check(*generate(split, 1, seed))
+
+
+def test_decisions_and_labels_are_right(logs: list[Conversation]) -> None:
+    """Enough of them that every limit is met exactly, and missed by one."""
     for conversation in logs:
-        for decision in conversation.decisions():
-            seen = [n for m in decision.history for n in numbers(written(m))]
-            derived = {*seen, *(a + b for a in seen for b in seen)}
-            derived |= {a - b for a in seen for b in seen}
-            assert set(numbers(written(decision.gold))) <= derived, decision.key
+        check(conversation)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "right"),
+    [
+        ("May 16", Expected("act", True, calls=(("send", {"id": 7001, "sum": 34}),))),
+        (
+            "May 15",
+            Expected("refuse", True, numbers=frozenset({7001, 9, 8}), word="cannot"),
+        ),
+    ],
+)
+def test_the_oracle_is_right_about_a_case_worked_out_by_hand(
+    delivered: str, right: Expected
+) -> None:
+    values = {"window": 8, "fee": 6, "shipping": 5}
+    tools = {"Look up an order": ("get", ["id"]), "Refund an order": ("send", ["id", "sum"])}
+    reader = Reader("shop", values, "May", 24, tools)
+    reader.hear("Hello! Plaese refund order 7001. Thanks!")
+    assert reader.expect() == Expected("lookup", calls=(("get", {"id": 7001}),))
+    reader.rows[7001] = {"price": 40, "status": "delivered", "delivered": delivered}
+    assert reader.expect() == right
+
+
+def test_everything_that_can_happen_happens(logs: list[Conversation]) -> None:
+    messages = [message for conversation in logs for message in conversation.messages]
+    requests, asked = set(), set()
+    for conversation in logs:
+        found = follow(conversation)
+        requests |= {request for request, _ in found}
+        for (request, expected), decision in zip(found, conversation.decisions(), strict=True):
+            if expected.kind == "ask":
+                asked.add((request.split()[0], decision.history[-1].role, bool(expected.numbers)))
+    assert {f"{domain} {intent}" for domain, intent in RULES} <= requests
+    for domain in ("shop", "hotel", "phone"):
+        assert {f"{domain} {i}" for i in ("CHEAPER", "TOGETHER", "DIFFERENCE", "BOTH")} <= requests
+        assert f"{domain} EXCEPTION" in requests
+        # A number is missing or unknown, goods are unknown.
+        assert {(domain, *how) for how in (("user", 0), ("tool", 1), ("tool", 0))} <= asked
+    assert {("shop", "user", 0), ("hotel", "user", 1), ("phone", "user", 1)} <= asked
+    assert {"shop DISCOUNT", "hotel UPGRADE", "phone STRANGER"} <= requests
+    assert sum(len(message.tool_calls) == 2 for message in messages) > 100
+    # Tool errors are there, and rare.
+    errors = sum(message.content == '{"error": "not found"}' for message in messages)
+    assert 0.03 < errors / sum(message.role == "user" for message in messages) < 0.07
+
+
+def test_refusals_and_fees_are_as_likely_as_not(logs: list[Conversation]) -> None:
+    outcomes: dict[str, Counter[str]] = {}
+    for conversation in logs:
+        for request, expected in follow(conversation):
+            if expected.reasoning and expected.kind in ("act", "refuse"):
+                outcomes.setdefault(request, Counter())[expected.kind] += 1
+    always = {"hotel CANCEL", "phone PAY"}
+    assert len(outcomes) == 9 and always < outcomes.keys()
+    for request, counts in outcomes.items():
+        refused = counts["refuse"] / counts.total()
+        assert refused == 0 if request in always else 0.36 < refused < 0.64, (request, counts)
+    thoughts = [d.gold.reasoning_content or "" for d in decisions(logs)]
+    for late, in_time in ((": late, refund", ": free, refund"), (": late, pay", ": no fee, pay")):
+        taken, left = (sum(word in thought for thought in thoughts) for word in (late, in_time))
+        assert taken + left > 50 and 0.36 < taken / (taken + left) < 0.64
+
+
+# What the model can know
+
+
+def test_arguments_are_in_the_context_or_computed_in_the_thought(
+    logs: list[Conversation],
+) -> None:
+    for decision in decisions(logs):
+        context = "\n".join(written(message) for message in decision.history)
+        thought = decision.gold.reasoning_content or ""
+        for call in decision.gold.tool_calls:
+            for value in call.arguments.values():
+                seen = re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", context, re.IGNORECASE)
+                assert seen or f"= {value}." in thought, decision.key
+
+
+def test_numbers_of_thoughts_and_answers_are_seen_or_computed(logs: list[Conversation]) -> None:
+    for decision in decisions(logs):
+        seen = {n for m in decision.history for n in numbers(written(m))}
+        thought = decision.gold.reasoning_content or ""
+        computed = {int(n) for n in re.findall(r"[-+] \d+ = (\d+)", thought)}
+        assert set(numbers(thought)) <= seen | computed, decision.key
+        assert set(numbers(decision.gold.content)) <= seen | computed, decision.key
 
 
 def test_thoughts_calculate_rightly(logs: list[Conversation]) -> None:
     compare = {"<": int.__lt__, ">": int.__gt__, "=": int.__eq__}
-    for conversation in logs:
-        for decision in conversation.decisions():
-            thought = decision.gold.reasoning_content or ""
-            sums = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", thought)
-            for a, sign, b, result in sums:
-                assert int(a) + (int(b) if sign == "+" else -int(b)) == int(result), thought
-            rest = re.sub(r"\d+ [+-] \d+ = \d+", "", thought)
-            relations = re.findall(r"(\d+) ([<>=]) (\d+)", rest)
-            assert all(compare[sign](int(a), int(b)) for a, sign, b in relations), thought
-            hard = bool(sums or relations or re.search("not shipped|is shipped:", thought))
-            assert ("reasoning" in decision.gold.labels) == hard, thought
+    for decision in decisions(logs):
+        thought = decision.gold.reasoning_content or ""
+        for a, sign, b, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", thought):
+            assert int(a) + (int(b) if sign == "+" else -int(b)) == int(result), thought
+        rest = re.sub(r"\d+ [+-] \d+ = \d+", "", thought)
+        relations = re.findall(r"(\d+) ([<>=]) (\d+)", rest)
+        assert all(compare[sign](int(a), int(b)) for a, sign, b in relations), thought
 
 
-Row = dict[str, Any]
+# The database
 
 
-def keys_of(world: World) -> dict[str, str]:
-    """The key of each tool and argument name that this world's business may use."""
-    business = world.business
-    groups = (business.lookups, business.acts, business.parameters)
-    specs = [item for group in groups for item in group.items()]
-    return {name: key for key, spec in specs for name in spec.names.train + spec.names.shifted}
+def _table(world: World, name: str) -> dict[object, tuple[object, ...]]:
+    rows = world.database.execute(f"SELECT * FROM {name}").fetchall()
+    return {row[0]: row for row in rows}
 
 
-def row(world: World, table: str, value: object, column: str = "id") -> Row:
-    cursor = world.database.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,))
-    (found,) = cursor.fetchall()
-    return dict(zip([c[0] for c in cursor.description], found, strict=True))
+@settings(max_examples=100, deadline=None)
+@given(split=st.sampled_from(SPLITS), seed=st.integers(0, 10**9))
+def test_acts_change_what_they_name_and_nothing_else(split: str, seed: int) -> None:
+    (conversation,) = generate(split, 1, seed)
+    gold = [m for m in conversation.messages if m.role == "assistant"]
+    acted = [call for m in gold if kind(m) == "act" for call in m.tool_calls]
+    named = {value for call in acted for value in call.arguments.values()}
+    with (
+        closing(open_world(conversation.id)) as before,
+        closing(open_world(conversation.id)) as after,
+    ):
+        tables = [row[0] for row in before.database.execute("SELECT name FROM sqlite_schema")]
+        for call in (call for m in gold for call in m.tool_calls):
+            results = json.loads(after.run(call))
+            named |= {results["order_id"]} if "order_id" in results else set()
+        changed = set()
+        for table in (name for name in tables if not name.startswith("sqlite_")):
+            old, new = _table(before, table), _table(after, table)
+            assert old.keys() <= new.keys()
+            changed |= {key for key, row in new.items() if old.get(key) != row}
+        assert changed <= named
+        assert bool(changed) == bool(acted)
 
 
-def days_between(world: World, date: str) -> int:
-    """Days from a date in the past to today, negative for the future."""
-    month, day = date.split()
-    assert month == world.month
-    return world.today - int(day)
+# The judge
 
 
-def allowed(world: World, kind: str, of: Row) -> bool:
-    """Whether the policy allows an act; `of` holds its arguments by key."""
-    v = world.values
-    if kind == "place_order":
-        return bool(of["quantity"] <= row(world, "products", of["product"], "name")["stock"])
-    if kind in ("refund_order", "cancel_order"):
-        order = row(world, "orders", of["order_id"])
-        if kind == "cancel_order":
-            return bool(order["status"] == "processing")
-        return bool(days_between(world, order["delivered"]) <= v["window"])
-    if kind in ("cancel_booking", "move_booking", "late_checkout"):
-        booking = row(world, "bookings", of["booking_id"])
-        if kind == "late_checkout":
-            return bool(booking["points"] >= v["points"])
-        if kind == "move_booking":
-            moved = days_between(world, booking["arrival"]) - days_between(world, of["arrival"])
-            return bool(0 < moved <= v["shift"])
-        return True
-    account = row(world, "accounts", of["account_id"])
-    if kind == "credit_account":
-        return bool(account["outage"] >= v["outage"])
-    if kind == "change_plan":
-        return bool(account["owed"] <= v["most_owed"])
-    assert kind == "pay_bill"
-    return True
-
-
-def computed(world: World, kind: str, of: Row) -> Row:
-    """The arguments that the policy determines."""
-    v = world.values
-    if kind == "refund_order":
-        return {"amount": row(world, "orders", of["order_id"])["price"] - v["fee"]}
-    if kind == "cancel_booking":
-        booking = row(world, "bookings", of["booking_id"])
-        in_time = -days_between(world, booking["arrival"]) >= v["notice"]
-        return {"refund": booking["price"] - (0 if in_time else v["late_fee"])}
-    if kind == "move_booking":
-        return {"price": row(world, "bookings", of["booking_id"])["price"] + v["move_fee"]}
-    if kind == "pay_bill":
-        account = row(world, "accounts", of["account_id"])
-        late = days_between(world, account["due"]) > v["grace"]
-        return {"amount": account["owed"] + (v["late_fee"] if late else 0)}
-    return {"amount": v["credit"]} if kind == "credit_account" else {}
-
-
-def test_acts_obey_the_policy(logs: list[Conversation]) -> None:
-    seen = Counter()
-    for conversation in logs:
-        with closing(open_world(conversation.id)) as world:
-            assert set(numbers(world.policy)) == {world.today, *world.values.values()}
-            assert conversation.messages[0].content == world.policy
-            keys = keys_of(world)
-            for decision in conversation.decisions():
-                for call in decision.gold.tool_calls:
-                    kind = keys[call.name]
-                    if kind in world.business.lookups:
-                        continue
-                    seen[kind] += 1
-                    of = {keys[name]: value for name, value in call.arguments.items()}
-                    assert allowed(world, kind, of), decision.key
-                    assert computed(world, kind, of).items() <= of.items(), decision.key
-                    for name in ("quantity", "arrival", "plan"):
-                        if name in of:
-                            said = " ".join(m.content for m in decision.history if m.role == "user")
-                            assert str(of[name]).lower() in said.lower(), decision.key
-    assert set(seen) == {key for domain in DOMAINS for key in domain.business.acts}
-
-
-REFUSALS = {
-    r"Order (\d+) cannot be refunded: (\d+) days have passed and the limit is (\d+)\.": (
-        "refund_order",
-        lambda w, n: (days_between(w, row(w, "orders", n)["delivered"]), w.values["window"]),
-    ),
-    r"Order (\d+) cannot be cancelled: it is already shipped\.": (
-        "cancel_order",
-        lambda w, n: (),
-    ),
-    r"Booking (\d+) cannot be moved by (\d+) days: the limit is (\d+)\.": (
-        "move_booking",
-        None,
-    ),
-    r"Booking (\d+) cannot get late checkout: it has (\d+) points and needs (\d+)\.": (
-        "late_checkout",
-        lambda w, n: (row(w, "bookings", n)["points"], w.values["points"]),
-    ),
-    r"Account (\d+) cannot get a credit: the outage was (\d+) hours and the limit is (\d+)\.": (
-        "credit_account",
-        lambda w, n: (row(w, "accounts", n)["outage"], w.values["outage"]),
-    ),
-    r"The plan of account (\d+) cannot be changed: (\d+) dollars are owed "
-    r"and the limit is (\d+)\.": (
-        "change_plan",
-        lambda w, n: (row(w, "accounts", n)["owed"], w.values["most_owed"]),
-    ),
-}
-
-
-def refused(world: World, answer: str, request: str) -> str | None:
-    """The act that an answer refuses, after a check of its facts; None for other answers."""
-    stock = re.fullmatch(
-        r"(\d+) pieces of the (\w+) cannot be ordered: only (\d+) are in stock\.", answer
+def verdict(answer: Message, decision: Decision) -> Verdict:
+    return judge(
+        ParsedCompletion(answer.reasoning_content, answer.tool_calls, answer.content, ()),
+        decision.gold,
+        decision.conversation.tools,
+        thinking=True,
+        settings=JudgeSettings(),
+        context=decision.history,
     )
-    if stock:
-        quantity, product, left = int(stock[1]), stock[2], int(stock[3])
-        assert row(world, "products", product, "name")["stock"] == left
-        assert not allowed(world, "place_order", {"quantity": quantity, "product": product})
-        assert quantity in numbers(request)
-        return "place_order"
-    for pattern, (kind, facts) in REFUSALS.items():
-        match = re.fullmatch(pattern, answer)
-        if not match:
-            continue
-        number, *said = map(int, match.groups())
-        if kind == "move_booking":
-            to = numbers(request.rsplit(world.month, 1)[1])[0]
-            arrival = int(row(world, "bookings", number)["arrival"].split()[1])
-            assert said == [to - arrival, world.values["shift"]]
-            assert not allowed(world, kind, {"booking_id": number, "arrival": world.date(to)})
-        else:
-            assert tuple(said) == facts(world, number)
-            (subject,) = {"order_id", "booking_id", "account_id"} & world.names.keys()
-            assert not allowed(world, kind, {subject: number})
-        return kind
-    return None
 
 
-def test_refusals_are_right_and_as_likely_as_acts(logs: list[Conversation]) -> None:
-    acts, refusals = Counter(), Counter()
-    for conversation in logs:
-        with closing(open_world(conversation.id)) as world:
-            keys = keys_of(world)
-            for decision in conversation.decisions():
-                gold = decision.gold
-                acts.update(keys[call.name] for call in gold.tool_calls)
-                request = " ".join(m.content for m in decision.history if m.role == "user")
-                kind = refused(world, gold.content, request)
-                if kind:
-                    refusals[kind] += 1
-                    assert {"refuse", "reasoning"} <= set(gold.labels)
-                elif "refuse" in gold.labels:
-                    assert gold.content.startswith("I cannot ") and "reasoning" not in gold.labels
-    assert len(refusals) == 7
-    for kind, count in refusals.items():
-        assert 0.38 < count / (count + acts[kind]) < 0.62, (kind, count, acts[kind])
+def test_the_expert_is_judged_right(logs: list[Conversation]) -> None:
+    for decision in decisions(logs[::4]):
+        found = verdict(decision.gold, decision)
+        assert found.right and found.reward == 1.0, (decision.key, found.notes)
 
 
-def test_fee_or_no_fee_is_as_likely(logs: list[Conversation]) -> None:
-    fees: dict[str, list[bool]] = {"cancel_booking": [], "pay_bill": []}
-    for conversation in logs:
-        with closing(open_world(conversation.id)) as world:
-            keys = keys_of(world)
-            for call in (c for m in conversation.messages for c in m.tool_calls):
-                of = {keys[name]: value for name, value in call.arguments.items()}
-                if keys[call.name] == "cancel_booking":
-                    price = row(world, "bookings", of["booking_id"])["price"]
-                    fees["cancel_booking"].append(of["refund"] < price)
-                if keys[call.name] == "pay_bill":
-                    owed = row(world, "accounts", of["account_id"])["owed"]
-                    fees["pay_bill"].append(of["amount"] > owed)
-    for kind, taken in fees.items():
-        assert len(taken) > 50 and 0.4 < sum(taken) / len(taken) < 0.6, kind
+def test_refusals_are_told_from_everything_else(logs: list[Conversation]) -> None:
+    compared = 0
+    for conversation in logs[::4]:
+        for decision in conversation.decisions():
+            for other in conversation.decisions():
+                if (kind(decision.gold) == "refuse") != (kind(other.gold) == "refuse"):
+                    compared += 1
+                    assert not verdict(other.gold, decision).right, (decision.key, other.key)
+    assert compared > 500
 
 
-def priced(world: World, name: str) -> int:
-    table = {"shop": "products", "hotel": "rooms", "phone": "plans"}[world.business.name]
-    return int(row(world, table, name, "name")["price"])
-
-
-def amount(world: World, number: int) -> int:
-    table, column = {
-        "shop": ("orders", "price"),
-        "hotel": ("bookings", "price"),
-        "phone": ("accounts", "owed"),
-    }[world.business.name]
-    return int(row(world, table, number)[column])
-
-
-def data_left(world: World, number: int) -> int:
-    account = row(world, "accounts", number)
-    return int(row(world, "plans", account["plan"], "name")["data"] - account["used"])
-
-
-INFORMS = {
-    r"Order (\d+) was delivered (\d+) days ago\.": lambda w, n, d: (
-        days_between(w, row(w, "orders", int(n))["delivered"]) == int(d)
-    ),
-    r"Booking (\d+) begins in (\d+) days\.": lambda w, n, d: (
-        -days_between(w, row(w, "bookings", int(n))["arrival"]) == int(d)
-    ),
-    r"Account (\d+) is (\d+) days overdue\.": lambda w, n, d: (
-        days_between(w, row(w, "accounts", int(n))["due"]) == int(d)
-    ),
-    r"Account (\d+) has (\d+) GB left\.": lambda w, n, d: data_left(w, int(n)) == int(d),
-    r"(\d+) and (\d+) (?:owe|cost) (\d+) dollars together\.": lambda w, a, b, c: (
-        amount(w, int(a)) + amount(w, int(b)) == int(c)
-    ),
-    r"The (\w+)(?: room| plan)? costs (\d+) dollars\.": lambda w, n, d: priced(w, n) == int(d),
-    r"The (\w+)(?: room| plan)? costs (\d+) dollars with (\w+)\.": lambda w, n, d, extra: (
-        priced(w, n) + w.values[extra] == int(d)
-    ),
-    r"Order (\d+) is (processing|shipped)\.": lambda w, n, s: (
-        row(w, "orders", int(n))["status"] == s
-    ),
-    r"Booking (\d+) begins on (\w+ \d+)\.": lambda w, n, d: (
-        row(w, "bookings", int(n))["arrival"] == d
-    ),
-    r"There are (\d+) (\w+) rooms free\.": lambda w, n, r: (
-        row(w, "rooms", r, "name")["free"] == int(n)
-    ),
-    r"Account (\d+) has the (\w+) plan\.": lambda w, n, p: row(w, "accounts", int(n))["plan"] == p,
-}
-COMPARISONS = {
-    r"The (\w+)(?: room| plan)? is cheaper by (\d+) dollars?\.",
-    r"Both cost (\d+) dollars together\.",
-    r"The difference is (\d+) dollars?\.",
-}
-
-
-def pair(world: World, history: tuple[Message, ...]) -> tuple[list[Any], list[int]]:
-    """The two things that were looked up last, and their amounts."""
-    calls: tuple[ToolCall, ...] = next(m.tool_calls for m in reversed(history) if m.tool_calls)
-    values = [next(iter(call.arguments.values())) for call in calls]
-    find = priced if isinstance(values[0], str) else amount
-    return values, [find(world, value) for value in values]
-
-
-def test_answers_are_true(logs: list[Conversation]) -> None:
-    seen = Counter()
-    for conversation in logs:
-        with closing(open_world(conversation.id)) as world:
-            for decision in conversation.decisions():
-                answer = decision.gold.content
-                for pattern, holds in INFORMS.items():
-                    match = re.fullmatch(pattern, answer)
-                    if match:
-                        seen[pattern] += 1
-                        assert holds(world, *match.groups()), decision.key
-                for pattern in COMPARISONS:
-                    if re.fullmatch(pattern, answer):
-                        seen[pattern] += 1
-                        names, (a, b) = pair(world, decision.history)
-                        said = numbers(answer)
-                        assert said == ([a + b] if "together" in answer else [abs(a - b)])
-                        if "cheaper" in answer:
-                            assert f"The {names[0] if a < b else names[1]} " in answer
-    assert set(seen) == {*INFORMS, *COMPARISONS}
-
-
-def test_asks_when_the_number_is_missing_or_unknown(
+def test_answers_from_tool_results_state_what_the_customer_did_not(
     logs: list[Conversation],
 ) -> None:
-    asked = Counter()
-    for conversation in logs:
-        for decision in conversation.decisions():
-            last = decision.history[-1]
-            if "ask" in decision.gold.labels:
-                unknown = last.role == "tool"
-                asked[unknown] += 1
-                assert decision.gold.content.endswith("?")
-                assert not unknown or json.loads(last.content) == {"error": "not found"}
-                # Only requests without a number (dates count as none) are asked about.
-                assert unknown or not re.search(r"\d{4}", last.content)
-            else:
-                assert '"error"' not in last.content
-    assert min(asked.values()) > 20 and len(asked) == 2
+    """Otherwise the judge would take any echo of the request for a right answer."""
+    for decision in decisions(logs):
+        gold, last = decision.gold, decision.history[-1]
+        looked_up = "lookup" in next(
+            m.labels for m in reversed((*decision.history, gold)) if m.role == "assistant"
+        )
+        if kind(gold) == "inform" and last.role == "tool" and looked_up:
+            said = {n for m in decision.history if m.role == "user" for n in numbers(m.content)}
+            assert set(numbers(gold.content)) - said, decision.key

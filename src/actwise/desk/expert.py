@@ -58,10 +58,6 @@ def look_up(subject: str, *calls: Call) -> Act:
     return Act("lookup", f"Look up {subject}.", calls=calls)
 
 
-def _dollars(amount: int) -> str:
-    return "1 dollar" if amount == 1 else f"{amount} dollars"
-
-
 def _apart(a: int, b: int) -> str:
     return f"{compare(a, b)}. {minus(max(a, b), min(a, b))}."
 
@@ -69,10 +65,11 @@ def _apart(a: int, b: int) -> str:
 def cheaper(names: Sequence[str], prices: Sequence[int]) -> Act:
     """Return the answer to which of two things is cheaper; their prices differ."""
     (first, second), (a, b) = names, prices
+    name, price = (first, a) if a < b else (second, b)
     return Act(
         "inform",
         f"{first} {a}, {second} {b}: {_apart(a, b)}",
-        answer=f"The {first if a < b else second} is cheaper by {_dollars(abs(a - b))}.",
+        answer=f"The {name} is cheaper: {price} dollars, {abs(a - b)} less.",
         reasoning=True,
     )
 
@@ -88,9 +85,8 @@ def together(what: str, amounts: Sequence[int]) -> Act:
 def apart(amounts: Sequence[int]) -> Act:
     """Return the answer to how far apart two amounts are."""
     a, b = amounts
-    return Act(
-        "inform", _apart(a, b), answer=f"The difference is {_dollars(abs(a - b))}.", reasoning=True
-    )
+    difference = "1 dollar" if abs(a - b) == 1 else f"{abs(a - b)} dollars"
+    return Act("inform", _apart(a, b), answer=f"The difference is {difference}.", reasoning=True)
 
 
 def with_extra(name: str, price: int, extra_name: str, extra: int) -> Act:

@@ -16,6 +16,8 @@ FOLLOW_UP_LIMIT, DETOUR_LIMIT = 4, 3
 """After more decisions than this, none is added: conversations end with at most eight."""
 
 _FOLLOWS, _PROTESTS = 0.8, 0.15
+_DETOURS = ("missing", "unknown", "unknown", "corrected", "dropped", *[""] * 8)
+"""Ways of a request to go astray, and "" for none."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,37 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Goods:
+    """What the business sells or lets: things with a name that one tool looks up."""
+
+    noun: str
+    title: str
+    """What answers call one, with a slot for its name, such as "{} room"."""
+    table: str
+    names: Choice[str]
+    """Of which a world has a few; customers may ask for any."""
+    lookup: str
+    """Key of the tool."""
+    parameter: str
+    """Key of its only parameter; also the slot of the customers' wordings."""
+    other: Choice[str]
+    """The customer names another one after one that does not exist."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A detail that a request cannot do without, apart from the number of its subject."""
+
+    wording: Choice[str]
+    """The request without the detail."""
+    noun: str
+    question: str
+    """What the expert asks; slots as in the request, and `{number}` of the subject."""
+    supply: Choice[str]
+    """The customer supplies the detail."""
+
+
+@dataclass(frozen=True)
 class Scene:
     """One request of a customer and what becomes of it."""
 
@@ -54,6 +87,7 @@ class Domain:
 
     business: Business
     subject: Subject
+    goods: Goods
     scenes: tuple[Scene, ...]
 
 
@@ -66,6 +100,7 @@ class Talk:
         self.messages: list[Message] = [Message(role="system", content=world.policy)]
         self.decisions = 0
         self.requests = 0
+        self.goods = domain.goods
         self._subject = domain.subject
         self._customer = Customer(rng, shifted=world.shifted)
         self._used: set[Any] = set()
@@ -104,19 +139,30 @@ class Talk:
         self._used.add(value)
         return value
 
-    def identify(self, number: int, wording: Choice[str], **slots: object) -> Row:
+    def pick_goods(self, count: int) -> list[str]:
+        """Return names of goods that this conversation has not used yet."""
+        return [self.pick(self.goods.table, "name") for _ in range(count)]
+
+    def identify(
+        self, number: int, wording: Choice[str], gap: Gap | None = None, **slots: object
+    ) -> Row:
         """Let the customer make a request about a subject until the expert has looked it up.
 
-        On the way the number may be missing, wrong, or corrected in the same breath.
+        On the way the number or another detail may be missing, the number may be wrong, or
+        corrected in the same breath.
 
         Args:
             number: Of the subject.
             wording: With a slot `{it}` for the subject.
+            gap: The other detail that may be missing.
             **slots: The wording's other slots.
         """
         subject = self._subject
         detour = self._detour("missing", "unknown", "corrected")
-        if detour == "missing":
+        if detour == "missing" and gap and self.rng.random() < 0.5:
+            it = self._phrase(subject.with_number, number=number)
+            self._leave_out(gap, it=it, number=number, **slots)
+        elif detour == "missing":
             self._ask_without_number(wording, **slots)
             self._say(subject.number, number=number)
         elif detour == "unknown":
@@ -128,7 +174,7 @@ class Talk:
                 Act(
                     "ask",
                     f"There is no {subject.noun} {wrong}.",
-                    answer=f"{noun} {wrong} was not found. What is the right number?",
+                    answer=f"{noun} {wrong} was not found: what is the right number?",
                 )
             )
             self._say(subject.correction, number=number)
@@ -143,16 +189,50 @@ class Talk:
             self.ask(wording, it=self._phrase(subject.with_number, number=number), **slots)
         return self._look_up(number)
 
-    def look_up_all(self, tool: str, parameter: str, values: Sequence[Any]) -> list[Row]:
-        """Look things up by their number or name, all in one step."""
-        calls = [Call(tool, {parameter: value}) for value in values]
-        return self.act(look_up(" and ".join(map(str, values)), *calls))
+    def find(self, name: str, wording: Choice[str], gap: Gap | None = None, **slots: object) -> Row:
+        """Let the customer make a request about goods until the expert has looked them up.
+
+        On the way the customer may name goods that do not exist, or leave a detail out.
+
+        Args:
+            name: Of the goods.
+            wording: With a slot for the name.
+            gap: The detail that may be missing.
+            **slots: The wording's other slots.
+        """
+        goods = self.goods
+        detour = self._detour("unknown", *["missing"] * (gap is not None))
+        if detour == "missing" and gap:
+            self._leave_out(gap, **{goods.parameter: name}, **slots)
+        elif detour == "unknown":
+            wrong = self._unknown_name()
+            self.ask(wording, **{goods.parameter: wrong}, **slots)
+            self.look_up_goods([wrong])
+            title = goods.title.format(wrong)
+            question = f"The {title} was not found: which {goods.noun} do you mean?"
+            self.act(Act("ask", f"There is no {title}.", answer=question))
+            self._say(goods.other, **{goods.parameter: name})
+        else:
+            self.ask(wording, **{goods.parameter: name}, **slots)
+        return self.look_up_goods([name])[0]
+
+    def look_up_goods(self, names: Sequence[str]) -> list[Row]:
+        """Look goods up by their names, all in one step."""
+        return self._look_up_all(self.goods.lookup, self.goods.parameter, names)
+
+    def look_up_subjects(self, numbers: Sequence[int]) -> list[Row]:
+        """Look subjects up by their numbers, all in one step."""
+        return self._look_up_all(self._subject.lookup, self._subject.parameter, numbers)
 
     def drop_a_request(self) -> None:
         """Let the customer, now and then, begin a request, be asked for its number, and drop it."""
         if self._detour("dropped") == "dropped":
             self._ask_without_number(self._subject.idle)
             self._opening = self._phrase(small_talk.NEVER_MIND)
+
+    def _look_up_all(self, tool: str, parameter: str, values: Sequence[Any]) -> list[Row]:
+        calls = [Call(tool, {parameter: value}) for value in values]
+        return self.act(look_up(" and ".join(map(str, values)), *calls))
 
     def _record(self, act: Act) -> list[Row]:
         calls = tuple(
@@ -180,7 +260,7 @@ class Talk:
         """Return one of `kinds`, or "" most of the time; at most one detour a conversation."""
         if self._detoured or self.decisions > DETOUR_LIMIT:
             return ""
-        drawn = self.rng.choice(("missing", "unknown", "corrected", "dropped", *[""] * 8))
+        drawn = self.rng.choice(_DETOURS)
         if drawn not in kinds:
             return ""
         self._detoured = True
@@ -191,6 +271,11 @@ class Talk:
         noun = self._subject.noun
         self.act(Act("ask", f"The {noun} number is missing.", answer=f"What is the {noun} number?"))
 
+    def _leave_out(self, gap: Gap, **slots: object) -> None:
+        self.ask(gap.wording, **slots)
+        self.act(Act("ask", f"The {gap.noun} is missing.", answer=gap.question.format(**slots)))
+        self._say(gap.supply, **slots)
+
     def _look_up(self, number: int) -> Row:
         subject = self._subject
         call = Call(subject.lookup, {subject.parameter: number})
@@ -199,6 +284,12 @@ class Talk:
     def _unknown_number(self) -> int:
         rows = self.world.database.execute(f"SELECT id FROM {self._subject.table}")
         return self.rng.choice(sorted(set(NUMBERS) - {row[0] for row in rows}))
+
+    def _unknown_name(self) -> str:
+        rows = self.world.database.execute(f"SELECT name FROM {self.goods.table}")
+        known = {row[0] for row in rows}
+        names = self.goods.names.pool(self.world.shifted)
+        return self.rng.choice([name for name in names if name not in known])
 
     def _phrase(self, wording: Choice[str], **slots: object) -> str:
         return self._customer.phrase(wording, **slots)

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from actwise.desk.expert import Act, Call, compare, day, minus, plus, with_extra
-from actwise.desk.scenes import add_up, ask_for_both, compare_prices
-from actwise.desk.talk import Domain, Scene, Subject, Talk
+from actwise.desk.expert import Act, Call, compare, day, minus, plus
+from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
+from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import hotel as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
 
@@ -85,13 +85,13 @@ def move(world: World, number: int, booking: Row, to: int) -> Act:
             answer=f"Booking {number} cannot be moved by {by} days: the limit is {limit}.",
             reasoning=True,
         )
-    price = booking["price"] + world.values["move_fee"]
-    arguments = {"booking_id": number, "arrival": world.date(to), "price": price}
+    total = booking["price"] + world.values["move_fee"]
+    arguments = {"booking_id": number, "arrival": world.date(to), "price": total}
     return Act(
         "act",
         f"{thought}price {plus(booking['price'], world.values['move_fee'])}.",
         calls=(Call("move_booking", arguments),),
-        done=f"Booking {number} is moved to {world.date(to)}: the price is {price} dollars.",
+        done=f"Booking {number} is moved to {world.date(to)}: the price is {total} dollars.",
         reasoning=True,
     )
 
@@ -130,6 +130,8 @@ def days_left(world: World, number: int, booking: Row) -> Act:
 
 # What guests come for
 
+_DATE = Gap(say.MOVE_NO_DATE, "date", "To which day shall booking {number} be moved?", say.DATE)
+
 
 def _cancel(talk: Talk) -> None:
     number = talk.pick("bookings", "id")
@@ -143,7 +145,7 @@ def _move(talk: Talk) -> None:
     query = "SELECT arrival FROM bookings WHERE id = ?"
     (arrival,) = talk.world.database.execute(query, (number,)).fetchone()
     to = day(arrival) + by
-    booking = talk.identify(number, say.MOVE, date=talk.world.date(to))
+    booking = talk.identify(number, say.MOVE, _DATE, date=talk.world.date(to))
     talk.act(move(talk.world, number, booking, to))
 
 
@@ -173,36 +175,25 @@ def _arrival(talk: Talk) -> None:
 
 def _together(talk: Talk) -> None:
     numbers = [talk.pick("bookings", "id") for _ in range(2)]
-    add_up(talk, say.TOGETHER, "get_booking", "booking_id", numbers, field="price")
+    add_up(talk, say.TOGETHER, numbers, field="price")
 
 
 def _cheaper(talk: Talk) -> None:
-    names = [talk.pick("rooms", "name") for _ in range(2)]
-    ask_for_both(talk, compare_prices(talk, say.CHEAPER, "get_room", "room", names, "room"))
+    _, rows = compare_prices(talk, say.CHEAPER)
+    ask_for_both(talk, rows)
 
 
 def _breakfast(talk: Talk) -> None:
-    room, breakfast = talk.pick("rooms", "name"), talk.world.values["breakfast"]
-    talk.ask(say.BREAKFAST, room=room)
-    (row,) = talk.look_up_all("get_room", "room", (room,))
-    talk.act(with_extra(f"{room} room", row["price"], "breakfast", breakfast))
+    price_with_extra(talk, say.BREAKFAST, extra="breakfast")
 
 
 def _price(talk: Talk) -> None:
-    room, breakfast = talk.pick("rooms", "name"), talk.world.values["breakfast"]
-    talk.ask(say.PRICE, room=room)
-    (row,) = talk.look_up_all("get_room", "room", (room,))
-    answer = f"The {room} room costs {row['price']} dollars."
-    talk.act(Act("inform", f"The price is {row['price']}.", answer=answer))
-    if talk.follows():
-        talk.ask(say.BREAKFAST_TOO)
-        talk.act(with_extra(f"{room} room", row["price"], "breakfast", breakfast))
+    price(talk, say.PRICE, extra="breakfast", too=say.BREAKFAST_TOO)
 
 
 def _free(talk: Talk) -> None:
-    room = talk.pick("rooms", "name")
-    talk.ask(say.FREE, room=room)
-    (row,) = talk.look_up_all("get_room", "room", (room,))
+    (room,) = talk.pick_goods(1)
+    row = talk.find(room, say.FREE)
     answer = f"There are {row['free']} {room} rooms free."
     talk.act(Act("inform", f"There are {row['free']} free.", answer=answer))
 
@@ -332,6 +323,7 @@ HOTEL = Domain(
         correction=say.CORRECTION,
         idle=say.ARRIVAL,
     ),
+    Goods("room", "{} room", "rooms", ROOMS, "get_room", "room", say.OTHER),
     (
         Scene(_cancel, ("cancel_booking",), 9),
         Scene(_move, ("move_booking",), 8),

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from actwise.desk.expert import Act, Call, compare, day, minus, plus, with_extra
-from actwise.desk.scenes import add_up, ask_for_both, compare_prices
-from actwise.desk.talk import Domain, Scene, Subject, Talk
+from actwise.desk.expert import Act, Call, compare, day, minus, plus
+from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
+from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import phone as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
 
@@ -124,6 +124,8 @@ def change_plan(world: World, number: int, account: Row, plan: str) -> Act:
 
 # What customers come for
 
+_PLAN = Gap(say.CHANGE_NO_PLAN, "plan", "Which plan shall account {number} get?", say.PLAN_NAME)
+
 
 def _pay(talk: Talk) -> None:
     number = talk.pick("accounts", "id")
@@ -140,7 +142,7 @@ def _change_plan(talk: Talk) -> None:
     query = "SELECT plan FROM accounts WHERE id = ?"
     (current,) = talk.world.database.execute(query, (number,)).fetchone()
     plan = talk.pick("plans", "name", f"name <> '{current}'")
-    account = talk.identify(number, say.CHANGE, plan=plan)
+    account = talk.identify(number, say.CHANGE, _PLAN, plan=plan)
     talk.act(change_plan(talk.world, number, account, plan))
 
 
@@ -178,36 +180,27 @@ def _data_left(talk: Talk) -> None:
 def _plan(talk: Talk) -> None:
     number = talk.pick("accounts", "id")
     account = talk.identify(number, say.PLAN)
-    answer = f"Account {number} has the {account['plan']} plan."
-    talk.act(Act("inform", f"The plan is {account['plan']}.", answer=answer))
+    plan, data = account["plan"], account["data"]
+    answer = f"Account {number} has the {plan} plan with {data} GB."
+    talk.act(Act("inform", f"The plan is {plan}, data {data}.", answer=answer))
 
 
 def _together(talk: Talk) -> None:
     numbers = [talk.pick("accounts", "id") for _ in range(2)]
-    add_up(talk, say.TOGETHER, "get_account", "account_id", numbers, field="owed")
+    add_up(talk, say.TOGETHER, numbers, field="owed")
 
 
 def _cheaper(talk: Talk) -> None:
-    names = [talk.pick("plans", "name") for _ in range(2)]
-    ask_for_both(talk, compare_prices(talk, say.CHEAPER, "get_plan", "plan", names, "plan"))
+    _, rows = compare_prices(talk, say.CHEAPER)
+    ask_for_both(talk, rows)
 
 
 def _setup(talk: Talk) -> None:
-    plan, setup = talk.pick("plans", "name"), talk.world.values["setup"]
-    talk.ask(say.SETUP, plan=plan)
-    (row,) = talk.look_up_all("get_plan", "plan", (plan,))
-    talk.act(with_extra(f"{plan} plan", row["price"], "setup", setup))
+    price_with_extra(talk, say.SETUP, extra="setup")
 
 
 def _price(talk: Talk) -> None:
-    plan, setup = talk.pick("plans", "name"), talk.world.values["setup"]
-    talk.ask(say.PRICE, plan=plan)
-    (row,) = talk.look_up_all("get_plan", "plan", (plan,))
-    answer = f"The {plan} plan costs {row['price']} dollars."
-    talk.act(Act("inform", f"The price is {row['price']}.", answer=answer))
-    if talk.follows():
-        talk.ask(say.SETUP_TOO)
-        talk.act(with_extra(f"{plan} plan", row["price"], "setup", setup))
+    price(talk, say.PRICE, extra="setup", too=say.SETUP_TOO)
 
 
 def _stranger(talk: Talk) -> None:
@@ -333,6 +326,7 @@ PHONE = Domain(
         correction=say.CORRECTION,
         idle=say.PLAN,
     ),
+    Goods("plan", "{} plan", "plans", PLANS, "get_plan", "plan", say.OTHER),
     (
         Scene(_pay, ("pay_bill",), 9),
         Scene(_credit, ("credit_account",), 7),

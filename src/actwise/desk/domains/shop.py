@@ -2,9 +2,9 @@
 
 from random import Random
 
-from actwise.desk.expert import Act, Call, compare, day, minus, with_extra
-from actwise.desk.scenes import add_up, ask_for_both, compare_prices
-from actwise.desk.talk import Domain, Scene, Subject, Talk
+from actwise.desk.expert import Act, Call, compare, day, minus
+from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
+from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import shop as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
 
@@ -20,9 +20,12 @@ PRODUCTS = Choice(
 _SCHEMA = """
 CREATE TABLE products (name TEXT PRIMARY KEY, price INTEGER, stock INTEGER);
 CREATE TABLE orders (
-    id INTEGER PRIMARY KEY, product TEXT, price INTEGER, status TEXT, delivered TEXT
+    id INTEGER PRIMARY KEY, product TEXT, price INTEGER, status TEXT, delivered TEXT,
+    expected TEXT
 );
 """
+_LONGEST_WAIT = 5
+"""Days until an order that is not delivered is expected."""
 
 
 def _fill(world: World, rng: Random) -> None:
@@ -35,15 +38,18 @@ def _fill(world: World, rng: Random) -> None:
     window = world.values["window"]
     ages = [rng.randint(2, window) for _ in range(2)]
     ages += [rng.randint(window + 1, window + 6) for _ in range(2)]
-    states: list[tuple[str, str | None]] = [
-        ("delivered", world.date(world.today - age)) for age in ages
+    states: list[tuple[str, str | None, str | None]] = [
+        ("delivered", world.date(world.today - age), None) for age in ages
     ]
-    states += [("processing", None), ("processing", None), ("shipped", None), ("shipped", None)]
-    for number, (status, delivered) in zip(rng.sample(NUMBERS, 8), states, strict=True):
+    states += [
+        (status, None, world.date(world.today + rng.randint(1, _LONGEST_WAIT)))
+        for status in ("processing", "processing", "shipped", "shipped")
+    ]
+    for number, state in zip(rng.sample(NUMBERS, 8), states, strict=True):
         product = rng.choice(names)
         world.database.execute(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
-            (number, product, prices[product], status, delivered),
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
+            (number, product, prices[product], *state),
         )
 
 
@@ -116,6 +122,8 @@ def buy(product: str, quantity: int, stock: int) -> Act:
 
 # What customers come for
 
+_QUANTITY = Gap(say.BUY_NO_QUANTITY, "quantity", "How many pieces of the {product}?", say.QUANTITY)
+
 
 def _refund(talk: Talk) -> None:
     number = talk.pick("orders", "id", "status = 'delivered'")
@@ -147,18 +155,14 @@ def _days(talk: Talk) -> None:
 def _status(talk: Talk) -> None:
     number = talk.pick("orders", "id", "status IN ('processing', 'shipped')")
     order = talk.identify(number, say.STATUS)
-    talk.act(
-        Act(
-            "inform",
-            f"The status is {order['status']}.",
-            answer=f"Order {number} is {order['status']}.",
-        )
-    )
+    status, expected = order["status"], order["expected"]
+    answer = f"Order {number} is {status} and expected on {expected}."
+    talk.act(Act("inform", f"The status is {status}, expected {expected}.", answer=answer))
 
 
 def _together(talk: Talk) -> None:
     numbers = [talk.pick("orders", "id", "status = 'delivered'") for _ in range(2)]
-    add_up(talk, say.TOGETHER, "get_order", "order_id", numbers, field="price")
+    add_up(talk, say.TOGETHER, numbers, field="price")
 
 
 def _quantity(talk: Talk, product: str) -> int:
@@ -171,8 +175,7 @@ def _quantity(talk: Talk, product: str) -> int:
 
 
 def _cheaper(talk: Talk) -> None:
-    names = [talk.pick("products", "name") for _ in range(2)]
-    rows = compare_prices(talk, say.CHEAPER, "find_product", "product", names)
+    names, rows = compare_prices(talk, say.CHEAPER)
     if not talk.world.offers("place_order"):
         ask_for_both(talk, rows)
     elif talk.follows():
@@ -183,31 +186,18 @@ def _cheaper(talk: Talk) -> None:
 
 
 def _buy(talk: Talk) -> None:
-    product = talk.pick("products", "name")
+    (product,) = talk.pick_goods(1)
     quantity = _quantity(talk, product)
-    talk.ask(say.BUY, product=product, quantity=quantity)
-    (row,) = talk.look_up_all("find_product", "product", (product,))
+    row = talk.find(product, say.BUY, _QUANTITY, quantity=quantity)
     talk.act(buy(product, quantity, row["stock"]))
 
 
 def _shipping(talk: Talk) -> None:
-    product = talk.pick("products", "name")
-    talk.ask(say.SHIPPING, product=product)
-    (row,) = talk.look_up_all("find_product", "product", (product,))
-    shipping = talk.world.values["shipping"]
-    talk.act(with_extra(product, row["price"], "shipping", shipping))
+    price_with_extra(talk, say.SHIPPING, extra="shipping")
 
 
 def _price(talk: Talk) -> None:
-    product = talk.pick("products", "name")
-    talk.ask(say.PRICE, product=product)
-    (row,) = talk.look_up_all("find_product", "product", (product,))
-    answer = f"The {product} costs {row['price']} dollars."
-    talk.act(Act("inform", f"The price is {row['price']}.", answer=answer))
-    if talk.follows():
-        talk.ask(say.SHIPPING_TOO)
-        shipping = talk.world.values["shipping"]
-        talk.act(with_extra(product, row["price"], "shipping", shipping))
+    price(talk, say.PRICE, extra="shipping", too=say.SHIPPING_TOO)
 
 
 def _discount(talk: Talk) -> None:
@@ -220,7 +210,7 @@ SHOP = Domain(
         name="shop",
         schema=_SCHEMA,
         fill=_fill,
-        days=(21, 30),
+        days=(21, 25),
         values={
             "window": Choice((6, 8, 10, 12, 14), (7, 9, 11, 13)),
             "fee": Choice((3, 4, 6, 8, 12), (5, 7, 9, 11)),
@@ -265,7 +255,10 @@ SHOP = Domain(
                 ),
                 "Look up an order",
                 ("order_id",),
-                ("SELECT product, price, status, delivered FROM orders WHERE id = :order_id",),
+                (
+                    "SELECT product, price, status, delivered, expected FROM orders "
+                    "WHERE id = :order_id",
+                ),
             ),
             "find_product": ToolSpec(
                 Choice(
@@ -328,6 +321,7 @@ SHOP = Domain(
         correction=say.CORRECTION,
         idle=say.STATUS,
     ),
+    Goods("product", "{}", "products", PRODUCTS, "find_product", "product", say.OTHER),
     (
         Scene(_refund, ("refund_order",), 9),
         Scene(_cancel, ("cancel_order",), 5),

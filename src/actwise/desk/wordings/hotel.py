@@ -373,3 +373,63 @@ How about a suite as a gift?
 Put us somewhere nicer without charging us.
 """,
 )
+
+MOVE_NO_DATE = lines(
+    """
+Please move {it}.
+I want to move {it} to another day.
+Can you move {it}?
+We come later: please move {it}.
+I would like to change {it} to a later day.
+Could {it} be moved, please?
+Move {it} to another date, please.
+My flight changed, please move {it}.
+""",
+    """
+Shift {it} so that it begins later.
+We'd prefer some other time for {it}.
+Put {it} off a little.
+Reschedule {it}, would you?
+Postpone {it} for us.
+""",
+)
+
+DATE = lines(
+    """
+To {date}.
+{date}, please.
+Please move it to {date}.
+We want to come on {date}.
+To {date}, if that is possible.
+I would like {date}.
+{date} is better for me.
+Let me say {date}.
+""",
+    """
+We'd prefer {date}.
+Let it begin on {date}.
+{date} suits us.
+With {date} as the first day.
+My diary says {date}.
+""",
+)
+
+OTHER = lines(
+    """
+Sorry, I mean the {room} room.
+Then the {room} room, please.
+Oh, I meant the {room} room.
+What about the {room} room then?
+My mistake, the {room} room.
+Then take the {room} room.
+I was thinking of the {room} room.
+The {room} room, sorry.
+""",
+    """
+I mixed things up, the {room} room it was.
+Make that the {room} room instead.
+In that case the {room} room.
+Wrong page! The {room} room.
+Swap it for the {room} room.
+""",
+)

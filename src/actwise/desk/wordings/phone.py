@@ -353,3 +353,63 @@ Spill the details of the man with contract {stranger}.
 Someone else's contract, {stranger}: read it to me.
 """,
 )
+
+CHANGE_NO_PLAN = lines(
+    """
+Please change the plan of {it}.
+I want another plan for {it}.
+Can you change the plan of {it}?
+I would like to have a different plan on {it}.
+Change {it} to another plan, please.
+Could {it} get a new plan?
+Please put {it} on another plan.
+We want to change {it} to a different plan.
+""",
+    """
+Switch {it} over to something else.
+From now on {it} shall run on something new.
+Transfer {it} to a different package.
+I am bored with my package, so switch {it}.
+Kindly convert {it}.
+""",
+)
+
+PLAN_NAME = lines(
+    """
+The {plan} plan.
+{plan}, please.
+I want the {plan} plan.
+The {plan} plan, please.
+Please take the {plan} plan.
+I would like the {plan} plan.
+To the {plan} plan.
+The one that is called {plan}.
+""",
+    """
+{plan} suits me.
+Let it be {plan}.
+Switch me over to {plan}.
+The package named {plan}.
+My choice is {plan}.
+""",
+)
+
+OTHER = lines(
+    """
+Sorry, I mean the {plan} plan.
+Then the {plan} plan, please.
+Oh, I meant the {plan} plan.
+What about the {plan} plan then?
+My mistake, the {plan} plan.
+Then take the {plan} plan.
+I was thinking of the {plan} plan.
+The {plan} plan, sorry.
+""",
+    """
+I mixed things up, {plan} it was.
+Make that {plan} instead.
+In that case {plan}.
+Wrong page! {plan}.
+Swap it for {plan}.
+""",
+)

@@ -356,3 +356,63 @@ Grant me a rebate.
 How about a lower tariff for a fan of yours?
 """,
 )
+
+BUY_NO_QUANTITY = lines(
+    """
+Please order the {product} for me.
+I want to order the {product}.
+I would like to buy the {product}.
+Can you order the {product}?
+Place an order for the {product}, please.
+We need the {product}, please order it.
+We want to buy the {product}.
+I want to place an order, the {product}.
+""",
+    """
+Send our firm the {product}.
+Put me down for the {product}.
+Get me a lot of the {product}.
+My club requires the {product}; purchase it.
+The {product}, to be purchased now.
+""",
+)
+
+QUANTITY = lines(
+    """
+{quantity} pieces.
+I need {quantity} pieces.
+{quantity}, please.
+We want {quantity} of them.
+I would like {quantity} pieces.
+That makes {quantity}.
+Please order {quantity}.
+It should be {quantity} pieces.
+""",
+    """
+A batch of {quantity}.
+{quantity} units will do.
+Let us have {quantity}.
+My club requires {quantity}.
+Enough for all of us: {quantity}.
+""",
+)
+
+OTHER = lines(
+    """
+Sorry, I mean the {product}.
+Then the {product}, please.
+Oh, I meant the {product}.
+What about the {product} then?
+My mistake, the {product}.
+Then take the {product}.
+I was thinking of the {product}.
+The {product}, sorry.
+""",
+    """
+I mixed things up, the {product} it was.
+Make that the {product} instead.
+In that case the {product}.
+Wrong shelf! The {product}.
+Swap it for the {product}.
+""",
+)
