@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from actwise.conversation import tool_name, tool_parameters
-from actwise.desk import other_domains
+from actwise.desk import SPLITS, generate, other_domains
 from actwise.desk.base_rows import INGREDIENTS, Mixture, to_row
 from actwise.desk.base_tokenizer import TAGS, template_source, train_tokenizer
+from actwise.desk.domains import DOMAINS
+from actwise.desk.exercises import Exercise
 from actwise.desk.trade_scenes import Scene, judge
 from actwise.desk.trades import TRADES
+from actwise.desk.wordings import small_talk
+from desk_oracle import PHRASES, WORDINGS, choices
 
 MODEL = Path(other_domains.__file__).parent / "model"
 MAKERS = [ingredient.make for ingredient in INGREDIENTS]
@@ -170,11 +174,62 @@ def test_a_judgement_follows_the_policy() -> None:
     assert judge(scene, often).reason == "it has 2 renewals and the limit is 2"
 
 
-def test_the_desk_has_none_of_these_tools() -> None:
-    desk = pytest.importorskip("actwise.desk")
-    conversations = [c for split in desk.SPLITS for c in desk.generate(split, 40)]
-    names = {tool_name(t) for c in conversations for t in c.tools}
-    assert names and not names & other_domains.TOOL_NAMES
+# Nothing of the desk is in the corpus
+
+
+@pytest.fixture(scope="module")
+def corpus() -> list[Exercise]:
+    return [make(random.Random(seed)) for make in MAKERS for seed in range(150)]
+
+
+def plain(text: str) -> str:
+    """Words and numbers alone, numbers and slots as `#`."""
+    words = re.findall(r"[a-z]+|#", re.sub(r"\d+|\{\w+\}", "#", text.lower()))
+    return f" {' '.join(words)} "
+
+
+def test_no_tool_of_the_desk_is_in_the_corpus(corpus: list[Exercise]) -> None:
+    shown = {tool_name(tool) for exercise in corpus for tool in exercise.tools}
+    called = {c.name for exercise in corpus for m in exercise.messages for c in m.tool_calls}
+    specs = [s for d in DOMAINS for s in (*d.business.lookups.values(), *d.business.acts.values())]
+    names = {name for spec in specs for name in spec.names.train + spec.names.shifted}
+    assert len(names) > 60 and not names & (shown | called | other_domains.TOOL_NAMES)
+
+
+def test_no_wording_of_the_desk_is_in_the_corpus(corpus: list[Exercise]) -> None:
+    told = "\n".join(plain(m.content) for e in corpus for m in e.messages if m.role == "user")
+    searched = 0
+    for module in (*WORDINGS.values(), small_talk):
+        for name, choice in choices(module).items():
+            for wording in choice.train + choice.shifted:
+                fixed = plain(wording).split(" # ")
+                # "Hello!" and "Order 12." are anyone's.
+                if name in PHRASES or sum(len(part.split()) for part in fixed) < 3:
+                    continue
+                searched += 1
+                pattern = r" (?:[\w#]+ ){1,6}".join(part.strip() for part in fixed)
+                assert not re.search(rf" {pattern.strip()} ", told), (name, wording)
+    assert searched > 700
+
+
+def test_no_policy_of_the_desk_is_in_the_corpus(corpus: list[Exercise]) -> None:
+    texts = "\n".join(plain(m.content) for e in corpus for m in e.messages)
+    searched = 0
+    for policy in (
+        p for d in DOMAINS for p in (*d.business.policy.train, *d.business.policy.shifted)
+    ):
+        for sentence in map(plain, re.split(r"(?<=[.:;]) ", policy)):
+            if len(sentence.split()) > 3:  # "Today is #." is anyone's
+                searched += 1
+                assert sentence not in texts
+    assert searched > 40
+
+
+def test_no_message_of_the_desk_is_in_the_corpus(corpus: list[Exercise]) -> None:
+    conversations = [c for split in SPLITS for c in generate(split, 100)]
+    messages = {plain(m.content) for c in conversations for m in c.messages if m.role != "tool"}
+    told = {plain(m.content) for e in corpus for m in e.messages}
+    assert not {text for text in messages & told if len(text.split()) > 3}
 
 
 def test_the_shipped_model_copies(shipped: PreTrainedTokenizerFast) -> None:

@@ -2,8 +2,8 @@
 
     python -m actwise.desk.build_base --out DIR
 
-trains a tokenizer and a Qwen3 model of two million parameters from scratch on generated exercises
-(`exercises`, `tool_exercises`, `other_domains`), on one CPU core in less than an hour, and writes a
+trains a tokenizer and a Qwen3 model of 1.2 million parameters from scratch on generated exercises
+(`exercises`, `tool_exercises`, `other_domains`), on one CPU core in about an hour, and writes a
 folder that `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` read. The
 corpus depends on the seed and, by the words and the prose of its help topics, on the version of
 Python; the model shipped was built with CPython 3.11.
@@ -30,6 +30,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from actwise.allocator import keep_freed_memory
 from actwise.desk.base_probes import probe
 from actwise.desk.base_rows import INGREDIENTS, Mixture, Row, render
 from actwise.desk.base_tokenizer import (
@@ -43,7 +44,7 @@ from actwise.desk.base_tokenizer import (
 log = logging.getLogger("actwise.build_base")
 
 VOCAB_SIZE = 1536
-STEPS = 2500
+STEPS = 8500
 TOKENS_PER_STEP = 4096
 MICRO_BATCHES = 3
 LONGEST = 1600
@@ -66,12 +67,12 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3ForCausalLM
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=VOCAB_SIZE,
-        hidden_size=160,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        num_key_value_heads=3,
+        hidden_size=128,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=2,
         head_dim=32,
-        intermediate_size=448,
+        intermediate_size=384,
         max_position_embeddings=4096,
         rope_theta=10000.0,
         tie_word_embeddings=True,
@@ -239,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--probe-every", type=int, default=300, metavar="STEPS")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    keep_freed_memory()
     tokenizer = base_tokenizer(options.seed)
     model = new_model(tokenizer, options.seed)
     log.info("%d parameters, %d tokens", model.num_parameters(), len(tokenizer))

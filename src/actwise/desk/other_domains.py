@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from actwise.conversation import Message, ToolCall
-from actwise.desk.exercises import Exercise, identifier, total, user, word
+from actwise.desk.exercises import Exercise, compare, difference, identifier, total, user, word
 from actwise.desk.trade_scenes import amount, draw_scene, judge, policy_text, tools_of
 from actwise.desk.trades import TRADES
 
@@ -193,6 +193,29 @@ class Talk:
             f"{total(a, b)}.", f"Together it is {a + b}.", f"The {money} is {a + b} in total."
         )
 
+    def smaller(self) -> None:
+        """Ask which of two records has the smaller sum, and by how much."""
+        if len(self.scene.records) < 2:
+            return self.question()
+        one, two = self.rng.sample(self.scene.records, 2)
+        money = self.scene.trade.money
+        a, b = one[money], two[money]
+        self.says(
+            "Which has the smaller {m}, {a} or {b}?",
+            "{a} or {b}: where is the {m} lower?",
+            m=money,
+            a=self.id_of(one),
+            b=self.id_of(two),
+        )
+        self.look_up(one, two)
+        less, apart = self.id_of(one if a < b else two), difference(max(a, b), min(a, b))
+        thought = f"{self.id_of(one)} {a}, {self.id_of(two)} {b}: {compare(a, b)}. {apart}."
+        if a == b:
+            return self.answers(thought, f"Both have a {money} of {a}.")
+        return self.answers(
+            thought, f"It is lower for {less} by {abs(a - b)}.", f"{less}, by {abs(a - b)}."
+        )
+
     def small_talk(self) -> None:
         """Say something that needs no tool."""
         place = self.scene.trade.place
@@ -221,8 +244,15 @@ def conversation(rng: random.Random) -> Exercise:
     """Return a conversation of one of the trades, cut after one of the assistant's turns."""
     talk = Talk(rng)
     for step in rng.choices(
-        [talk.request, talk.question, talk.settlement, talk.both, talk.small_talk],
-        [50, 12, 16, 12, 10],
+        [
+            talk.request,
+            talk.question,
+            talk.settlement,
+            talk.both,
+            talk.smaller,
+            talk.small_talk,
+        ],
+        [46, 12, 14, 10, 8, 10],
         k=rng.choice([1, 1, 2, 2, 3]),
     ):
         step()
