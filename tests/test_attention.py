@@ -10,10 +10,12 @@ import pytest
 import torch
 import transformers
 from torch import Tensor
+from torch.nn.attention.flex_attention import flex_attention
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actwise.attention import IMPLEMENTATION, TreeAttention
 from actwise.errors import ModelError
+from actwise.linear import use_fast_products
 from actwise.policy import Policy
 from actwise.tree import Forest, Layout, Node
 
@@ -221,6 +223,52 @@ def test_the_dense_mask_gives_the_same(seed: int) -> None:
     assert torch.allclose(logprobs, expected, atol=1e-5, rtol=0)
     assert_same_gradients(
         gradients(model, (logprobs * case.weights).sum()),
+        gradients(ordinary, (expected * case.weights).sum()),
+    )
+
+
+class Flexible(TreeAttention):
+    """Tree attention as it is computed on a GPU, but not fused."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return self.attend_flexibly(q, k, v, scale, flex_attention)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("seed", range(2))
+def test_the_block_mask_gives_the_same_scores(seed: int) -> None:
+    ordinary = make_model("Qwen3", **(ARCHITECTURES["Qwen3"] | {"head_dim": 16}))
+    case = make_case(seed)
+    layout = case.layout
+    with torch.no_grad():
+        logits = for_trees(ordinary)(
+            input_ids=layout.input_ids[None],
+            position_ids=layout.position_ids[None],
+            use_cache=False,
+            tree=Flexible(layout),
+        ).logits[0]
+    before = layout.predecessor[case.places]
+    logprobs = logits.log_softmax(-1)[before, layout.input_ids[case.places]]
+    assert torch.allclose(logprobs, row_by_row(ordinary, case), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("few", [0, 10**9])
+def test_long_segments_and_large_blocks_give_the_same(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actwise.tree.PIECE", 4)
+    monkeypatch.setattr("actwise.linear._FEW", 0)
+    monkeypatch.setattr("actwise.attention._FEW_SCORES", few)
+    monkeypatch.setattr("actwise.attention._MANY_SCORES", 20)
+    ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
+    policy = Policy(for_trees(ordinary), None)
+    use_fast_products(policy.model)
+    case = make_case(3)
+    expected = row_by_row(ordinary, case)
+    scores = policy.score(case.layout, case.places)
+    assert torch.allclose(scores.logprobs, expected, atol=1e-5, rtol=0)
+    assert_same_gradients(
+        gradients(policy.model, (scores.logprobs * case.weights).sum()),
         gradients(ordinary, (expected * case.weights).sum()),
     )
 

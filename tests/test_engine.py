@@ -13,8 +13,9 @@ from scipy.stats import chi2
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from actwise.engine import Sample, SamplingParams
-from actwise.engine.local import LocalEngine, _attend, _attend_plainly, draw
+from actwise.engine import Sample, SamplingParams, prefill
+from actwise.engine.decoding import attend_part, attend_part_plainly
+from actwise.engine.local import LocalEngine, draw
 from actwise.engine.scripted import ScriptedEngine
 from actwise.policy import Policy
 
@@ -115,6 +116,23 @@ def test_cutting_into_chunks_does_not_change_greedy_completions(
     assert tokens == [[[s.token_ids for s in p] for p in c] for c in cut]
     assert [len(c) for c in whole] == [len(c) for c in conversations]
     assert all(len(prompt) == 2 for conversation in whole for prompt in conversation)
+
+
+def test_conversations_that_begin_alike_complete_as_if_alone(
+    policy: Policy, ordinary: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(0)
+    monkeypatch.setattr(prefill, "_PREFILL_TOKENS", 100)  # so that there are several prefills
+    heads = [[rng.randrange(260) for _ in range(80)] for _ in range(2)]
+    conversations = []
+    for head in (heads[0], heads[1], heads[0], heads[0]):
+        trunk = [*head, *(rng.randrange(260) for _ in range(40))]
+        conversations.append([trunk[:90], trunk, [*trunk[:100], 200, 201]])
+    params = SamplingParams(max_tokens=10, stop_token_ids=(3,), temperature=0)
+    samples = LocalEngine(policy).generate(conversations, num_generations=1, params=params)
+    for prompts, of_conversation in zip(conversations, samples, strict=True):
+        for prompt, (sample,) in zip(prompts, of_conversation, strict=True):
+            assert sample.token_ids == hf_greedy(ordinary, prompt, 10, (3,))
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 1.0), (0.7, 0.8), (0.0, 1.0)])
@@ -252,12 +270,12 @@ def test_greedy_takes_the_likeliest_and_needs_no_generator() -> None:
 
 def test_the_plain_attention_of_other_devices_is_that_of_the_kernel() -> None:
     torch.manual_seed(0)
-    q, k, v = torch.randn(3, 4, 5, 8), torch.randn(3, 2, 7, 8), torch.randn(3, 2, 7, 8)
-    mask = torch.where(torch.rand(3, 1, 5, 7) < 0.5, 0.0, -torch.inf)
+    q, k, v = torch.randn(1, 2, 5, 8), torch.randn(1, 2, 7, 8), torch.randn(1, 2, 7, 8)
+    mask = torch.where(torch.rand(1, 1, 5, 7) < 0.5, 0.0, -torch.inf)
     mask[..., 0] = 0
     for m in (None, mask):
         for ours, kernel in zip(
-            _attend_plainly(q, k, v, m, 0.3), _attend(q, k, v, m, 0.3), strict=True
+            attend_part_plainly(q, k, v, m), attend_part(q, k, v, m), strict=True
         ):
             assert torch.allclose(ours, kernel, atol=1e-5)
 

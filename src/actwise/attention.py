@@ -3,30 +3,41 @@
 A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys and values to what
 is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
 
-On a CPU the softmax is taken in two parts, a segment's own tokens and its ancestors', and the parts
-are merged by their log-sum-exp. No key is copied for a branch and nothing is computed for tokens
-that do not see each other. The backward pass runs each part's flash kernel with the *merged*
-output and log-sum-exp, which gives exactly the part's share of the gradient (Dao 2022,
-arXiv:2205.14135, section 3.1: it depends on the rest of the row through these two alone).
-Elsewhere a dense mask goes to scaled-dot-product attention.
+On a CPU segments are cut into pieces, and the softmax is taken in parts, over a query's own piece
+and over what its piece follows, which are merged by their log-sum-exp. No key is copied for a
+branch, and but for one half of each piece nothing is computed for tokens that do not see each
+other. Scores are computed again in the backward pass; with the *merged* output and log-sum-exp each
+part gives exactly its share of the gradient (Dao 2022, arXiv:2205.14135, section 3.1: it depends on
+the rest of the row through these two alone). All this is products of matrices, because the backward
+pass of torch's fused attention is slow on a CPU.
+
+On a GPU FlexAttention skips the blocks of the mask in which no token sees another. Its mask is
+tested here by its forward pass on a CPU (it has no other there); it has not yet run on a GPU.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from actwise.errors import ModelError
-from actwise.tree import Layout
+from actwise.linear import product
+from actwise.tree import Block, Layout, OwnBatch
 
 IMPLEMENTATION = "actwise_tree"
 
-# The public function does not return the log-sum-exp, without which parts cannot be merged.
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+_LOG2_E = math.log2(math.e)
+_FEW_SCORES = 100_000
+"""Scores of a head below which one product of all heads is faster than one for each."""
+_MANY_SCORES = 400_000
+"""Scores that are computed at once at most."""
 
 
 class Attends(Protocol):
@@ -52,6 +63,7 @@ class TreeAttention:
         self.values: list[Tensor] = []
         self._keep = keep
         self._mask: Tensor | None = None
+        self._block_mask: BlockMask | None = None
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """Return (1, heads, N, dim)."""
@@ -59,8 +71,26 @@ class TreeAttention:
             self.keys.append(k)
             self.values.append(v)
         if q.device.type == "cpu":
-            return _TwoPart.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
+            return _ByParts.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
+        if q.device.type == "cuda":
+            return self.attend_flexibly(q, k, v, scale, _fused_flex_attention())
         return self.attend_densely(q, k, v, scale)
+
+    def attend_flexibly(
+        self, q: Tensor, k: Tensor, v: Tensor, scale: float, attention: Callable[..., Any]
+    ) -> Tensor:
+        """Do the same with `flex_attention`, compiled or not."""
+        if self._block_mask is None:
+            self._block_mask = _block_mask(self.layout)
+        out: Tensor = attention(
+            q,
+            k,
+            v,
+            block_mask=self._block_mask,
+            scale=scale,
+            enable_gqa=q.shape[1] != k.shape[1],
+        )
+        return out
 
     def attend_densely(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """Do the same with a dense mask, on any device."""
@@ -69,6 +99,22 @@ class TreeAttention:
         return scaled_dot_product_attention(
             q, k, v, attn_mask=self._mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
+
+
+def _block_mask(layout: Layout) -> BlockMask:
+    enter, leave = layout.spans()
+
+    def sees(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (enter[key] <= enter[query]) & (enter[query] < leave[key])
+
+    size = len(enter)
+    return create_block_mask(sees, None, None, size, size, device=enter.device)
+
+
+@cache
+def _fused_flex_attention() -> Callable[..., Any]:
+    # Layouts differ in length; without `dynamic` each length would be compiled anew.
+    return torch.compile(flex_attention, dynamic=True)
 
 
 def _forward(
@@ -112,74 +158,6 @@ def _forward(
 AttentionInterface.register(IMPLEMENTATION, _forward)
 
 
-class _TwoPart(torch.autograd.Function):
-    """Own tokens and ancestors, merged; shapes (1, heads, N, dim)."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
-        # Stored token-major, so that the caller's transpose back is free.
-        out = q.new_empty(1, q.shape[2], q.shape[1], v.shape[-1]).transpose(1, 2)
-        lse = torch.empty(q.shape[:3], dtype=torch.promote_types(q.dtype, torch.float32))
-        for trunk in layout.trunks:
-            out[:, :, trunk], lse[:, :, trunk] = _flash(
-                q[:, :, trunk], k[:, :, trunk], v[:, :, trunk], 0.0, True, scale=scale
-            )
-        for batch in layout.own:
-            out_b, lse_b = _flash(
-                *(_gather(x, batch.index) for x in (q, k, v)), 0.0, True, scale=scale
-            )
-            out[0].index_copy_(1, batch.places, out_b.transpose(0, 1).flatten(1, 2)[:, batch.flat])
-            lse[0].index_copy_(1, batch.places, lse_b.transpose(0, 1).flatten(1, 2)[:, batch.flat])
-        for group in layout.siblings:
-            out_p, lse_p = _flash(
-                q[:, :, group.queries],
-                _along(k, group.path),
-                _along(v, group.path),
-                0.0,
-                False,
-                scale=scale,
-            )
-            merge_(out[:, :, group.queries], lse[:, :, group.queries], out_p, lse_p)
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.layout, ctx.scale = layout, scale
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        q, k, v, out, lse = ctx.saved_tensors
-        (grad,) = grads
-        layout, scale = ctx.layout, ctx.scale
-        dq, dk, dv = (x.new_zeros(x.shape) for x in (q, k, v))
-        for trunk in layout.trunks:
-            at = (slice(None), slice(None), trunk)
-            dq[at], dk[at], dv[at] = _flash_backward(
-                grad[at], q[at], k[at], v[at], out[at], lse[at], 0.0, True, scale=scale
-            )
-        for batch in layout.own:
-            _own_backward(batch, grad, q, k, v, out, lse, (dq, dk, dv), scale)
-        for group in layout.siblings:
-            at = (slice(None), slice(None), group.queries)
-            dq_p, dk_p, dv_p = _flash_backward(
-                grad[at],
-                q[at],
-                _along(k, group.path),
-                _along(v, group.path),
-                out[at],
-                lse[at],
-                0.0,
-                False,
-                scale=scale,
-            )
-            dq[at] += dq_p
-            begin = 0
-            for part in group.path:
-                end = begin + part.stop - part.start
-                dk[:, :, part] += dk_p[:, :, begin:end]
-                dv[:, :, part] += dv_p[:, :, begin:end]
-                begin = end
-        return dq, dk, dv, None, None
-
-
 def merge_(out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
     """Merge attention over more keys into attention over some, in place.
 
@@ -192,32 +170,185 @@ def merge_(out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
     lse.copy_(total)
 
 
+class _ByParts(torch.autograd.Function):
+    """Own pieces and paths, merged; queries (1, H, N, D), keys and values (1, K, N, D)."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+        # Scores in units of log 2: exp2 is several times as fast as exp.
+        q_KRD = _rows(q * (scale * _LOG2_E), k.shape[1])
+        k_KND, v_KND = _rows(k, k.shape[1]), _rows(v, k.shape[1])
+        out_KRD, lse_KR = _attend(q_KRD, k_KND, v_KND, layout)
+        out = _heads(out_KRD, q)
+        ctx.save_for_backward(q_KRD, k_KND, v_KND, out, lse_KR)
+        ctx.layout, ctx.scale = layout, scale
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        q_KRD, k_KND, v_KND, out, lse_KR = ctx.saved_tensors
+        (grad,) = grads
+        kv_heads, dtype = len(k_KND), q_KRD.dtype
+        delta = (grad.to(dtype) * out).sum(-1, keepdim=True)
+        rows = _Rows(q_KRD, _rows(grad, kv_heads), lse_KR, _rows(delta, kv_heads).squeeze(2))
+        dq, dk, dv = (torch.empty_like(x) for x in (q_KRD, k_KND, v_KND))
+        for batch in ctx.layout.own:
+            _own_backward(batch, rows, k_KND, v_KND, (dq, dk, dv))
+        for block in ctx.layout.blocks:
+            _path_backward(block, rows, k_KND, v_KND, (dq, dk, dv))
+        dq *= ctx.scale
+        dk *= 1 / _LOG2_E
+        return _heads(dq, grad), _heads(dk, grad), _heads(dv, grad), None, None
+
+
+class _Rows(NamedTuple):
+    """What the backward pass needs of every query; R rows, tokens times heads of a group."""
+
+    q_KRD: Tensor
+    grad_KRD: Tensor
+    lse_KR: Tensor
+    """Log-sum-exp of all that the query sees, to the base of 2."""
+    delta_KR: Tensor
+    """Product of the output with its gradient."""
+
+
+def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Return outputs (K, R, D) and log-sum-exp (K, R)."""
+    out_KRD, lse_KR = torch.empty_like(q_KRD), q_KRD.new_empty(q_KRD.shape[:2])
+    for batch in layout.own:
+        scores = _own_scores(batch, q_KRD, k_KND)
+        top = scores.amax(-1, keepdim=True)
+        chances = scores.sub_(top).exp2_()
+        total = chances.sum(-1, keepdim=True)
+        out = chances @ _gather(v_KND, batch.index, 1)
+        _scatter(out_KRD, batch, out.div_(total))
+        _scatter(lse_KR[..., None], batch, total.log2_().add_(top))
+    group = q_KRD.shape[1] // k_KND.shape[1]
+    for block in layout.blocks:
+        for head, row in _portions(block, len(k_KND), group):
+            keys, values = (_along(x[head], block.path) for x in (k_KND, v_KND))
+            scores = _products(q_KRD[head, row], keys)
+            top = scores.amax(-1, keepdim=True)
+            chances = scores.sub_(top).exp2_()
+            total = chances.sum(-1, keepdim=True)
+            out = _products(chances, values.transpose(1, 2)).div_(total)
+            lse = total.log2_().add_(top)[..., 0]
+            _merge2_(out_KRD[head, row], lse_KR[head, row], out, lse)
+    return out_KRD, lse_KR
+
+
+def _merge2_(out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
+    total = torch.logaddexp2(lse, lse_p)
+    out.mul_((lse - total).exp2_()[..., None]).add_(out_p.mul_((lse_p - total).exp2_()[..., None]))
+    lse.copy_(total)
+
+
+def _path_backward(
+    block: Block, rows: _Rows, k_KND: Tensor, v_KND: Tensor, into: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    dq, dk, dv = into
+    group = rows.q_KRD.shape[1] // k_KND.shape[1]
+    for head, row in _portions(block, len(k_KND), group):
+        q, grad, lse, delta = (x[head, row] for x in rows)
+        keys, values = (_along(x[head], block.path) for x in (k_KND, v_KND))
+        # Keys by queries: then no product has a large operand to copy.
+        chances_KPR = _products(keys, q).sub_(lse[:, None]).exp2_()
+        _add(dv[head], block.path, _products(chances_KPR, grad.transpose(1, 2)))
+        dscores_KPR = _products(values, grad).sub_(delta[:, None]).mul_(chances_KPR)
+        _add(dk[head], block.path, _products(dscores_KPR, q.transpose(1, 2)))
+        dq_KDR = _products(keys.transpose(1, 2), dscores_KPR.transpose(1, 2))
+        dq[head, row] += dq_KDR.transpose(1, 2)
+
+
+def _portions(block: Block, kv_heads: int, group: int) -> Iterator[tuple[slice, slice]]:
+    """Yield key-value heads and rows to be computed together.
+
+    Blocks of few scores are computed whole, others head by head and in portions whose scores stay
+    in the cache.
+    """
+    begin, end = block.queries.start * group, block.queries.stop * group
+    seen = sum(part.stop - part.start for part in block.path)
+    if (end - begin) * seen < _FEW_SCORES:
+        yield slice(0, kv_heads), slice(begin, end)
+        return
+    count = -(-(end - begin) * seen // _MANY_SCORES)
+    cuts = [begin + (end - begin) * i // count for i in range(count + 1)]
+    for head in range(kv_heads):
+        for first, last in pairwise(cuts):
+            yield slice(head, head + 1), slice(first, last)
+
+
+def _products(x_KAB: Tensor, y_KCB: Tensor) -> Tensor:
+    """Return (K, A, C): x times the transpose of y."""
+    if len(x_KAB) == 1:
+        return product(x_KAB[0], y_KCB[0])[None]
+    return x_KAB @ y_KCB.transpose(1, 2)
+
+
 def _own_backward(
-    batch: Any, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor,
-    into: tuple[Tensor, Tensor, Tensor], scale: float,
-) -> None:  # fmt: skip
-    size, longest = batch.index.shape
-    padded_grad = grad.new_zeros(size * longest, *grad.shape[1::2])
-    padded_grad[batch.flat] = grad[0].transpose(0, 1)[batch.places]
-    # An infinite log-sum-exp makes a padding row's probabilities zero rather than overflow.
-    padded_lse = lse.new_full((lse.shape[1], size * longest), torch.finfo(lse.dtype).max)
-    padded_lse[:, batch.flat] = lse[0][:, batch.places]
-    parts = _flash_backward(
-        padded_grad.view(size, longest, *padded_grad.shape[1:]).transpose(1, 2),
-        *(_gather(x, batch.index) for x in (q, k, v, out)),
-        padded_lse.view(-1, size, longest).transpose(0, 1),
-        0.0, True, scale=scale,
-    )  # fmt: skip
-    for total, part in zip(into, parts, strict=True):
-        total[0].index_add_(1, batch.places, part.transpose(0, 1).flatten(1, 2)[:, batch.flat])
+    batch: OwnBatch, rows: _Rows, k_KND: Tensor, v_KND: Tensor, into: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    group = rows.q_KRD.shape[1] // k_KND.shape[1]
+    q, grad = (_gather(x, batch.index, group) for x in (rows.q_KRD, rows.grad_KRD))
+    keys, values = (_gather(x, batch.index, 1) for x in (k_KND, v_KND))
+    lse, delta = (_gather(x[..., None], batch.index, group) for x in (rows.lse_KR, rows.delta_KR))
+    # Padding repeats a query, whose gradient must not be counted again.
+    padding = torch.ones(batch.index.numel(), dtype=torch.bool)
+    padding[batch.flat] = False
+    lse.masked_fill_(padding.view(*batch.index.shape, 1).repeat_interleave(group, 1), torch.inf)
+    chances = _own_scores(batch, rows.q_KRD, k_KND).sub_(lse).exp2_()
+    dscores = (grad @ values.transpose(2, 3)).sub_(delta).mul_(chances)
+    _scatter(into[0], batch, dscores @ keys)
+    _scatter(into[1], batch, dscores.transpose(2, 3) @ q)
+    _scatter(into[2], batch, chances.transpose(2, 3) @ grad)
 
 
-def _gather(x: Tensor, index: Tensor) -> Tensor:
-    """Return (segments, heads, longest, dim)."""
-    return x[0].transpose(0, 1)[index].transpose(1, 2)
+def _own_scores(batch: OwnBatch, q_KRD: Tensor, k_KND: Tensor) -> Tensor:
+    """Return (K, pieces, longest * group, longest), -inf where the key comes after the query."""
+    group, longest = q_KRD.shape[1] // k_KND.shape[1], batch.index.shape[1]
+    q, keys = _gather(q_KRD, batch.index, group), _gather(k_KND, batch.index, 1)
+    future = q.new_full((longest, longest), -torch.inf).triu_(1).repeat_interleave(group, 0)
+    return (q @ keys.transpose(2, 3)).add_(future)
 
 
-def _along(x: Tensor, path: Sequence[slice]) -> Tensor:
+def _rows(x: Tensor, kv_heads: int) -> Tensor:
+    """Return (K, N * group, D), contiguous, from (1, H, N, D): tokens before heads of a group."""
+    x_KGND = x[0].view(kv_heads, -1, *x.shape[2:]).to(torch.promote_types(x.dtype, torch.float32))
+    return x_KGND.transpose(1, 2).flatten(1, 2).contiguous()
+
+
+def _heads(x_KRD: Tensor, like: Tensor) -> Tensor:
+    """Undo `_rows`; stored token-major, so that the caller's transpose back is free."""
+    x_NKGD = _by_token(x_KRD, x_KRD.shape[1] // like.shape[2]).transpose(0, 1)
+    return x_NKGD.to(like.dtype).flatten(1, 2).transpose(0, 1)[None]
+
+
+def _by_token(x_KRD: Tensor, group: int) -> Tensor:
+    """Return (K, N, group, D), which shares its memory."""
+    return x_KRD.view(len(x_KRD), -1, group, x_KRD.shape[2])
+
+
+def _gather(x_KRD: Tensor, index_SL: Tensor, group: int) -> Tensor:
+    """Return (K, pieces, longest * group, D)."""
+    return _by_token(x_KRD, group)[:, index_SL].flatten(2, 3)
+
+
+def _scatter(x_KRD: Tensor, batch: OwnBatch, values: Tensor) -> None:
+    """Write what `_gather` gave, less the padding."""
+    group = values.shape[2] // batch.index.shape[1]
+    tokens = _by_token(values.flatten(1, 2), group)
+    _by_token(x_KRD, group).index_copy_(1, batch.places, tokens[:, batch.flat])
+
+
+def _along(x_KND: Tensor, path: Sequence[slice]) -> Tensor:
     if len(path) == 1:
-        return x[:, :, path[0]]
-    return torch.cat([x[:, :, part] for part in path], dim=2)
+        return x_KND[:, path[0]]
+    return torch.cat([x_KND[:, part] for part in path], 1)
+
+
+def _add(x_KND: Tensor, path: Sequence[slice], values_KPD: Tensor) -> None:
+    begin = 0
+    for part in path:
+        end = begin + part.stop - part.start
+        x_KND[:, part] += values_KPD[:, begin:end]
+        begin = end

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from actwise import __version__
+from actwise.allocator import keep_freed_memory
 from actwise.config import RunConfig
 from actwise.errors import ConfigError
 from actwise.policy import Policy
@@ -28,15 +29,16 @@ def versions() -> dict[str, Any]:
 
 
 def choose_threads(folder: Path, configured: int | None) -> int:
-    """Set torch's number of threads.
+    """Set torch's number of threads and how its memory is managed.
 
-    Measured once in a run and kept in its folder: sums depend on the number, and a resumed run has
-    to add up as the first did.
+    The number is measured once in a run and kept in its folder: sums depend on it, and a resumed
+    run has to add up as the first did.
 
     Args:
         folder: The run folder.
         configured: Taken as it is where given.
     """
+    keep_freed_memory()
     file = folder / "threads.json"
     if configured is None and file.exists():
         configured = int(json.loads(file.read_text()))

@@ -4,6 +4,7 @@ Letters in shapes: N tokens of a layout, T scored tokens, V vocabulary.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from actwise.attention import IMPLEMENTATION, TreeAttention
 from actwise.errors import ModelError
+from actwise.linear import use_fast_products
 from actwise.template.render import Template
 from actwise.tree import Forest, Layout
 
@@ -76,6 +78,7 @@ class Policy:
                 task_type="CAUSAL_LM",
             )
             model = get_peft_model(model, lora)
+        use_fast_products(model)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
 
@@ -130,11 +133,7 @@ class Policy:
             logits_to_keep=layout.predecessor[places],
             tree=TreeAttention(layout),
         ).logits[0]
-        logprobs_TV = (logits_TV.float() / temperature).log_softmax(-1)
-        chosen = logprobs_TV.gather(1, layout.input_ids[places][:, None]).squeeze(1)
-        with torch.no_grad():
-            entropy = -(logprobs_TV.exp() * logprobs_TV).sum(-1)
-        return Scores(chosen, entropy)
+        return Scores(*_Chosen.apply(logits_TV, layout.input_ids[places], temperature))  # type: ignore[no-untyped-call]
 
     def save(self, folder: Path) -> None:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.
@@ -154,6 +153,38 @@ class Policy:
         else:
             model.save_pretrained(folder)
         self.template.tokenizer.save_pretrained(folder)
+
+
+class _Chosen(torch.autograd.Function):
+    """Log-probabilities of tokens and the entropies, keeping one (T, V) tensor for the gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits_TV: Tensor, tokens_T: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        # Powers of two: exp() takes several times as long on a CPU.
+        log_two = temperature * math.log(2)
+        scores_TV = logits_TV.float() / log_two
+        chosen_T = scores_TV.gather(1, tokens_T[:, None]).squeeze(1)
+        top_T1 = scores_TV.amax(-1, keepdim=True)
+        chances_TV = torch.exp2(scores_TV - top_T1)
+        total_T1 = chances_TV.sum(-1, keepdim=True)
+        chances_TV /= total_T1
+        lse_T = (top_T1 + total_T1.log2()).squeeze(1)
+        mean_T = torch.linalg.vecdot(chances_TV, scores_TV)
+        ctx.save_for_backward(chances_TV, tokens_T)
+        ctx.temperature, ctx.dtype = temperature, logits_TV.dtype
+        entropy_T = (lse_T - mean_T) * math.log(2)
+        ctx.mark_non_differentiable(entropy_T)
+        return (chosen_T - lse_T) * math.log(2), entropy_T
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        chances_TV, tokens_T = ctx.saved_tensors
+        grad_T1 = grads[0][:, None] / ctx.temperature
+        dlogits_TV = chances_TV * -grad_T1
+        dlogits_TV.scatter_add_(1, tokens_T[:, None], grad_T1)
+        return dlogits_TV.to(ctx.dtype), None, None
 
 
 @torch.no_grad()

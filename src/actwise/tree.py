@@ -10,6 +10,7 @@ Letters in shapes: N tokens of the whole layout, T scored tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -111,22 +112,33 @@ class Forest:
         return _lay_out(self, torch.device(device))
 
 
+PIECE = 128
+"""Most tokens of a piece. Within pieces half of the work is for tokens that are not seen, and the
+smaller they are the less is; products of small pieces are slow."""
+_LIKE = 0.8
+"""How long the shortest piece of a batch is at least, relative to the longest."""
+
+
 @dataclass(frozen=True)
-class Siblings:
-    """Segments attached at one node: adjacent in the layout, they see the same ancestors."""
+class Block:
+    """Adjacent tokens that all see the same tokens before them.
+
+    They are all segments attached at one node, which see their ancestors, or one piece of a
+    segment, which sees the pieces before it.
+    """
 
     queries: slice
-    """Their tokens in the layout."""
+    """The tokens' places in the layout."""
     path: tuple[slice, ...]
-    """The visible tokens of each ancestor, from the root down."""
+    """What they see, from the root down."""
 
 
 @dataclass(frozen=True)
 class OwnBatch:
-    """Segments of similar length, padded on the right: within them attention is plain causal."""
+    """Pieces of similar length, padded on the right: within them attention is plain causal."""
 
     index: Tensor
-    """(segments, longest): places in the layout; padding repeats the segment's first token."""
+    """(pieces, longest): places in the layout; padding repeats the piece's first token."""
     flat: Tensor
     """Places within the flattened batch of the tokens that are no padding."""
     places: Tensor
@@ -145,32 +157,44 @@ class Layout:
     """(N,) place of the token before; -1 at the beginning of a tree"""
     starts: tuple[int, ...]
     """First place of each segment, by the forest's segment index."""
-    trunks: tuple[slice, ...]
-    """Segments without a parent."""
-    siblings: tuple[Siblings, ...]
+    blocks: tuple[Block, ...]
     own: tuple[OwnBatch, ...]
-    """The segments that have a parent."""
+    """All segments, cut into pieces of at most `PIECE` tokens."""
 
     def places(self, node: Node, first: int = 0) -> range:
         """Return the places of a segment's tokens from `first` up to the node."""
         start = self.starts[node.segment]
         return range(start + first, start + node.offset)
 
+    def spans(self) -> tuple[Tensor, Tensor]:
+        """Return two (N,) tensors, `enter` and `leave`.
+
+        Token q sees token k where `enter[k] <= enter[q] < leave[k]`: they number the tokens such
+        that all which see a token follow it without a gap.
+        """
+        predecessor = self.predecessor.tolist()
+        size = [1] * len(predecessor)
+        for i in reversed(range(len(predecessor))):  # a token lies behind its predecessor
+            if predecessor[i] >= 0:
+                size[predecessor[i]] += size[i]
+        enter: list[int] = []
+        free: list[int] = []  # the next number within a token's span
+        end = 0
+        for i, before in enumerate(predecessor):
+            if before >= 0:
+                enter.append(free[before])
+                free[before] += size[i]
+            else:
+                enter.append(end)
+                end += size[i]
+            free.append(enter[i] + 1)
+        begin = torch.tensor(enter, device=self.input_ids.device)
+        return begin, begin + torch.tensor(size, device=begin.device)
+
     def visible(self) -> Tensor:
         """Return the (N, N) mask that is True where the row's token sees the column's."""
-        size = len(self.input_ids)
-        mask = torch.zeros(size, size, dtype=torch.bool, device=self.input_ids.device)
-        for trunk in self.trunks:
-            length = trunk.stop - trunk.start
-            mask[trunk, trunk] = torch.ones(length, length, dtype=torch.bool).tril().to(mask.device)
-        for batch in self.own:
-            for row in batch.index:
-                places = row.unique()  # sorted; drops the padding
-                mask[places[:, None], places[None]] = places[:, None] >= places[None]
-        for group in self.siblings:
-            for part in group.path:
-                mask[group.queries, part] = True
-        return mask
+        enter, leave = self.spans()
+        return (enter[None] <= enter[:, None]) & (enter[:, None] < leave[None])
 
 
 def _common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int) -> int:
@@ -203,18 +227,14 @@ def _lay_out(forest: Forest, device: torch.device) -> Layout:
         token_ids.extend(segment.token_ids)
         positions.extend(range(depths[index], depths[index] + length))
         predecessor.extend([before, *range(start, start + length - 1)])
+    pieces = [_pieces(starts[i], len(forest.segments[i].token_ids)) for i in order]
     return Layout(
         torch.tensor(token_ids, device=device),
         torch.tensor(positions, device=device),
         torch.tensor(predecessor, device=device),
         tuple(starts),
-        tuple(
-            slice(starts[i], starts[i] + len(segment.token_ids))
-            for i, segment in enumerate(forest.segments)
-            if segment.parent is None
-        ),
-        tuple(_sibling_groups(forest, order, starts)),
-        tuple(_own_batches(forest, starts, device)),
+        (*_sibling_blocks(forest, order, starts), *_piece_blocks(pieces)),
+        tuple(_own_batches([piece for of_one in pieces for piece in of_one], device)),
     )
 
 
@@ -241,8 +261,8 @@ def _siblings_adjacent(forest: Forest) -> list[int]:
     return order
 
 
-def _sibling_groups(forest: Forest, order: Sequence[int], starts: Sequence[int]) -> list[Siblings]:
-    groups: list[Siblings] = []
+def _sibling_blocks(forest: Forest, order: Sequence[int], starts: Sequence[int]) -> list[Block]:
+    blocks: list[Block] = []
     last: Node | None = None
     for index in order:
         node = forest.segments[index].parent
@@ -250,34 +270,48 @@ def _sibling_groups(forest: Forest, order: Sequence[int], starts: Sequence[int])
             continue
         stop = starts[index] + len(forest.segments[index].token_ids)
         if node == last:
-            groups[-1] = Siblings(slice(groups[-1].queries.start, stop), groups[-1].path)
+            blocks[-1] = Block(slice(blocks[-1].queries.start, stop), blocks[-1].path)
             continue
         path = tuple(
             slice(starts[part.segment], starts[part.segment] + part.offset)
             for part in forest.path(node)
         )
-        groups.append(Siblings(slice(starts[index], stop), path))
+        blocks.append(Block(slice(starts[index], stop), path))
         last = node
-    return groups
+    return blocks
 
 
-def _own_batches(forest: Forest, starts: Sequence[int], device: torch.device) -> list[OwnBatch]:
-    """Batch the branches by length: a batch's shortest is at least half as long as its longest."""
-    branches = [i for i, segment in enumerate(forest.segments) if segment.parent is not None]
-    buckets: dict[int, list[int]] = {}
-    for index in branches:
-        buckets.setdefault((len(forest.segments[index].token_ids) - 1).bit_length(), []).append(
-            index
-        )
-    batches = []
-    for _, members in sorted(buckets.items()):
-        longest = max(len(forest.segments[i].token_ids) for i in members)
-        rows = torch.tensor([starts[i] for i in members])[:, None].repeat(1, longest)
-        steps = torch.arange(longest)[None]
-        real = steps < torch.tensor([len(forest.segments[i].token_ids) for i in members])[:, None]
-        index_SL = torch.where(real, rows + steps, rows)
-        flat = real.flatten().nonzero().squeeze(1)
-        batches.append(
-            OwnBatch(index_SL.to(device), flat.to(device), index_SL.flatten()[flat].to(device))
-        )
-    return batches
+def _pieces(start: int, length: int) -> list[slice]:
+    """Cut a segment into pieces of about equal length."""
+    count = -(-length // PIECE)
+    cuts = [start + length * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
+
+
+def _piece_blocks(pieces: Sequence[Sequence[slice]]) -> list[Block]:
+    return [
+        Block(piece, (slice(of_one[0].start, piece.start),))
+        for of_one in pieces
+        for piece in of_one[1:]
+    ]
+
+
+def _own_batches(pieces: Sequence[slice], device: torch.device) -> list[OwnBatch]:
+    """Batch pieces of like length, the longest first."""
+    batches: list[list[slice]] = []
+    for piece in sorted(pieces, key=lambda p: p.start - p.stop):
+        length = piece.stop - piece.start
+        if not batches or length < _LIKE * (batches[-1][0].stop - batches[-1][0].start):
+            batches.append([])
+        batches[-1].append(piece)
+    return [_own_batch(members, device) for members in batches]
+
+
+def _own_batch(pieces: Sequence[slice], device: torch.device) -> OwnBatch:
+    longest = pieces[0].stop - pieces[0].start
+    first_S1 = torch.tensor([[p.start] for p in pieces])
+    steps_1L = torch.arange(longest)[None]
+    real_SL = steps_1L < torch.tensor([[p.stop - p.start] for p in pieces])
+    index_SL = torch.where(real_SL, first_S1 + steps_1L, first_S1)
+    flat = real_SL.flatten().nonzero().squeeze(1)
+    return OwnBatch(index_SL.to(device), flat.to(device), index_SL.flatten()[flat].to(device))

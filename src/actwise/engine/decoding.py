@@ -1,0 +1,183 @@
+"""Keys and values while decoding: the prompts' shared, the completions' own.
+
+Rows of one trunk read its keys as they lie, each up to its prompt's length: nothing is copied for a
+row, and rows of prompts of similar length are one call of the attention kernel. What a row gathers
+from its trunk then takes part in the softmax over its own tokens as if it were one more token, with
+the trunk's log-sum-exp as its score.
+
+Letters in shapes: B rows, H heads, K key-value heads, R = H / K, D head dimension, M queries (rows
+times R), T tokens of a trunk, S own tokens of a row, P prompts.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+_CALL_COST = 12
+"""What a kernel call costs on a CPU beyond its queries, in queries: it loads the trunk's keys."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """Keys and values of one line of tokens; by layer, (1, K, T, D)."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+
+@dataclass(frozen=True, order=True)
+class Reading:
+    """What the completions of a prompt see: the beginning of a trunk, then a tail of their own."""
+
+    trunk: int
+    length: int
+
+
+@dataclass(frozen=True)
+class _Call:
+    trunk: Trunk
+    length: int
+    queries: slice
+    mask: Tensor | None
+    """(1, 1, M, T), added to the scores; None where all rows see the same."""
+
+
+class Decoding:
+    """One step after another for rows that are ordered by trunk and length."""
+
+    def __init__(
+        self,
+        trunks: Sequence[Trunk],
+        readings: Sequence[Reading],
+        tails: Sequence[tuple[Tensor, Tensor]],
+    ) -> None:
+        """Begin.
+
+        Args:
+            trunks: Shared.
+            readings: Of each row, sorted.
+            tails: By layer, keys and values (B, K, S, D) of the tokens between the trunk's part
+                and the first token to be decoded; S may be 0.
+        """
+        self._trunks = trunks
+        self._readings = list(readings)
+        self._size = tails[0][0].shape[2]
+        self._own = [tuple(_with_room(x, self._size + 32) for x in pair) for pair in tails]
+        self._calls: list[_Call] = []
+
+    def next_step(self) -> "Decoding":
+        """Make room for one more token a row."""
+        if self._size == self._own[0][0].shape[2]:
+            self._own = [tuple(_with_room(x, 2 * self._size) for x in pair) for pair in self._own]
+        self._size += 1
+        return self
+
+    def keep_rows(self, keep: Tensor) -> None:
+        """Drop the rows that are not in `keep`, which is sorted."""
+        self._own = [tuple(x[keep] for x in pair) for pair in self._own]
+        self._readings = [self._readings[i] for i in keep.tolist()]
+        self._calls = []
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Return (B, H, 1, D); the new keys and values are added to the rows' own."""
+        rows, heads, _, dim = q.shape
+        kv_heads = k.shape[1]
+        repeat = heads // kv_heads
+        if not self._calls:
+            self._arrange(repeat)
+        for own, new in zip(self._own[layer], (k, v), strict=True):
+            own[:, :, self._size - 1] = new.squeeze(2)
+        own_k, own_v = (x[:, :, : self._size].flatten(0, 1) for x in self._own[layer])
+        q = (q * scale).view(rows, kv_heads, repeat, dim)
+        out, lse = self._attend_to_trunks(layer, q.transpose(0, 1).reshape(1, kv_heads, -1, dim))
+        shape = kv_heads, rows, repeat, -1
+        out, lse = (x.view(shape).transpose(0, 1).flatten(0, 1) for x in (out, lse))
+        scores = torch.bmm(q.view(-1, repeat, dim), own_k.transpose(1, 2))
+        weights = torch.cat([scores.float(), lse], -1).softmax(-1).to(v.dtype)
+        out = torch.baddbmm(out * weights[..., -1:], weights[..., :-1], own_v)
+        return out.view(rows, heads, 1, dim)
+
+    def _attend_to_trunks(self, layer: int, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (1, K, M, D) and the log-sum-exp (1, K, M)."""
+        parts = [
+            attend_part(
+                q[:, :, call.queries],
+                call.trunk.keys[layer][:, :, : call.length],
+                call.trunk.values[layer][:, :, : call.length],
+                call.mask,
+            )
+            for call in self._calls
+        ]
+        return torch.cat([out for out, _ in parts], 2), torch.cat([lse for _, lse in parts], 2)
+
+    def _arrange(self, repeat: int) -> None:
+        device = self._own[0][0].device
+        call_cost = _CALL_COST if device.type == "cpu" else None
+        begin = 0
+        for trunk, lengths in _calls(self._readings, repeat, call_cost):
+            end = begin + len(lengths) * repeat
+            mask = None
+            if lengths[0] < lengths[-1]:
+                length_M = torch.tensor(lengths, device=device).repeat_interleave(repeat)
+                beyond = torch.arange(lengths[-1], device=device) >= length_M[:, None]
+                mask = torch.zeros(beyond.shape, dtype=self._own[0][0].dtype, device=device)
+                mask = mask.masked_fill_(beyond, -torch.inf)[None, None]
+            self._calls.append(_Call(self._trunks[trunk], lengths[-1], slice(begin, end), mask))
+            begin = end
+
+
+def _calls(
+    readings: Sequence[Reading], repeat: int, call_cost: int | None
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield the trunk and the rows' lengths of each call of the kernel.
+
+    Rows of several lengths share a call, with a mask, where the masked scores cost less than
+    another call would; `call_cost` None never pays for another one.
+    """
+    for trunk, of_trunk in groupby(readings, lambda r: r.trunk):
+        together: list[int] = []
+        for length, same in groupby(r.length for r in of_trunk):
+            rows = list(same)
+            if together and call_cost is not None:
+                wasted = len(together) * repeat * (length - together[-1])
+                if wasted > call_cost * together[-1]:
+                    yield trunk, together
+                    together = []
+            together = together + rows
+        yield trunk, together
+
+
+def attend_part(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return attention of scaled queries to some keys, and its log-sum-exp.
+
+    Shape:
+        q is (1, K, M, D), k and v are (1, K, T, D); returns (1, K, M, D) and (1, K, M).
+    """
+    if q.device.type == "cpu":
+        out, lse = _flash(q, k, v, 0.0, False, attn_mask=mask, scale=1.0)
+        return out, lse
+    return attend_part_plainly(q, k, v, mask)
+
+
+def attend_part_plainly(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Do the same on any device."""
+    scores = q.float() @ k.float().transpose(2, 3)
+    if mask is not None:
+        scores = scores + mask.float()
+    out = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+    return out, scores.logsumexp(-1)
+
+
+def _with_room(x: Tensor, size: int) -> Tensor:
+    """Return a copy of (B, K, S, D) with room for `size` tokens."""
+    roomy = x.new_empty(*x.shape[:2], size, x.shape[3])
+    roomy[:, :, : x.shape[2]] = x
+    return roomy

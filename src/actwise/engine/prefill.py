@@ -1,0 +1,153 @@
+"""The prefill: what prompts share is computed once.
+
+Prompts of one conversation are one tree; conversations that begin alike (the same system prompt and
+tools) are one tree, too.
+
+Letters in shapes: B rows (completions), P prompts, K key-value heads, T tokens of a trunk, S tokens
+of a tail, D head dimension, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from actwise.attention import TreeAttention
+from actwise.engine.decoding import Decoding, Reading, Trunk
+from actwise.policy import Policy
+from actwise.tree import Forest, Node
+
+_HEAD = 64
+"""Conversations whose first tokens, as many as this, are equal share what they have in common."""
+_PREFILL_TOKENS = 4096
+"""Tokens of one prefill, unless one tree has more: this bounds memory."""
+_LONGEST_TAIL = 16
+"""A prompt's tokens after it has left the trunk are copied to its rows up to this number."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts after their prefill."""
+
+    trunks: list[Trunk]
+    readings: list[Reading]
+    """Of each prompt."""
+    tails: list[tuple[Tensor, Tensor]]
+    """By layer, keys and values (P, K, S, D) that follow what is read from the trunk."""
+    lengths_P: Tensor
+    logits_PV: Tensor
+
+    def decoding(self, prompt_B: Tensor) -> Decoding:
+        """Begin to decode; `prompt_B` is in the order of the readings."""
+        readings = [self.readings[i] for i in prompt_B.tolist()]
+        tails = [(keys[prompt_B], values[prompt_B]) for keys, values in self.tails]
+        return Decoding(self.trunks, readings, tails)
+
+
+def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) -> Prompts:
+    """Compute all prompts."""
+    groups = list(_forests(conversations))
+    tail = _tail_length(groups)
+    computed = [_compute(policy, forest, nodes, tail) for forest, nodes in groups]
+    trunks: list[Trunk] = []
+    readings: list[Reading] = []
+    for part in computed:
+        readings += [Reading(len(trunks) + r.trunk, r.length) for r in part.readings]
+        trunks += part.trunks
+    order = [i for _, nodes in groups for i in nodes]
+    index = torch.tensor(order, device=policy.device).argsort()
+    tails = [
+        (torch.cat([k for k, _ in parts])[index], torch.cat([v for _, v in parts])[index])
+        for parts in zip(*(part.tails for part in computed), strict=True)
+    ]
+    return Prompts(
+        trunks,
+        [readings[i] for i in index.tolist()],
+        tails,
+        torch.cat([part.lengths_P for part in computed])[index],
+        torch.cat([part.logits_PV for part in computed])[index],
+    )
+
+
+def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) -> Prompts:
+    """Return the prompts of one forest, in the order of the nodes."""
+    layout = forest.layout(policy.device)
+    seen = [
+        [place for part in forest.path(node) for place in layout.places(part)]
+        for node in nodes.values()
+    ]
+    ends_P = torch.tensor([places[-1] for places in seen], device=policy.device)
+    attention = TreeAttention(layout, keep=True)
+    logits_PV = policy.model(
+        input_ids=layout.input_ids[None],
+        position_ids=layout.position_ids[None],
+        use_cache=False,
+        logits_to_keep=ends_P,
+        tree=attention,
+    ).logits[0]
+    lines, readings = _lines([places[: len(places) - tail] for places in seen])
+    by_layer = list(zip(attention.keys, attention.values, strict=True))
+    trunks = [
+        Trunk([_along(k, line) for k, _ in by_layer], [_along(v, line) for _, v in by_layer])
+        for line in lines
+    ]
+    tail_PS = torch.tensor([places[len(places) - tail :] for places in seen], dtype=torch.long)
+    tail_PS = tail_PS.to(policy.device)
+    tails = [(k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1))
+             for k, v in by_layer]  # fmt: skip
+    lengths_P = torch.tensor([len(places) for places in seen], device=policy.device)
+    return Prompts(trunks, readings, tails, lengths_P, logits_PV)
+
+
+def _lines(seen: Sequence[list[int]]) -> tuple[list[list[int]], list[Reading]]:
+    """Return the longest sequences, and of which each sequence is the beginning."""
+    lines: list[list[int]] = []
+    readings: dict[int, Reading] = {}
+    for i in sorted(range(len(seen)), key=lambda i: -len(seen[i])):
+        length = len(seen[i])
+        line = next((n for n, other in enumerate(lines) if other[:length] == seen[i]), len(lines))
+        if line == len(lines):
+            lines.append(seen[i])
+        readings[i] = Reading(line, length)
+    return lines, [readings[i] for i in range(len(seen))]
+
+
+def _forests(
+    conversations: Sequence[Sequence[Sequence[int]]],
+) -> Iterator[tuple[Forest, dict[int, Node]]]:
+    """Yield forests of about as many tokens as one prefill takes, and where each prompt ends."""
+    trees: dict[tuple[int, ...], dict[int, Sequence[int]]] = {}
+    number = 0
+    for prompts in conversations:
+        head = tuple(max(prompts, key=len, default=())[:_HEAD])
+        for prompt in prompts:
+            trees.setdefault(head, {})[number] = prompt
+            number += 1
+    forest = Forest()
+    nodes: dict[int, Node] = {}
+    for tree, sequences in enumerate(trees.values()):
+        nodes |= zip(sequences, forest.insert_all([*sequences.values()], tree=tree), strict=True)
+        if forest.num_tokens >= _PREFILL_TOKENS:
+            yield forest, nodes
+            forest, nodes = Forest(), {}
+    if nodes:
+        yield forest, nodes
+
+
+def _tail_length(groups: Sequence[tuple[Forest, dict[int, Node]]]) -> int:
+    """Return how many tokens of its end each prompt has for its rows alone.
+
+    Where prompts leave the trunk for a few tokens, all have as many.
+    """
+    paths = [forest.path(node) for forest, nodes in groups for node in nodes.values()]
+    ends = [path[-1].offset for path in paths if len(path) > 1]
+    shortest = min(sum(part.offset for part in path) for path in paths)
+    return min(max((end for end in ends if end <= _LONGEST_TAIL), default=0), shortest - 1)
+
+
+def _along(x: Tensor, places: list[int]) -> Tensor:
+    """Return (1, K, T, D) of some places; a view where they are side by side."""
+    if places[-1] - places[0] == len(places) - 1:
+        return x[:, :, places[0] : places[-1] + 1]
+    return x[:, :, places]
