@@ -22,7 +22,7 @@ def render(diagnosis: Diagnosis) -> RenderableType:
         parts.append(_tools(diagnosis.calls_per_tool))
     # Text, not markup: brackets in the logs must not be taken for styles.
     for finding in diagnosis.findings:
-        parts.extend(_lines(finding))
+        parts.extend(finding_lines(finding))
     if not diagnosis.findings:
         parts.append(Text("nothing found", style="green"))
     parts.extend(Text(f"not examined: {what}", style="dim") for what in diagnosis.not_examined)
@@ -67,7 +67,8 @@ def _tools(calls: dict[str, int]) -> Table:
     return table
 
 
-def _lines(finding: Finding) -> list[Text]:
+def finding_lines(finding: Finding) -> list[Text]:
+    """Return a finding for a terminal; examples come last."""
     line = Text(f"{finding.severity} ", style=_STYLES[finding.severity])
     line.append(f"{finding.code}: ", style="bold")
     line.append(finding.sentence, style="default")

@@ -1,0 +1,96 @@
+"""The rollouts of a stage, joined with the decisions they were sampled for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from actwise.audit.copying import Context
+from actwise.audit.reading import Reading, independent_verdict, read
+from actwise.conversation import Decision
+from actwise.errors import InputError
+
+
+class Record(BaseModel):
+    """One line of `rollouts/STAGE.jsonl`, as far as it is used here."""
+
+    step: int
+    decision: str
+    text: str
+    stop: str
+    reward: float
+    right: bool
+    advantage: float
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One sampled completion, its reward, and what was recorded."""
+
+    record: Record
+    decision: Decision | None
+    """None where the conversation is not at hand."""
+    context: Context | None
+    """What stands before the decision; None where the conversation is not at hand."""
+
+    @property
+    def conversation(self) -> str:
+        """Id of the conversation."""
+        return self.record.decision.rpartition("#")[0]
+
+    @property
+    def group(self) -> tuple[int, str]:
+        """What the completions of one decision in one step have in common."""
+        return self.record.step, self.record.decision
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the completion ran into its budget."""
+        return self.record.stop == "length"
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The completion, cut at its tags."""
+        return read(self.record.text)
+
+    @cached_property
+    def independent(self) -> float | None:
+        """The verdict of `reading.independent_verdict`; None without the recorded action."""
+        if self.decision is None:
+            return None
+        return independent_verdict(self.reading, self.decision.gold, stopped=not self.truncated)
+
+
+def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[Rollout]:
+    """Read the rollouts of a stage; a last line that is still being written is left out.
+
+    Raises:
+        InputError: A line is no rollout.
+    """
+    contexts: dict[str, Context] = {}
+    rollouts = []
+    for record in _records(path):
+        decision = decisions.get(record.decision)
+        if decision is not None and record.decision not in contexts:
+            contexts[record.decision] = Context(m.content for m in decision.history)
+        rollouts.append(Rollout(record, decision, contexts.get(record.decision)))
+    return rollouts
+
+
+def _records(path: Path) -> Iterator[Record]:
+    adapter = TypeAdapter(Record)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield adapter.validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(str(part) for part in first["loc"])
+                raise InputError(
+                    f"no rollout: {place} {first['msg']}".replace("  ", " "),
+                    file=str(path), line=number, remedy="run the stage again",
+                ) from error  # fmt: skip

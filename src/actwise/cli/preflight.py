@@ -1,0 +1,57 @@
+"""Looking ahead at a run: what cannot work, and what it will cost."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from actwise.cli.loading import error_console, model_path, prepare_torch, read_logs, with_options
+from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS
+
+
+@click.command()
+@DATA
+@MODEL
+@click.option("--out", default=Path(), type=click.Path(path_type=Path),
+              help="Where the run folder will be; its disk is looked at.")  # fmt: skip
+@FORMAT
+@TOOLS
+@CONFIG
+@SET
+@click.option("--decisions", default=24, show_default=True, type=click.IntRange(min=1),
+              help="Training decisions to sample for; whole batches are taken.")  # fmt: skip
+@click.option("--no-model", is_flag=True, help="Leave out what the model has to sample for.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def preflight(files: Sequence[Path], model: str, out: Path, format_name: str | None,
+              tools: Path | None, config: Path | None, settings: Sequence[str], decisions: int,
+              no_model: bool, as_json: bool) -> None:  # fmt: skip
+    """Check a run before it begins; exit code 2 if it cannot work."""
+    from actwise.config import load_config
+    from actwise.split import split
+
+    resolved = load_config(config, settings)
+    resolved = with_options(resolved, format=format_name, tools=tools)
+    conversations, _ = read_logs(files, resolved)
+    splits = split(
+        conversations,
+        dev=resolved.data.dev_fraction,
+        test=resolved.data.test_fraction,
+        seed=resolved.seed,
+    )
+    prepare_torch()
+    from actwise.preflight import preflight as examine
+    from actwise.preflight import render
+
+    found = examine(
+        model_path(model), splits, resolved,
+        decisions=decisions, with_model=not no_model, out=out, console=error_console(),
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        Console().print(render(found), soft_wrap=True)
+    if found.refused:
+        sys.exit(2)

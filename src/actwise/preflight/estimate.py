@@ -1,0 +1,166 @@
+"""What the whole run will take, from what a few of its steps took."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from actwise.config import RunConfig, SftConfig
+from actwise.conversation import Conversation, all_decisions
+from actwise.doctor.findings import Finding
+from actwise.policy import Policy
+from actwise.preflight.trial import Speeds
+from actwise.split import Splits
+from actwise.stages.sft import Target, sft_tree
+from actwise.stages.think import recorded_thoughts
+
+_ENOUGH = 64
+"""Conversations whose tokens are counted for the mean."""
+_CHECKPOINT = 4
+"""A checkpoint holds the weights, the best weights, and two moments of the optimiser."""
+_DIVERGENCE = 4 / 3
+"""A forward pass of the reference costs a third of a forward and backward pass."""
+_ROOM = 0.9
+"""Share of memory or disk beyond which it may not be enough."""
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One part of the run."""
+
+    name: str
+    steps: int
+    seconds: float
+    trained_tokens: int
+    """Tokens of trees that go through forward and backward passes."""
+    sampled_tokens: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The whole run, on this machine; completions as long as the base model writes them now."""
+
+    stages: list[StageCost]
+    peak_memory: int
+    """Measured, in bytes."""
+    memory: int
+    """Of the device, in bytes."""
+    disk: int
+    """Bytes that the run folder will hold: models and checkpoints."""
+    free_disk: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+def estimate(
+    policy: Policy, splits: Splits, config: RunConfig, speeds: Speeds, out: Path
+) -> Estimate:
+    """Extrapolate measured steps to the stages of a run.
+
+    Args:
+        policy: Its size says what is written to the disk.
+        splits: The conversations of the run.
+        config: Of the run.
+        speeds: Measured on this machine.
+        out: Where the run folder will be.
+    """
+    stages = list(_stages(policy, splits, config, speeds))
+    trained = sum(p.numel() * p.element_size() for p in policy.trainable().values())
+    whole = sum(p.numel() * p.element_size() for p in policy.model.parameters())
+    training = sum(stage.steps > 0 for stage in stages)
+    return Estimate(
+        stages,
+        speeds.peak_memory,
+        _memory(policy.device),
+        # While a checkpoint is written, the one before is still there.
+        training * (whole + _CHECKPOINT * trained) + _CHECKPOINT * trained,
+        shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.exists())).free,
+    )
+
+
+def _stages(
+    policy: Policy, splits: Splits, config: RunConfig, speeds: Speeds
+) -> Iterator[StageCost]:
+    train = splits.train
+    dev = _decisions(splits.dev[: config.evaluate.dev_conversations])
+    tests = sum(_decisions(conversations) for conversations in splits.tests.values())
+    per_token = speeds.update_seconds / speeds.update_tokens
+    sample = train[:_ENOUGH]
+    trees = [sft_tree(policy.template, [Target(d, None) for d in c.decisions()]) for c in sample]
+    tokens = sum(tree.num_tokens for tree in trees) / len(sample)
+    trunk = tokens - sum(tree.num_target_tokens for tree in trees) / len(sample)
+
+    def evaluations(times_dev: int, times_tests: int) -> float:
+        return speeds.evaluation_seconds * (times_dev * dev + times_tests * tests)
+
+    def supervised(name: str, stage: SftConfig, tokens: float, extra: float) -> StageCost:
+        learned = stage.steps * stage.conversations_per_step * tokens
+        evaluated = evaluations(-(-stage.steps // stage.evaluate_every), 1)
+        seconds = learned * per_token + evaluated + extra
+        return StageCost(name, stage.steps, seconds, round(learned), 0)
+
+    modes = len({"direct", "thinking", config.rl.mode})
+    yield StageCost("base", 0, evaluations(modes, modes), 0, 0)
+    if config.sft.steps:
+        yield supervised("sft", config.sft, tokens, 0.0)
+    if config.think.steps and config.rl.mode == "thinking":
+        thoughts = [targets for targets in recorded_thoughts(sample) if targets]
+        if thoughts and config.think.source != "self":
+            counts = [sft_tree(policy.template, targets).num_tokens for targets in thoughts]
+            yield supervised("think", config.think, sum(counts) / len(counts), 0.0)
+        else:
+            searched = _decisions(train[: config.think.conversations]) * config.think.attempts
+            extra = searched * speeds.evaluation_seconds
+            yield supervised("think", config.think, tokens, extra)
+    if config.rl.steps and speeds.sampling_seconds is not None:
+        rl = config.rl
+        sampled = speeds.sampled_tokens or 0.0
+        # As if every group were live: after the stages before, most are.
+        learned = (rl.conversations_per_step * trunk + sampled) * rl.steps
+        update = learned * per_token * (_DIVERGENCE if rl.kl_coefficient else 1.0)
+        seconds = rl.steps * speeds.sampling_seconds + update
+        seconds += evaluations(1 + -(-rl.steps // rl.evaluate_every), 1)
+        yield StageCost("rl", rl.steps, seconds, round(learned), round(sampled * rl.steps))
+
+
+def _decisions(conversations: Sequence[Conversation]) -> int:
+    return sum(1 for _ in all_decisions(conversations))
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def cost_findings(cost: Estimate) -> Iterator[Finding]:
+    """Yield what the machine may not have enough of."""
+    if cost.disk > _ROOM * cost.free_disk:
+        yield Finding(
+            "warning", "disk", 0,
+            f"the run will write about {size(cost.disk)} and {size(cost.free_disk)} are free",
+            "It would stop when the disk is full.",
+            "Free some, name another --out, or --set model.lora_rank=16 for small checkpoints.",
+        )  # fmt: skip
+    if cost.peak_memory > _ROOM * cost.memory:
+        yield Finding(
+            "warning", "memory", 0,
+            f"a few steps took {size(cost.peak_memory)} of {size(cost.memory)}",
+            "A larger batch may not fit.",
+            "Lower max_batch_tokens, --set model.lora_rank=16, or --set model.dtype=bfloat16.",
+        )  # fmt: skip
+
+
+def size(count: float) -> str:
+    """Write a number of bytes, such as "1.5 GB"."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

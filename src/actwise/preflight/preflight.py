@@ -1,0 +1,278 @@
+"""All checks of a run that has not begun."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actwise.config import RunConfig
+from actwise.conversation import Conversation
+from actwise.doctor.findings import Finding, Severity
+from actwise.errors import InputError
+from actwise.fitting import completion_budget, context_of, count_left_out, fitting
+from actwise.machine import load_policy
+from actwise.policy import Policy
+from actwise.preflight.estimate import Estimate, cost_findings, estimate
+from actwise.preflight.targets import (
+    FEW,
+    Probes,
+    Targets,
+    probe_findings,
+    probe_reward,
+    render_targets,
+    target_findings,
+)
+from actwise.preflight.trial import Samples, Speeds, try_out
+from actwise.progress import Progress
+from actwise.split import Splits
+from actwise.template.render import Template
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was found out before a run."""
+
+    conversations: dict[str, int]
+    """By split."""
+    decisions: int
+    completion_budget: int | None
+    """Tokens; None where recorded actions cannot be rendered."""
+    longest_action: int | None
+    """Tokens of the longest recorded action of the training split."""
+    target_tokens: dict[str, int]
+    """By mode: tokens that the loss would be taken over, all splits."""
+    rewards: dict[str, Probes]
+    """By mode."""
+    samples: Samples | None
+    speeds: Speeds | None
+    cost: Estimate | None
+    findings: list[Finding]
+    """Errors first: with one, the run is refused."""
+    not_examined: list[str]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the run cannot work."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        seconds = None if self.cost is None else self.cost.seconds
+        return asdict(self) | {"refused": self.refused, "seconds": seconds}
+
+
+def preflight(
+    model: str,
+    splits: Splits,
+    config: RunConfig,
+    *,
+    decisions: int,
+    with_model: bool,
+    out: Path,
+    console: Console,
+) -> Preflight:
+    """Examine a run before it begins.
+
+    Args:
+        model: Folder or hub name of the base model.
+        splits: The conversations, as the run would split them.
+        config: Resolved.
+        decisions: Training decisions to sample for, at least.
+        with_model: Whether to sample and update with the model; without, nothing is said about
+            its samples, the time and the memory.
+        out: Where the run folder will be.
+        console: Where progress is shown.
+
+    Raises:
+        ActwiseError: The model cannot be used at all.
+    """
+    progress = Progress(console)
+    policy = load_policy(model, config)
+    template = policy.template
+    everything = [*splits.train, *splits.dev, *(c for cs in splits.tests.values() for c in cs)]
+    total = sum(len(c.decisions()) for c in everything)
+    rewards: dict[str, Probes] = {}
+    tokens: dict[str, int] = {}
+    thoughts: list[int] = []
+    findings: list[Finding] = []
+    for mode in _modes(config):
+        targets = _targets(template, everything, mode == "thinking", progress)
+        if targets.trained:
+            probes = probe_reward(template, targets, config.reward, seed=config.seed)
+            rewards[mode] = probes
+            findings += probe_findings(probes, mode)
+        thoughts += _recorded_thoughts(targets)
+        tokens[mode] = sum(len(trained.token_ids) for trained in targets.trained)
+        findings += target_findings(targets, total)
+    budget = longest = None
+    if not any(finding.code == "not_rendered" for finding in findings):
+        budget = completion_budget(template, splits.train, config)
+        lengths = [
+            len(template.completion(d, thought=None)) for c in splits.train for d in c.decisions()
+        ]
+        longest = max(lengths)
+        findings += _budget_findings(lengths, thoughts, budget, config)
+        splits, more = _fitting(policy, splits, config, budget)
+        findings += more
+    samples, speeds, cost = None, None, None
+    not_examined = []
+    if config.reward.endpoint is not None or config.reward.embedding is not None:
+        not_examined.append("what the reward's endpoints say of recorded actions")
+    if not with_model:
+        not_examined.append("the model's samples, time and memory (--no-model)")
+    elif budget is None or any(finding.severity == "error" for finding in findings):
+        not_examined.append("the model's samples, time and memory, before the errors are mended")
+    else:
+        trial = try_out(
+            policy, splits.train, config, budget, decisions=decisions, progress=progress
+        )
+        samples, speeds = trial.samples, trial.speeds
+        cost = estimate(policy, splits, config, speeds, out)
+        findings += [*_sample_findings(samples, config), *cost_findings(cost)]
+    return Preflight(
+        {"train": len(splits.train), "dev": len(splits.dev)}
+        | {name: len(conversations) for name, conversations in splits.tests.items()},
+        total,
+        budget,
+        longest,
+        tokens,
+        rewards,
+        samples,
+        speeds,
+        cost,
+        sorted(findings, key=lambda finding: _ORDER[finding.severity]),
+        not_examined,
+    )
+
+
+def _modes(config: RunConfig) -> list[str]:
+    """Return the modes in which the run trains."""
+    thinking = config.rl.mode == "thinking" and (config.rl.steps or config.think.steps)
+    direct = config.sft.steps or not thinking
+    return ["direct"] * bool(direct) + ["thinking"] * bool(thinking)
+
+
+def _targets(
+    template: Template, conversations: Sequence[Conversation], thinking: bool, progress: Progress
+) -> Targets:
+    title = f"targets, {'thinking' if thinking else 'direct'}"
+    with progress.track(title, len(conversations)) as show:
+        return render_targets(template, conversations, thinking=thinking, show=show)
+
+
+def _recorded_thoughts(targets: Targets) -> list[int]:
+    """Return the tokens of recorded thoughts with their actions."""
+    return [
+        len(trained.token_ids)
+        for trained in targets.trained
+        if targets.thinking and trained.decision.gold.reasoning_content
+    ]
+
+
+def _budget_findings(
+    lengths: Sequence[int], thoughts: Sequence[int], budget: int, config: RunConfig
+) -> Iterator[Finding]:
+    """Compare the budget with recorded actions, and with recorded thoughts and their actions."""
+    too_long = sum(length > budget for length in lengths)
+    long_thoughts = sum(length > budget for length in thoughts)
+    remedy = (
+        f"--set evaluate.max_completion_tokens={max(lengths) + config.evaluate.thought_tokens}, or "
+        "leave it out."
+    )
+    if too_long:
+        yield Finding(
+            "error" if too_long > FEW * len(lengths) else "warning",
+            "budget_too_short",
+            too_long,
+            f"recorded actions of the training split are longer than the budget of {budget} tokens",
+            "A completion cannot be right there.",
+            f"Set a longer one: {remedy}",
+        )
+    elif config.rl.mode == "thinking" and budget - max(lengths) < 16:
+        yield Finding(
+            "warning",
+            "no_room_to_think",
+            0,
+            f"the budget of {budget} tokens leaves {budget - max(lengths)} for a thought before "
+            "the longest action",
+            "Thoughts will be cut, and cut completions earn nothing.",
+            f"Set a longer one: {remedy}",
+        )
+    if long_thoughts:
+        yield Finding(
+            "warning",
+            "thoughts_too_long",
+            long_thoughts,
+            f"recorded thoughts and their actions are longer than the budget of {budget} tokens",
+            "The cold start teaches thoughts that RL and evaluation cut off.",
+            f"--set evaluate.thought_tokens={max(thoughts) - min(lengths)}, or shorten them.",
+        )
+
+
+def _fitting(
+    policy: Policy, splits: Splits, config: RunConfig, budget: int
+) -> tuple[Splits, list[Finding]]:
+    """Leave out what the run would leave out; what it would refuse is a finding."""
+    context = context_of(policy.context_length, config)
+    try:
+        kept, too_long = fitting(policy.template, splits, context=context, completion=budget)
+        left_out = count_left_out(too_long, context, config)
+    except InputError as error:
+        return splits, [
+            Finding(
+                "error", "does_not_fit", 0, f"{error.file}: {error.problem}",
+                "The run would stop here.", f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
+            )
+        ]  # fmt: skip
+    return kept, [
+        Finding(
+            "note", "left_out", item["count"], f"conversations are left out: {item['reason']}",
+            "Nothing is learned from them.", "Use a model with a longer context.",
+            item["examples"],
+        )
+        for item in left_out
+    ]  # fmt: skip
+
+
+def _sample_findings(samples: Samples | None, config: RunConfig) -> Iterator[Finding]:
+    if samples is None:
+        return
+    learns_first = bool(config.sft.steps or config.think.steps)
+    if samples.live == 0:
+        yield Finding(
+            "warning" if learns_first else "error",
+            "no_live_group",
+            0,
+            f"all {samples.decisions} sampled decisions earn the same reward in all of their "
+            f"{config.rl.num_generations} completions",
+            "GRPO learns from differences alone"
+            + ("; the supervised stages before it have to bring them." if learns_first else "."),
+            "Keep sft.steps and think.steps above 0, raise rl.num_generations, or use "
+            "reward.tool_accuracy=graded.",
+        )
+    elif samples.learnable < 0.2:
+        yield Finding(
+            "note" if learns_first else "warning",
+            "little_to_learn",
+            0,
+            f"{100 * samples.learnable:.0f} % of the sampled decisions are right in some of their "
+            f"completions and wrong in others; {100 * samples.live:.0f} % differ in reward",
+            "The others teach format or wording at most"
+            + ("; after the supervised stages there will be more." if learns_first else "."),
+            "Train sft and think first, raise rl.num_generations, or use "
+            "reward.tool_accuracy=graded.",
+        )
+    if samples.truncated > 0.3:
+        yield Finding(
+            "note" if learns_first else "warning",
+            "cut_off",
+            0,
+            f"{100 * samples.truncated:.0f} % of the samples hit their budget",
+            "They earn nothing, and sampling is slow"
+            + ("; the supervised stages teach to stop." if learns_first else "."),
+            "Raise evaluate.thought_tokens, or train sft and think first.",
+        )

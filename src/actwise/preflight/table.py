@@ -1,0 +1,100 @@
+"""The preflight for a terminal."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from actwise.doctor.table import finding_lines
+from actwise.preflight.estimate import Estimate, size
+from actwise.preflight.preflight import Preflight
+from actwise.preflight.targets import BINS, Distribution
+from actwise.report.words import duration
+
+
+def render(found: Preflight) -> RenderableType:
+    """Return the preflight for a terminal."""
+    splits = ", ".join(f"{count} {name}" for name, count in found.conversations.items())
+    tokens = ", ".join(f"{count} {mode}" for mode, count in found.target_tokens.items())
+    parts: list[RenderableType] = [
+        Text(f"{found.decisions} decisions in conversations: {splits}"),
+        Text(f"tokens to train: {tokens}"),
+    ]
+    if found.completion_budget is not None:
+        parts.append(
+            Text(
+                f"budget of a completion: {found.completion_budget} tokens; the longest recorded "
+                f"action has {found.longest_action}"
+            )
+        )
+    parts += [Text(), _rewards(found)]
+    if found.samples is not None:
+        parts += [Text(line) for line in _samples(found)]
+    if found.cost is not None:
+        parts += [Text(), _cost(found.cost), Text(_totals(found.cost)), Text()]
+    for finding in found.findings:
+        parts.extend(finding_lines(finding))
+    parts.extend(Text(f"not examined: {what}", style="dim") for what in found.not_examined)
+    parts.append(
+        Text("refused: mend the errors above", style="bold red")
+        if found.refused
+        else Text("nothing speaks against this run", style="green")
+        if not found.findings
+        else Text("the run can begin", style="green")
+    )
+    return Group(*parts)
+
+
+def _rewards(found: Preflight) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("reward on", no_wrap=True)
+    for title in ("number", "mean", *BINS):
+        table.add_column(title, justify="right", no_wrap=True)
+    for mode, probes in found.rewards.items():
+        for title, rewards in (
+            ("recorded action", probes.gold),
+            ("another's action", probes.shuffled),
+            ("nothing", probes.empty),
+        ):
+            if rewards is not None:
+                table.add_row(f"{title}, {mode}", *_cells(rewards))
+    if found.samples is not None:
+        table.add_row("the model's samples", *_cells(found.samples.rewards))
+        table.add_row("their pass rates", *_cells(found.samples.pass_rates))
+    return table
+
+
+def _cells(rewards: Distribution) -> list[str]:
+    return [str(rewards.count), f"{rewards.mean:.3f}", *(str(n or "·") for n in rewards.histogram)]
+
+
+def _samples(found: Preflight) -> list[str]:
+    samples = found.samples
+    assert samples is not None
+    return [
+        f"{samples.completions} samples for {samples.decisions} decisions: "
+        f"{100 * samples.format:.0f} % in the right format, {100 * samples.truncated:.0f} % cut "
+        f"off, {samples.tokens:.0f} tokens each",
+        f"decisions with something to learn: {100 * samples.learnable:.0f} % are right sometimes, "
+        f"{100 * samples.live:.0f} % have rewards that differ",
+    ]
+
+
+def _cost(cost: Estimate) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("stage")
+    for title in ("steps", "tokens trained", "tokens sampled", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for stage in cost.stages:
+        cells = (stage.steps, stage.trained_tokens, stage.sampled_tokens)
+        table.add_row(stage.name, *(f"{n:,}" if n else "·" for n in cells),
+                      duration(stage.seconds))  # fmt: skip
+    return table
+
+
+def _totals(cost: Estimate) -> str:
+    return (
+        f"the run: about {duration(cost.seconds)} on this machine, {size(cost.disk)} of disk "
+        f"({size(cost.free_disk)} free); memory so far {size(cost.peak_memory)} of "
+        f"{size(cost.memory)}"
+    )
