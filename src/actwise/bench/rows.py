@@ -1,0 +1,124 @@
+"""The same work row by row: one whole prompt and completion a row, nothing shared.
+
+What trainers do that know no trees, in our own code and without their overhead.
+
+Letters in shapes: B rows, L tokens of a row, T scored tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from actwise.bench.ours import rollouts_of
+from actwise.bench.shapes import Workload
+from actwise.config import RunConfig
+from actwise.objective import policy_loss
+from actwise.policy import Policy
+from actwise.stages.sft import SftTree
+
+MICRO_BATCH = 8
+"""Rows of one forward and backward pass: on a CPU faster than more, for TRL as well."""
+
+
+class Update:
+    """The gradient of one GRPO step, each decision's completions in micro-batches of rows."""
+
+    def __init__(self, model: Any, policy: Policy, work: Workload, config: RunConfig) -> None:
+        """Take what is to be computed.
+
+        Args:
+            model: As transformers loads it.
+            policy: Its template and rewards make the rollouts; it computes nothing.
+            work: What is learned from.
+            config: As for our own update.
+        """
+        self._model, self._config = model, config.rl
+        self._reference = {n: p.detach().clone() for n, p in model.named_parameters()}
+        self._max_tokens = work.completion_tokens
+        rollouts = rollouts_of(policy, work, config.rl)
+        self._total = len(rollouts)
+        size = min(MICRO_BATCH, work.num_generations)
+        self._batches = [rollouts[i : i + size] for i in range(0, len(rollouts), size)]
+
+    def __call__(self) -> None:
+        """Leave the gradient in the model's parameters."""
+        model, config = self._model, self._config
+        model.zero_grad(set_to_none=True)
+        for batch in self._batches:
+            rows = torch.tensor(
+                [[*r.prompt, *r.sample.token_ids] for r in batch], device=model.device
+            )
+            reference = None
+            if config.kl_coefficient:
+                with torch.no_grad():
+                    own = {n: p.data for n, p in model.named_parameters()}
+                    _point(model, self._reference)
+                    reference = self._score(rows)
+                    _point(model, own)
+            parts = policy_loss(
+                self._score(rows),
+                torch.tensor([lp for r in batch for lp in r.sample.logprobs], device=model.device),
+                torch.tensor([r.advantage for r in batch], device=model.device),
+                torch.arange(len(batch), device=model.device).repeat_interleave(self._max_tokens),
+                reference_logprobs_T=reference,
+                clip_low=config.clip_low,
+                clip_high=config.clip_high,
+                kl_coefficient=config.kl_coefficient,
+                ratio_level=config.ratio_level,
+                aggregation=config.aggregation,
+                num_completions=self._total,
+                num_tokens=self._total * self._max_tokens,
+                max_completion_tokens=self._max_tokens,
+            )
+            parts.loss.backward()  # type: ignore[no-untyped-call]
+
+    def _score(self, rows_BL: Tensor) -> Tensor:
+        """Return the log-probs of the completions, (T,)."""
+        logits = self._model(
+            input_ids=rows_BL, use_cache=False, logits_to_keep=self._max_tokens + 1
+        ).logits[:, :-1]
+        logprobs = log_softmax(logits.float() / self._config.temperature, -1)
+        chosen = rows_BL[:, -self._max_tokens :, None]
+        return logprobs.gather(2, chosen).flatten()
+
+
+def _point(model: Any, weights: dict[str, Tensor]) -> None:
+    for name, parameter in model.named_parameters():
+        parameter.data = weights[name]
+
+
+class Sft:
+    """The gradient of one supervised step, one row for each decision."""
+
+    def __init__(self, model: Any, trees: Sequence[SftTree]) -> None:
+        self._model = model
+        rows = [
+            (prompt, completion)
+            for tree in trees
+            for prompt, completion in zip(tree.prompts, tree.completions, strict=True)
+        ]
+        rows.sort(key=lambda row: len(row[0]) + len(row[1]))  # so that little is padded
+        self._batches = [rows[i : i + MICRO_BATCH] for i in range(0, len(rows), MICRO_BATCH)]
+        self._total = sum(tree.num_target_tokens for tree in trees)
+
+    def __call__(self) -> None:
+        """Leave the gradient in the model's parameters."""
+        self._model.zero_grad(set_to_none=True)
+        for batch in self._batches:
+            longest = max(len(prompt) + len(completion) for prompt, completion in batch)
+            # No attention mask: padding stands behind everything that counts.
+            rows_BL = torch.zeros(len(batch), longest, dtype=torch.long)
+            scored_BL = torch.zeros(len(batch), longest, dtype=torch.bool)
+            for i, (prompt, completion) in enumerate(batch):
+                end = len(prompt) + len(completion)
+                rows_BL[i, :end] = torch.tensor([*prompt, *completion])
+                scored_BL[i, len(prompt) : end] = True
+            rows_BL, scored_BL = rows_BL.to(self._model.device), scored_BL.to(self._model.device)
+            logits = self._model(input_ids=rows_BL, use_cache=False).logits[:, :-1]
+            logprobs = log_softmax(logits[scored_BL[:, 1:]].float(), -1)
+            chosen_T = rows_BL[scored_BL]
+            loss = -logprobs.gather(1, chosen_T[:, None]).sum() / self._total
+            loss.backward()  # type: ignore[no-untyped-call]

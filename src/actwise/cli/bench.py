@@ -1,0 +1,75 @@
+"""Measuring speed and memory."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actwise.cli.loading import echo_skipped, error_console, prepare_torch, read_logs
+from actwise.cli.options import FORMAT, TOOLS
+
+_PARTS = ("update", "rollout", "step", "sft", "memory", "scaling", "limits")
+_SHAPES = ("desk", "service", "large")
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(_PARTS))
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    default=("desk",),
+    type=click.Choice([*_SHAPES, "all"]),
+    help="Short conversations, long ones, or (on a GPU) a model of 1.7 billion parameters; may be "
+    "given several times.",
+)
+@click.option(
+    "--conversations", default=8, type=click.IntRange(1), help="Of one step; 8 if absent."
+)
+@click.option("--repeats", default=3, type=click.IntRange(1), help="Rounds; 3 if absent.")
+@click.option("--device", default="cpu", help="A torch device; the CPU if absent.")
+@click.option("--threads", type=click.IntRange(1), help="Of torch; measured if absent.")
+@click.option(
+    "--data",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Logs to take conversations from, in place of the desk's.",
+)
+@FORMAT
+@TOOLS
+@click.option("--out", default="runs/bench", type=click.Path(path_type=Path), help="Folder.")
+def bench(parts: Sequence[str], shapes: Sequence[str], conversations: int, repeats: int,
+          device: str, threads: int | None, files: Sequence[Path], format_name: str | None,
+          tools: Path | None, out: Path) -> None:  # fmt: skip
+    """Measure speed and memory beside peers: all PARTS, or some of them.
+
+    PARTS are update, rollout, step, sft, memory, scaling and limits. TRL, a peer, comes with the
+    extra `bench`. Interrupted, the same command goes on after the last finished part.
+    """
+    from actwise.config import DataConfig, RunConfig
+
+    logs: list[Any] = []
+    skipped: list[dict[str, Any]] = []
+    if files:
+        data = DataConfig(format=format_name, tools=tools, bad_records="skip")
+        logs, skipped = read_logs(files, RunConfig(data=data))
+    prepare_torch()
+    from actwise.bench.measure import Request, measure
+    from actwise.bench.report import page
+
+    found = measure(
+        out,
+        parts or _PARTS,
+        _SHAPES if "all" in shapes else tuple(dict.fromkeys(shapes)),
+        Request(conversations, repeats, device, ", ".join(file.name for file in files) or None),
+        logs=logs,
+        threads=threads,
+        command=" ".join(["actwise", *sys.argv[1:]]),
+        console=error_console(),
+    )
+    click.echo(page(found))
+    echo_skipped(skipped)
+    click.echo(f"results: {out / 'bench.json'}\npage: {out / 'bench.md'}")
