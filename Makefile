@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on the embedded desk
 # make test    the test suite
+# make paper   the comparison of the paper with five seeds: hours; goes on where it stopped
 # make check   ruff, mypy --strict, the order of imports
 #
 # All of them make a virtual environment in .venv and install into it, once.
@@ -9,10 +10,14 @@ BIN := .venv/bin
 # Of builds of one version pip takes the one with a local label: a CPU build, where one is offered.
 INSTALL := $(BIN)/pip install --disable-pip-version-check -c constraints.txt torch==2.13.0
 
-.PHONY: demo test check
+.PHONY: demo paper test check
 
 demo: .venv/.installed
 	$(BIN)/actwise demo
+
+paper: .venv/.installed
+	$(BIN)/actwise experiment paper --seeds 5 --jobs 2 --page docs/experiments/paper.md \
+		--readme README.md
 
 test: .venv/.installed-dev
 	$(BIN)/pytest

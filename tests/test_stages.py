@@ -20,10 +20,11 @@ from torch import Tensor
 from actwise.config import RlConfig, SftConfig, ThinkConfig
 from actwise.conversation import Conversation, Decision, Message, ToolCall
 from actwise.engine.scripted import ScriptedEngine
+from actwise.errors import RunError
 from actwise.policy import Policy
 from actwise.progress import Progress
 from actwise.rewards.settings import JudgeSettings
-from actwise.run import Run
+from actwise.run import Run, read_records
 from actwise.stages import rl
 from actwise.stages.evaluate import Evaluator
 from actwise.stages.rl import RlSettings, Rollout, train_rl
@@ -214,6 +215,59 @@ def test_the_learning_rate_rises_then_falls(policy: Policy, run: Run) -> None:
     assert rates == pytest.approx([0.5, 1.0, *down])
 
 
+def patient(policy: Policy, run: Run, scores: dict[int, float], steps: int) -> Training:
+    """Go through a stage with scores after some steps; its metrics hold the learning rates."""
+    config = SftConfig(learning_rate=1.0, warmup=0.1, final=0.1)
+    training = Training(
+        run, "x", policy, config, steps=steps, checkpoint_every=1000, seed=0, patience=2
+    )
+    while training.step < training.end:
+        training.metrics.append({"step": training.step + 1, "rate": training.learning_rate()})
+        if training.step + 1 in scores:
+            training.offer(scores[training.step + 1])
+        training.end_step()
+    return training
+
+
+def rates(run: Run) -> list[float]:
+    return [record["rate"] for record in read_records(run.folder / "metrics" / "x.jsonl")]
+
+
+def test_patience_holds_the_rate_and_lets_it_fall_once_the_score_has_stopped_rising(
+    policy: Policy, run: Run
+) -> None:
+    # 0.7 after step 4 is followed by two scores that are not better, the second after step 8.
+    scores = {2: 0.5, 4: 0.7, 6: 0.7, 8: 0.6, 10: 0.8}
+    training = patient(policy, run, scores, steps=20)
+    assert training.end == 10
+    assert rates(run) == pytest.approx([0.5, 1.0, 1, 1, 1, 1, 1, 1, 1.0, 1 - 0.9 / 2])
+    assert (training.best_score, training.best_step) == (0.8, 9)
+
+
+def test_patience_that_is_never_spent_takes_all_steps_and_still_lets_the_rate_fall(
+    policy: Policy, run: Run
+) -> None:
+    training = patient(policy, run, {step: step / 20 for step in range(2, 21, 2)}, steps=20)
+    assert training.end == 20
+    # The last fifth falls.
+    assert rates(run)[2:] == pytest.approx([1.0] * 14 + [1, 0.775, 0.55, 0.325])
+
+
+def test_patience_survives_an_interruption(policy: Policy, run: Run) -> None:
+    config = SftConfig(learning_rate=1.0)
+
+    def training() -> Training:
+        return Training(run, "x", policy, config, steps=40, checkpoint_every=4, seed=0, patience=2)
+
+    first = training()
+    for _ in range(4):
+        if first.step in (0, 1, 2):
+            first.offer(0.5)  # never better again: spent at the third
+        first.end_step()
+    again = training()
+    assert (again.step, again.end) == (4, first.end) == (4, 4)
+
+
 # --- reinforcement learning ---------------------------------------------------------------------
 
 
@@ -339,7 +393,7 @@ def test_rl_gradients_are_those_of_the_formulas_row_by_row(
 
     live = [r for r in rollouts if r.live]
     totals = len(rollouts), sum(len(r.sample.token_ids) for r in rollouts)
-    figures = rl._accumulate(
+    figures = rl.accumulate(
         policy, live, totals, reference, config, rl_settings(max_batch_tokens=max_batch_tokens)
     )
     assert figures["loss"] == pytest.approx(expected.item(), rel=1e-4, abs=1e-7)
@@ -375,6 +429,18 @@ def run_rl(
     return lines(run, "metrics/rl.jsonl")
 
 
+def test_decisions_that_call_nothing_can_be_left_out(policy: Policy, run: Run) -> None:
+    rollouts = make_rollouts(policy, run, RlConfig(num_generations=2, decisions="calls"))
+    assert [r.decision.key for r in rollouts] == ["W1#1"] * 2 + ["W22#1"] * 2 + ["X9#1"] * 2
+    talk = [c.model_copy(update={"messages": c.messages[:1] + c.messages[-1:]})
+            for c in CONVERSATIONS]  # fmt: skip
+    with pytest.raises(RunError, match=r"rl\.decisions=all"):
+        train_rl(
+            run, "rl", policy, scripted(policy, mixed), talk, RlConfig(decisions="calls"),
+            rl_settings(), development_score=lambda: 0.0,
+        )  # fmt: skip
+
+
 def test_groups_of_equal_rewards_teach_nothing_and_are_counted(policy: Policy, run: Run) -> None:
     before = policy.weights()
     (metrics,) = run_rl(run, policy, lambda d, number: gold_text(d, "x" * number))
@@ -397,13 +463,13 @@ def test_several_optimiser_steps_take_a_part_of_the_conversations_each(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    accumulate_part = rl._accumulate
+    accumulate_part = rl.accumulate
 
     def watch(policy: Policy, rollouts: Sequence[Rollout], totals: Any, *rest: Any) -> Any:
         seen.append(({r.conversation for r in rollouts}, totals[0]))
         return accumulate_part(policy, rollouts, totals, *rest)
 
-    monkeypatch.setattr(rl, "_accumulate", watch)
+    monkeypatch.setattr(rl, "accumulate", watch)
     run_rl(run, policy, mixed, optimiser_steps=2)
     assert seen == [({0, 2}, 24), ({1}, 12)]
 
@@ -412,7 +478,7 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Rollout] = []
-    accumulate_part = rl._accumulate
+    accumulate_part = rl.accumulate
 
     def watch(policy: Policy, rollouts: Sequence[Rollout], *rest: Any) -> Any:
         seen.extend(rollouts)
@@ -421,7 +487,7 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
     def rambling(decision: Decision, number: int) -> str:
         return "<think>\n" + "x" * 200 if number == 0 else mixed(decision, number)
 
-    monkeypatch.setattr(rl, "_accumulate", watch)
+    monkeypatch.setattr(rl, "accumulate", watch)
     (metrics,) = run_rl(run, policy, rambling, mask_truncated=True)
     assert metrics["truncated"] == pytest.approx(1 / 4)
     assert {r.sample.stop_reason for r in seen} == {"stop"}

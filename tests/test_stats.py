@@ -1,11 +1,19 @@
 """Intervals: degenerate cases by hand, coverage, and what clusters and pairing do to the width."""
 
 import math
+import random
 
 import numpy as np
 import pytest
 
-from actwise.stats import Interval, PairedDifference, bootstrap_mean, paired_bootstrap
+from actwise.stats import (
+    Interval,
+    PairedDifference,
+    bootstrap_mean,
+    bootstrap_seeds,
+    paired_bootstrap,
+    paired_bootstrap_seeds,
+)
 
 
 def width(interval: Interval) -> float:
@@ -122,3 +130,85 @@ def test_many_clusters_are_drawn_in_blocks() -> None:
 def test_impossible_input_is_refused(values: list[float], clusters: list[str]) -> None:
     with pytest.raises(ValueError, match=r"value"):
         bootstrap_mean(values, clusters, seed=0)
+
+
+# --- repeated experiments ------------------------------------------------------------------------
+
+
+def naive_seeds(
+    values: list[list[list[float]]], resamples: int
+) -> tuple[float, float, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Resample seeds, then the clusters of each, in plain loops: values by seed and cluster."""
+    draw = random.Random(7)
+    means = []
+    for _ in range(resamples):
+        drawn: list[float] = []
+        for _ in values:
+            of_seed = draw.choice(values)
+            for _ in of_seed:
+                drawn += draw.choice(of_seed)
+        means.append(sum(drawn) / len(drawn))
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high), np.array(means)
+
+
+def flat(values: list[list[list[float]]]) -> tuple[list[list[float]], list[list[int]]]:
+    return (
+        [[v for cluster in of_seed for v in cluster] for of_seed in values],
+        [[i for i, cluster in enumerate(of_seed) for _ in cluster] for of_seed in values],
+    )
+
+
+def test_seeds_and_conversations_agree_with_plain_loops() -> None:
+    generator = np.random.default_rng(3)
+    values = [
+        [(level + generator.normal(size=generator.integers(1, 5))).tolist() for _ in range(size)]
+        for level, size in ((0.0, 12), (0.8, 20), (1.5, 9), (0.4, 15))
+    ]
+    low, high, means = naive_seeds(values, 4000)
+    found = bootstrap_seeds(*flat(values), seed=0, resamples=4000)
+    everything = [v for of_seed in values for cluster in of_seed for v in cluster]
+    assert found.value == pytest.approx(np.mean(everything))
+    assert found.low == pytest.approx(low, abs=0.15 * means.std())
+    assert found.high == pytest.approx(high, abs=0.15 * means.std())
+
+
+def test_one_seed_is_the_bootstrap_over_its_conversations() -> None:
+    values = np.random.default_rng(0).normal(size=300).tolist()
+    clusters = np.repeat(np.arange(100), 3).tolist()
+    one = bootstrap_mean(values, clusters, seed=0, resamples=5000)
+    found = bootstrap_seeds([values], [clusters], seed=0, resamples=5000)
+    assert found.value == pytest.approx(one.value)
+    assert width(found) == pytest.approx(width(one), rel=0.05)
+
+
+def test_two_seeds_by_hand() -> None:
+    # Every conversation of a seed is alike, so only the draw of seeds counts: 0, 1/2, 1/2 or 1.
+    values, clusters = [[0.0, 0.0], [1.0, 1.0]], [["a", "b"], ["a", "b"]]
+    assert bootstrap_seeds(values, clusters, seed=0, confidence=0.4) == Interval(0.5, 0.5, 0.5)
+    assert bootstrap_seeds(values, clusters, seed=0, confidence=0.6) == Interval(0.5, 0.0, 1.0)
+
+
+def test_a_difference_that_all_seeds_share_has_no_width() -> None:
+    b = [[0.2, 0.4], [0.6, 0.8]]
+    a = [[v + 0.125 for v in of_seed] for of_seed in b]
+    found = paired_bootstrap_seeds(a, b, [["a", "b"], ["c", "d"]], seed=0)
+    assert found.difference == pytest.approx((0.125, 0.125, 0.125))
+    assert found.relative is not None
+    # 0.625 / 0.5 - 1. All four values are the smallest in 1 of 64 resamples, less than the tail of
+    # 2.5 %; three of them in 4 of 64, so the ends are the means 0.25 and 0.75 of b.
+    assert found.relative == pytest.approx((0.25, 0.125 / 0.75, 0.125 / 0.25))
+
+
+def test_nothing_is_relative_to_zero() -> None:
+    assert paired_bootstrap_seeds([[1.0]], [[0.0]], [["a"]], seed=0).relative is None
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters"), [([], []), ([[1.0], []], [["a"], []]), ([[1.0]], [["a"], ["b"]])]
+)
+def test_impossible_repetitions_are_refused(
+    values: list[list[float]], clusters: list[list[str]]
+) -> None:
+    with pytest.raises(ValueError, match="values"):
+        bootstrap_seeds(values, clusters, seed=0)

@@ -7,7 +7,7 @@ resolved configuration is stored with the run.
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -56,10 +56,13 @@ class ModelConfig(_Section):
 
 
 class OptimiserConfig(_Section):
-    """AdamW with linear warm-up and linear decay."""
+    """An optimiser with linear warm-up and linear decay."""
 
     small_model_rate: ClassVar[float]
-    """Learning rate that suits two million parameters."""
+    """Learning rate that suits two million parameters with AdamW."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """muon: Muon for the matrices of the layers, AdamW for everything else. It takes about half as
+    many steps to train all weights of a small model, at a learning rate about five times higher."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Highest learning rate; where not given it falls with the root of the number of parameters,
     from 1e-3 for sft and think, 1e-4 for rl at two million, and is ten times higher with LoRA."""
@@ -68,7 +71,7 @@ class OptimiserConfig(_Section):
     final: float = Field(0.1, ge=0, le=1)
     """Share of the highest rate that is left at the end."""
     weight_decay: float = Field(0.0, ge=0)
-    """Of AdamW."""
+    """Shrinks the weights by this share of the learning rate in each step."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Longer gradients are scaled to this length."""
 
@@ -78,7 +81,11 @@ class SftConfig(OptimiserConfig):
 
     small_model_rate = 1e-3
     steps: int = Field(300, ge=0)
-    """Optimiser steps; 0 leaves the stage out."""
+    """Optimiser steps; 0 leaves the stage out. With `patience` the most there are."""
+    patience: int | None = Field(None, ge=1)
+    """Train until so many evaluations in a row have brought no better development score: the rate
+    is held after the warm-up, and only then falls, over a last fifth of the steps. Where not given,
+    it falls from the warm-up on, over `steps`."""
     conversations_per_step: int = Field(8, ge=1)
     """Whole conversations with all their decisions in one step."""
     evaluate_every: int = Field(100, ge=1)
@@ -110,6 +117,8 @@ class RlConfig(OptimiserConfig):
     """Batches of rollouts; 0 leaves the stage out."""
     mode: Literal["thinking", "direct"] = "thinking"
     """Whether the model thinks before it acts."""
+    decisions: Literal["all", "calls"] = "all"
+    """All decisions, or only those whose record calls a tool (which teaches to call always)."""
     conversations_per_step: int = Field(6, ge=1)
     """Conversations in a batch of rollouts."""
     decisions_per_conversation: int | None = Field(None, ge=1)
@@ -154,6 +163,19 @@ class EvaluateConfig(_Section):
     """Decisions shown side by side in the report."""
 
 
+class DeskConfig(_Section):
+    """How many conversations of the desk are made; for `demo` and `experiment` alone."""
+
+    train: int = Field(600, ge=1)
+    """To train on."""
+    dev: int = Field(30, ge=1)
+    """To choose checkpoints on."""
+    test: int = Field(80, ge=1)
+    """To measure on, of the same kind."""
+    shifted: int = Field(80, ge=1)
+    """To measure on, of another kind."""
+
+
 class RunConfig(_Section):
     """Everything a run depends on besides its data and its model."""
 
@@ -171,6 +193,7 @@ class RunConfig(_Section):
     think: ThinkConfig = ThinkConfig()
     rl: RlConfig = RlConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    desk: DeskConfig = DeskConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
@@ -227,8 +250,16 @@ def _describe(section: type[BaseModel], prefix: str) -> list[tuple[str, str, str
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             rows += _describe(kind, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", str(info.default), _meaning(section, name)))
+            continue
+        default = (
+            "(to be given)" if info.is_required() else info.get_default(call_default_factory=True)
+        )
+        rows.append((f"{prefix}{name}", str(default), _meaning(section, name)))
+        # SomeSection | None, or dict[str, SomeSection]: sections by names of the user's own.
+        inner = "<name>." if get_origin(kind) is dict else ""
+        for part in get_args(kind):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                rows += _describe(part, f"{prefix}{name}.{inner}")
     return rows
 
 

@@ -29,6 +29,7 @@ from actwise.rewards.floors import floors
 from actwise.run import Run, read_records, write_atomically, write_json, write_records
 from actwise.split import Splits
 from actwise.stages.evaluate import Evaluator
+from actwise.stages.judging import spent, spent_since
 from actwise.stages.rl import RlSettings, train_rl
 from actwise.stages.sft import Target, train_sft
 from actwise.stages.think import recorded_thoughts, self_generated_thoughts, with_direct_share
@@ -182,11 +183,13 @@ class Pipeline:
         """Run a stage; its time is kept from the run that finished it."""
         file = self._run.folder / "checkpoints" / f"{name}.seconds.json"
         begin = time.monotonic()
+        before = spent(self._config.reward)
         stage()
         if not file.exists():
             write_json(file, time.monotonic() - begin)
         seconds = json.loads(file.read_text(encoding="utf-8"))
-        self._stages.append({"name": name, "seconds": seconds})
+        asked = spent_since(before, self._config.reward)
+        self._stages.append({"name": name, "seconds": seconds, **asked})
         self._run.progress.say(f"{name} done in {seconds:.0f} s")
 
     def _finish(self) -> dict[str, Any]:
@@ -268,6 +271,8 @@ def run_pipeline(
     skipped: Sequence[dict[str, Any]],
     command: Sequence[str],
     console: Console,
+    begin_from: Path | None = None,
+    taken: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run all stages in a folder, or go on with them.
 
@@ -280,6 +285,8 @@ def run_pipeline(
         skipped: Records that were left out: "reason", "count", "examples".
         command: As typed, to be kept.
         console: Where progress is shown.
+        begin_from: Folder of a run that shares its beginning with this one.
+        taken: Stages that are taken from it instead of being computed again.
 
     Raises:
         ActwiseError: Whatever the user can mend.
@@ -296,4 +303,6 @@ def run_pipeline(
         pipeline = Pipeline(run, load_policy(model, config), splits, config, skipped)
         run.begin()  # not before model and data are known to fit each other
         choose_threads(run.folder, config.model.threads)
+        if begin_from is not None:
+            run.take_over(begin_from, taken)
         return pipeline()

@@ -12,7 +12,7 @@ from actwise.stats import bootstrap_mean, paired_bootstrap
 
 Record = dict[str, Any]
 
-_METRICS: dict[str, Callable[[Record], float | None]] = {
+METRICS: dict[str, Callable[[Record], float | None]] = {
     "action_accuracy": lambda r: r["verdict"]["right"],
     "tool_names": lambda r: r["verdict"]["tool_names"],
     "arguments": lambda r: r["verdict"]["arguments"],
@@ -37,11 +37,11 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         records: From `stages.evaluate`, at least one.
     """
     slices = {}
-    for name in sorted({s for record in records for s in _slices(record)}):
-        of_slice = [record for record in records if name in _slices(record)]
+    for name in sorted({s for record in records for s in slices_of(record)}):
+        of_slice = [record for record in records if name in slices_of(record)]
         slices[name] = {
             "decisions": len(of_slice),
-            "action_accuracy": _interval(of_slice, _METRICS["action_accuracy"]),
+            "action_accuracy": _interval(of_slice, METRICS["action_accuracy"]),
         }
     return {
         "model": model,
@@ -51,7 +51,7 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         "conversations": len({record["conversation"] for record in records}),
         "metrics": {
             name: interval
-            for name, value in _METRICS.items()
+            for name, value in METRICS.items()
             if (interval := _interval(records, value)) is not None
         },
         "slices": slices,
@@ -75,8 +75,8 @@ def paired(
     """
     theirs = {record["decision"]: record for record in against[1]}
     differences = []
-    for name in ["all", *sorted({s for record in model[1] for s in _slices(record)})]:
-        ours = [r for r in model[1] if name == "all" or name in _slices(r)]
+    for name in ["all", *sorted({s for record in model[1] for s in slices_of(record)})]:
+        ours = [r for r in model[1] if name == "all" or name in slices_of(r)]
         result = paired_bootstrap(
             [float(r["verdict"]["right"]) for r in ours],
             [float(theirs[r["decision"]]["verdict"]["right"]) for r in ours],
@@ -98,7 +98,8 @@ def paired(
     return differences
 
 
-def _slices(record: Record) -> list[str]:
+def slices_of(record: Record) -> list[str]:
+    """Return the slices of the table that a judged decision belongs to, besides all."""
     return [record["kind"], *record["labels"]]
 
 

@@ -21,6 +21,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,28 @@ class Run:
                     f"{self.folder}: holds a run with other {key}; choose another --out, or "
                     "repeat that run's command to go on with it"
                 )
+
+    def take_over(self, source: Path, stages: Sequence[str]) -> None:
+        """Copy what finished stages left in another run's folder, and this one has not yet.
+
+        The settings those stages depend on have to be the same in both runs.
+
+        Raises:
+            RunError: The other run began with another model, data or seed.
+        """
+        other = json.loads((source / "run.json").read_bytes())
+        request = json.loads(json.dumps(self._request))
+        for key in ("model", "data", "seed"):
+            if other.get(key) != request.get(key):
+                raise RunError(f"{source}: has other {key} than {self.folder}; remove one of them")
+        for stage in stages:
+            files = [f"checkpoints/{stage}.*", f"metrics/{stage}.*", f"evaluations/{stage}-*"]
+            if stage == "think":
+                files.append("thoughts.jsonl")
+            for file in (file for pattern in files for file in source.glob(pattern)):
+                target = self.folder / file.relative_to(source)
+                if not target.exists():
+                    write_atomically(target, partial(shutil.copyfile, file))
 
     def lines(self, name: str) -> JsonLines:
         """Return a file of steps, such as "metrics/sft.jsonl"."""

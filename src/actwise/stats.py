@@ -2,9 +2,11 @@
 
 Decisions of one conversation are alike: they share a customer, a policy and earlier mistakes.
 Resampling decisions would count them as independent and make the intervals too narrow, so every
-interval here resamples whole conversations (clusters). The intervals are percentile bootstrap
-intervals: with fewer than about 20 clusters they are too narrow, and where all values are equal
-they have no width, however few the values are.
+interval here resamples whole conversations (clusters). Where an experiment was repeated with
+several seeds, the seeds are resampled first, and then the conversations of each. The intervals are
+percentile bootstrap intervals: with fewer than about 20 clusters they are too narrow (with S seeds,
+the part of their width that is due to seeds by about sqrt((S - 1) / S)), and where all values are
+equal they have no width, however few the values are.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -95,13 +97,96 @@ def paired_bootstrap(
         ],
         axis=1,
     )
-    mean_a, mean_b = sums_a.sum() / counts.sum(), sums_b.sum() / counts.sum()
-    difference = _interval(float(mean_a - mean_b), drawn[0] - drawn[1], confidence)
+    means = np.array([sums_a.sum(), sums_b.sum()]) / counts.sum()
+    return _difference(means, drawn, confidence)
+
+
+def bootstrap_seeds(
+    values: Sequence[Sequence[float]],
+    clusters: Sequence[Sequence[Hashable]],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return the mean over all values of a repeated experiment and its interval.
+
+    Args:
+        values: For each repetition, one number for each decision.
+        clusters: For each repetition, the conversation of each decision.
+        seed: The same seed gives the same interval.
+        resamples: Times that repetitions and clusters are drawn anew.
+        confidence: Share of the resampled means inside the interval.
+
+    Raises:
+        ValueError: A repetition has no values, one is not finite, or the lengths differ.
+    """
+    totals, drawn = _resampled_seeds(clusters, [values], resamples, seed)
+    return _interval(float(totals[1] / totals[0]), drawn[1] / drawn[0], confidence)
+
+
+def paired_bootstrap_seeds(
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    clusters: Sequence[Sequence[Hashable]],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> PairedDifference:
+    """Return how much larger the mean of `a` is than that of `b`, over a repeated experiment.
+
+    Args:
+        a: For each repetition, one number for each decision.
+        b: The numbers of the other model, for the same decisions in the same order.
+        clusters: For each repetition, the conversation of each decision.
+        seed: The same seed gives the same intervals.
+        resamples: Times that repetitions and clusters are drawn anew.
+        confidence: Share of the resampled differences inside the interval.
+
+    Raises:
+        ValueError: A repetition has no values, one is not finite, or the lengths differ.
+    """
+    totals, drawn = _resampled_seeds(clusters, [a, b], resamples, seed)
+    return _difference(totals[1:] / totals[0], drawn[1:] / drawn[0], confidence)
+
+
+def _resampled_seeds(
+    clusters: Sequence[Sequence[Hashable]],
+    values: Sequence[Sequence[Sequence[float]]],
+    resamples: int,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Return the count and the sums of the values: [1 + values], and resampled."""
+    generator = np.random.default_rng(seed)
+    repetitions = len(clusters)
+    if not repetitions or any(len(v) != repetitions for v in values):
+        raise ValueError("there must be values and clusters for each repetition, at least one")
+    chosen = generator.integers(repetitions, size=(resamples, repetitions))
+    totals = np.zeros(1 + len(values))
+    drawn = np.zeros((1 + len(values), resamples))
+    for i, of_seed in enumerate(clusters):
+        counts, sums = _by_cluster(of_seed, *(v[i] for v in values))
+        parts = np.stack([counts, *sums])
+        totals += parts.sum(axis=1)
+        # A repetition that is drawn twice has its conversations drawn twice, independently.
+        times = (chosen == i).sum(axis=1)
+        draws = _draws(len(counts), int(times.sum()), int(generator.integers(2**32)))
+        owners = np.repeat(np.arange(resamples), times)
+        block = np.concatenate([parts @ d.T for d in draws], axis=1)
+        for total, resampled in zip(drawn, block, strict=True):
+            total += np.bincount(owners, weights=resampled, minlength=resamples)
+    return totals, drawn
+
+
+def _difference(means: Floats, drawn: Floats, confidence: float) -> PairedDifference:
+    """Compare two models: their means, [2], and their resampled means, [2, resamples]."""
+    mean_a, mean_b = means.tolist()
+    difference = _interval(mean_a - mean_b, drawn[0] - drawn[1], confidence)
     if mean_b <= 0:
         return PairedDifference(difference, None)
-    return PairedDifference(
-        difference, _interval(float(mean_a / mean_b - 1), _ratios(*drawn) - 1, confidence)
-    )
+    relative = _ratios(drawn[0], drawn[1]) - 1
+    return PairedDifference(difference, _interval(mean_a / mean_b - 1, relative, confidence))
 
 
 def _ratios(a: Floats, b: Floats) -> Floats:

@@ -11,7 +11,11 @@ from typing import NoReturn
 import click
 
 from actwise import __version__
+from actwise.cli.audit import audit
+from actwise.cli.bench import bench
 from actwise.cli.data import check, convert
+from actwise.cli.experiment import experiment
+from actwise.cli.preflight import preflight
 from actwise.cli.training import demo, evaluate, list_settings, report, run
 from actwise.errors import ActwiseError
 
@@ -25,7 +29,9 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for verb in (check, convert, run, demo, evaluate, report, list_settings):
+for verb in (
+    check, convert, preflight, run, demo, evaluate, report, audit, list_settings, experiment, bench,
+):  # fmt: skip
     cli.add_command(verb)
 
 

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -63,21 +62,10 @@ def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
 def demo(out: Path, model: str, settings: Sequence[str]) -> None:
     """Run everything on the desk, the embedded customer-service world, with the shipped model."""
     from actwise.config import load_config
-    from actwise.desk import generate
-    from actwise.split import Splits
+    from actwise.desk.splits import desk_splits
 
     config = load_config(Path(__file__).parents[1] / "desk" / "demo.toml", settings)
-    sizes = {"train": 600, "dev": 30, "test": 80, "shifted": 80}
-    made = {name: generate(name, size, seed=config.seed) for name, size in sizes.items()}
-    splits = Splits(made["train"], made["dev"], {s: made[s] for s in ("test", "shifted")})
-    data = [
-        {
-            "file": f"desk/{name}",
-            "sha256": sha256("\n".join(c.to_json() for c in made[name]).encode()).hexdigest(),
-            "conversations": size,
-        }
-        for name, size in sizes.items()
-    ]
+    splits, data = desk_splits(config.desk, config.seed)
     _run(out, model, splits, config, data, [])
 
 

@@ -3,7 +3,7 @@
 A batch of rollouts is some conversations; every decision of theirs is completed `num_generations`
 times on the shared trunk. Completions of one decision are a group. A group whose rewards are all
 equal teaches nothing: it is counted and costs no forward pass. Recorded actions of all kinds take
-part, also those that call nothing.
+part, also those that call nothing, unless `rl.decisions` says otherwise.
 """
 
 import random
@@ -16,11 +16,13 @@ from torch import Tensor
 from actwise.config import RlConfig
 from actwise.conversation import Conversation, Decision
 from actwise.engine import Engine, Sample, SamplingParams
+from actwise.errors import RunError
 from actwise.objective import group_advantages, live_groups, policy_loss
 from actwise.policy import Policy
+from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeSettings
 from actwise.run import Run
-from actwise.stages.judging import Judged, judge_sample
+from actwise.stages.judging import Judged, judge_samples, spent, spent_since
 from actwise.stages.training import Training, batch_of, mean, within
 from actwise.tree import Forest, Node
 
@@ -75,8 +77,14 @@ def train_rl(
         config: Of the stage.
         settings: The rest.
         development_score: Measures the policy as it is; higher is better.
+
+    Raises:
+        RunError: Only calls are to be trained, and there are none.
     """
     reference = policy.weights()
+    conversations = [c for c in conversations if _taking_part(c, config)]
+    if not conversations:
+        raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
     training = Training(
         run, stage, policy, config,
         steps=config.steps, checkpoint_every=settings.checkpoint_every, seed=settings.seed,
@@ -88,8 +96,9 @@ def train_rl(
             batch = batch_of(
                 conversations, config.conversations_per_step, training.step, settings.seed
             )
+            before = spent(settings.judge)
             rollouts = _roll_out(policy, engine, batch, config, settings, training)
-            figures = _figures(rollouts)
+            figures = _figures(rollouts) | spent_since(before, settings.judge)
             figures |= _improve(policy, training, rollouts, reference, config, settings)
             step = training.step + 1
             if step % config.evaluate_every == 0 or step == config.steps:
@@ -115,7 +124,9 @@ def _roll_out(
 ) -> list[Rollout]:
     thinking = config.mode == "thinking"
     draw = random.Random(f"{settings.seed}/decisions/{training.step}")
-    decisions = [_some(c.decisions(), config.decisions_per_conversation, draw) for c in batch]
+    decisions = [
+        _some(_taking_part(c, config), config.decisions_per_conversation, draw) for c in batch
+    ]
     prompts = [[policy.template.prompt(d, thinking=thinking) for d in ds] for ds in decisions]
     params = SamplingParams(
         settings.max_tokens, policy.template.stop_token_ids, config.temperature, config.top_p
@@ -126,18 +137,29 @@ def _roll_out(
         params=params,
         generator=training.generator,
     )
-    rollouts = []
-    group = 0
-    for conversation, of_conversation in enumerate(decisions):
-        for i, decision in enumerate(of_conversation):
-            for sample in samples[conversation][i]:
-                judged = judge_sample(
-                    policy.template, decision, sample, thinking=thinking, settings=settings.judge
-                )
-                prompt = prompts[conversation][i]
-                rollouts.append(Rollout(decision, conversation, group, prompt, sample, judged))
-            group += 1
+    groups = [
+        (conversation, decision, prompts[conversation][i], samples[conversation][i])
+        for conversation, of_conversation in enumerate(decisions)
+        for i, decision in enumerate(of_conversation)
+    ]
+    judged = iter(
+        judge_samples(
+            policy.template,
+            [(decision, sample) for _, decision, _, of_group in groups for sample in of_group],
+            thinking=thinking,
+            settings=settings.judge,
+        )
+    )
+    rollouts = [
+        Rollout(decision, conversation, group, prompt, sample, next(judged))
+        for group, (conversation, decision, prompt, of_group) in enumerate(groups)
+        for sample in of_group
+    ]
     return _with_advantages(rollouts, config, settings.judge)
+
+
+def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
+    return [d for d in conversation.decisions() if config.decisions == "all" or d.kind == "call"]
 
 
 def _some(decisions: list[Decision], limit: int | None, draw: random.Random) -> list[Decision]:
@@ -190,7 +212,7 @@ def _improve(
         if not learners:
             continue
         totals = len(of_step), sum(len(r.sample.token_ids) for r in of_step)
-        for name, value in _accumulate(
+        for name, value in accumulate(
             policy, learners, totals, reference, config, settings
         ).items():
             figures.setdefault(name, []).append(value)
@@ -199,7 +221,7 @@ def _improve(
     return {name: mean(values) for name, values in figures.items()}
 
 
-def _accumulate(
+def accumulate(
     policy: Policy,
     rollouts: Sequence[Rollout],
     totals: tuple[int, int],
@@ -296,7 +318,16 @@ def _figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
         "thought_words": mean([float(len((r.judged.parsed.thought or "").split()))
                                for r in rollouts]),
         "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
-    }  # fmt: skip
+    } | _further_figures(verdicts)  # fmt: skip
+
+
+def _further_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Return mean and missing verdicts of each component from outside."""
+    names = sorted({name for v in verdicts for name in (*v.further, *v.missing)})
+    return {
+        f"reward_{name}": mean([v.further[name] for v in verdicts if name in v.further])
+        for name in names
+    } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
 
 
 def _record(step: int, rollout: Rollout) -> dict[str, object]:

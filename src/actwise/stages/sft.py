@@ -89,17 +89,17 @@ def train_sft(
     """
     training = Training(
         run, stage, policy, config,
-        steps=config.steps, checkpoint_every=checkpoint_every, seed=seed,
+        steps=config.steps, checkpoint_every=checkpoint_every, seed=seed, patience=config.patience,
     )  # fmt: skip
     with run.progress.track(stage, config.steps, training.step) as show:
-        while training.step < config.steps:
+        while training.step < training.end:
             batch = batch_of(examples, config.conversations_per_step, training.step, seed)
             trees = [sft_tree(policy.template, targets) for targets in batch]
             loss = accumulate(policy, trees, max_batch_tokens)
             figures = {"loss": loss, "learning_rate": training.learning_rate()}
             figures["grad_norm"] = training.update()
             last = training.step + 1
-            if last % config.evaluate_every == 0 or last == config.steps:
+            if last % config.evaluate_every == 0 or last == training.end:
                 figures["dev_action_accuracy"] = development_score()
                 training.offer(figures["dev_action_accuracy"])
             training.metrics.append({"step": last, **figures})

@@ -18,6 +18,9 @@ from actwise.run import Run, write_atomically
 
 T = TypeVar("T")
 
+_FALL = 0.25
+"""With patience: steps in which the rate falls, as a share of those before; a fifth of all."""
+
 
 class Training:
     """The state of one stage."""
@@ -32,6 +35,7 @@ class Training:
         steps: int,
         checkpoint_every: int,
         seed: int,
+        patience: int | None = None,
     ) -> None:
         """Begin the stage, or take it up where its last checkpoint left it.
 
@@ -40,25 +44,28 @@ class Training:
             stage: Name of the stage and of its files.
             policy: Its trained parameters are the state.
             config: Of the optimiser.
-            steps: Steps of the whole stage; the learning rate follows them.
+            steps: Steps of the whole stage, or the most there are where `patience` is given; the
+                learning rate follows them.
             checkpoint_every: Steps between checkpoints.
             seed: Of the stage's randomness.
+            patience: Scores offered in a row without a better one, after which the learning rate
+                begins to fall.
         """
         self.step = 0
-        self.steps = steps
+        self.end = steps
         self.best_score = -math.inf
         self.best_step = 0
         self.generator = torch.Generator(device=policy.device).manual_seed(seed)
         self._policy = policy
         self._config = config
         self._checkpoint_every = checkpoint_every
+        self._warmup = max(1, round(config.warmup * steps))
+        self._patience = patience
+        self._stale = 0
+        self._fall_from = self._warmup if patience is None else round(steps / (1 + _FALL))
         self._peak = config.learning_rate or suitable_rate(policy, config)
         self._best_weights = policy.weights()
-        self._optimiser = torch.optim.AdamW(
-            policy.trainable().values(),
-            lr=self._peak,
-            weight_decay=config.weight_decay,
-        )
+        self._optimisers = optimisers(policy, config, self._peak)
         self._checkpoint = run.folder / "checkpoints" / f"{stage}.pt"
         self.metrics = run.lines(f"metrics/{stage}.jsonl")
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
@@ -68,34 +75,39 @@ class Training:
         self.rollouts.keep_up_to(self.step)
 
     def learning_rate(self) -> float:
-        """Return the rate of the coming step: linear warm-up, then linear decay."""
-        warmup = max(1, round(self._config.warmup * self.steps))
-        if self.step < warmup:
-            return self._peak * (self.step + 1) / warmup
-        left = (self.steps - self.step) / max(1, self.steps - warmup)
-        return self._peak * (self._config.final + (1 - self._config.final) * left)
+        """Return the rate of the coming step: linear warm-up, a level if any, linear decay."""
+        if self.step < min(self._warmup, self._fall_from):
+            return self._peak * (self.step + 1) / self._warmup
+        left = (self.end - self.step) / max(1, self.end - self._fall_from)
+        return self._peak * (self._config.final + (1 - self._config.final) * min(1.0, left))
 
     def update(self) -> float:
         """Apply the gradients that were accumulated and return their length before clipping."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.learning_rate()
         norm = torch.nn.utils.clip_grad_norm_(
             self._policy.trainable().values(), self._config.max_grad_norm
         )
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.learning_rate()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         return float(norm)
 
     def offer(self, score: float) -> None:
         """Remember the present weights if their development score is the best so far."""
+        self._stale += 1
         if score > self.best_score:
-            self.best_score, self.best_step = score, self.step
+            self.best_score, self.best_step, self._stale = score, self.step, 0
             self._best_weights = self._policy.weights()
+        if self._stale == self._patience and self.step < self._fall_from:
+            # Stopping at the full rate would leave the stage short of what it can reach.
+            self._fall_from = self.step + 1
+            self.end = min(self.end, self._fall_from + math.ceil(_FALL * self._fall_from))
 
     def end_step(self) -> None:
         """Count the step and, from time to time, save."""
         self.step += 1
-        if self.step % self._checkpoint_every == 0 or self.step == self.steps:
+        if self.step % self._checkpoint_every == 0 or self.step == self.end:
             write_atomically(self._checkpoint, self._save)
 
     def finish(self) -> None:
@@ -111,20 +123,60 @@ class Training:
         return {
             "step": self.step,
             "weights": self._policy.weights(),
-            "optimiser": self._optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "generator": self.generator.get_state(),
             "best_score": self.best_score,
             "best_step": self.best_step,
             "best_weights": self._best_weights,
+            "stale": self._stale,
+            "fall_from": self._fall_from,
+            "end": self.end,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self._policy.set_weights(state["weights"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        for optimiser, own in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(own)
         self.generator.set_state(state["generator"].cpu())
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self._best_weights = state["best_weights"]
+        self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
+
+
+def optimisers(
+    policy: Policy, config: OptimiserConfig, learning_rate: float
+) -> list[torch.optim.Optimizer]:
+    """Return the optimisers of all trained parameters.
+
+    Muon (Jordan 2024) makes the update of a matrix orthogonal; scaled to the length that AdamW's
+    updates have (Liu et al. 2025, arXiv:2502.16982, section 2.2), it shares AdamW's learning rate.
+    It is not meant for embeddings and for vectors.
+    """
+    trained = policy.trainable()
+    embeddings = {id(p) for p in policy.model.get_input_embeddings().parameters()}
+    head = policy.model.get_output_embeddings()
+    embeddings |= {id(p) for p in head.parameters()} if head is not None else set()
+    matrices = [
+        p
+        for p in trained.values()
+        if config.optimiser == "muon" and p.ndim == 2 and id(p) not in embeddings
+    ]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in trained.values() if id(p) not in chosen]
+    made: list[torch.optim.Optimizer] = []
+    if others:
+        made.append(torch.optim.AdamW(others, lr=learning_rate, weight_decay=config.weight_decay))
+    if matrices:
+        made.append(
+            torch.optim.Muon(
+                matrices,
+                lr=learning_rate,
+                weight_decay=config.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return made
 
 
 def suitable_rate(policy: Policy, config: OptimiserConfig) -> float:

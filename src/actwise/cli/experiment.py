@@ -1,0 +1,98 @@
+"""The repeated experiments on the desk."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actwise.cli.loading import error_console, model_path, prepare_torch
+from actwise.cli.options import SET
+
+_OPTIONS = (
+    click.option("--seeds", default=5, type=click.IntRange(1), show_default=True,
+                 help="Repetitions."),
+    click.option("--jobs", default=1, type=click.IntRange(1), show_default=True,
+                 help="Runs at a time; each has one thread."),
+    click.option("--out", default="runs/paper", type=click.Path(path_type=Path), show_default=True,
+                 help="Folder of the runs; both experiments share what they have in common."),
+    click.option("--model", default="base", help="Folder or hub name; `base` is shipped."),
+    click.option("--page", type=click.Path(path_type=Path, dir_okay=False),
+                 help="Write the figures into this page, and as JSON beside it."),
+    SET,
+)  # fmt: skip
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group()
+def experiment() -> None:
+    """Repeat runs on the desk with several seeds, and compare their models with intervals."""
+
+
+@experiment.command()
+@_options
+@click.option("--readme", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the figures between the marks `paper` of this file.")  # fmt: skip
+def paper(readme: Path | None, **options: Any) -> None:
+    """Compare base, SFT, and GRPO with and without thinking, as the paper does."""
+    prepare_torch()
+    from actwise.experiment.page import readme_block, write_block
+    from actwise.experiment.paper import PAPER
+
+    figures = _experiment(PAPER, "What the desk says about thinking before acting", **options)
+    if readme is not None:
+        write_block(readme, "paper", readme_block(figures))
+
+
+@experiment.command()
+@_options
+def ablations(settings: Sequence[str], **options: Any) -> None:
+    """Change one part of the method at a time, and see what it matters."""
+    prepare_torch()
+    from actwise.config import load_config
+    from actwise.experiment.ablations import ablations as design
+    from actwise.experiment.runs import SETTINGS
+
+    config = load_config(SETTINGS, settings)
+    _experiment(design(config), "What the parts of the method matter", settings=settings, **options)
+
+
+def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, model: str,
+                page: Path | None, settings: Sequence[str]) -> dict[str, Any]:  # fmt: skip
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from actwise.experiment.collect import collect
+    from actwise.experiment.page import page as render
+    from actwise.experiment.page import write_block
+    from actwise.experiment.runs import run_experiment
+    from actwise.progress import Progress
+    from actwise.run import write_json
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    begin = time.monotonic()
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=prepare_torch) as executor:
+        try:
+            run_experiment(
+                design, out, seeds, model_path(model), settings, executor=executor,
+                command=["actwise", *sys.argv[1:]], progress=Progress(error_console()),
+            )  # fmt: skip
+        finally:
+            executor.shutdown(cancel_futures=True)
+    figures = collect(design, out, seeds)
+    write_json(out / f"{design.name}.json", figures)
+    if page is not None:
+        write_block(page, "figures", render(figures), heading=heading)
+        write_json(page.with_suffix(".json"), figures)
+    click.echo(render(figures))
+    click.echo(f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
+               f"computing in all\nfigures: {out / (design.name + '.json')}")  # fmt: skip
+    return figures

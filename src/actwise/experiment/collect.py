@@ -1,0 +1,276 @@
+"""Put the runs of an experiment together: means over seeds, differences, what thoughts are worth.
+
+All intervals are 95 % bootstrap intervals that resample seeds and, within each, conversations.
+Models are compared on the same decisions of the same seeds.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from actwise.config import RunConfig
+from actwise.conversation import Decision, all_decisions
+from actwise.desk.splits import desk_splits
+from actwise.desk.thoughts import ThoughtCheck, check_thought
+from actwise.experiment.design import Arm, Experiment, Model
+from actwise.experiment.runs import THINKING_STAGES, run_folder
+from actwise.results import METRICS, Record, slices_of
+from actwise.run import read_records
+from actwise.stats import bootstrap_seeds, paired_bootstrap_seeds
+from actwise.template.parse import parse_completion
+
+Figures = dict[str, Any]
+Value = Callable[[Record], float | None]
+
+SPLITS = ("test", "shifted")
+MEASURES: dict[str, Value] = {
+    **METRICS,
+    "thought_words": lambda r: len(r["thought"].split()) if r["thought"] else None,
+}
+"""Value of each measure at a decision; None where it does not apply."""
+
+THOUGHT_MEASURES: dict[str, Value] = {
+    name: itemgetter(name) for name in ("grounded", "sums", "comparisons", "sound", "concluded")
+}
+"""See `desk.thoughts.ThoughtCheck`."""
+
+OUTCOMES = ("keeps", "follows", "other")
+
+
+def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
+    """Read the finished runs of an experiment.
+
+    Args:
+        experiment: What was run.
+        out: Its folder.
+        seeds: Number of repetitions.
+
+    Returns:
+        "experiment", "seeds", "config" (what the runs share), "versions", "rows" (the table: one
+        model on one split, as in `results.json`, with "per_seed" action accuracies), "floors"
+        (means over the seeds of what trivial policies reach, by split), "paired"
+        (differences of action accuracy by slice), "thoughts" and "interventions" (see
+        `desk.thoughts` and `interventions`), "runs" (what each training was like), "seconds" (of
+        all stages that were computed).
+    """
+    records = {
+        (model.name, split): [
+            read_records(_folder(experiment, out, seed, model) / model.evaluation(split))
+            for seed in range(seeds)
+        ]
+        for model in experiment.models
+        for split in SPLITS
+    }
+    runs = [_run(out, seed, arm) for seed in range(seeds) for arm in experiment.arms]
+    first = _read(run_folder(out, 0, experiment.arms[0]) / "run.json")
+    return {
+        "experiment": experiment.name,
+        "seeds": seeds,
+        "config": {k: v for k, v in first["config"].items() if k != "seed"},
+        "versions": {"actwise": first["actwise"], **first["versions"]},
+        "changed": {arm.name: arm.changed for arm in experiment.arms if arm.changed},
+        "floors": _floors(out, seeds, experiment.arms[0]),
+        "rows": [_row(name, split, found) for (name, split), found in records.items()],
+        "paired": [
+            difference
+            for split in SPLITS
+            for ours, theirs in experiment.comparisons
+            for part in ("all", "call", "answer", "reasoning")
+            if (difference := _paired(ours, theirs, split, part, records)) is not None
+        ],
+        **_thoughts(out, seeds, experiment.arms[0]),
+        "runs": runs,
+        "seconds": sum(sum(run["seconds"].values()) for run in runs),
+    }
+
+
+def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figures | None:
+    """Return the mean of a measure and its interval; None where it applies nowhere."""
+    pairs = [
+        [(float(v), r["conversation"]) for r in records if (v := value(r)) is not None]
+        for records in of_seeds
+    ]
+    pairs = [of_seed for of_seed in pairs if of_seed]
+    if not pairs:
+        return None
+    values = [[v for v, _ in of_seed] for of_seed in pairs]
+    clusters = [[c for _, c in of_seed] for of_seed in pairs]
+    return bootstrap_seeds(values, clusters, seed=0)._asdict()
+
+
+def _floors(out: Path, seeds: int, arm: Arm) -> Figures:
+    found = [_read(run_folder(out, seed, arm) / "results.json")["floors"] for seed in range(seeds)]
+    return {
+        split: {name: _mean([f[split][name] for f in found]) for name in found[0][split]}
+        for split in SPLITS
+    }
+
+
+def _row(model: str, split: str, of_seeds: Sequence[Sequence[Record]]) -> Figures:
+    every = [record for records in of_seeds for record in records]
+    names = sorted({name for record in every for name in slices_of(record)})
+    right = MEASURES["action_accuracy"]
+    return {
+        "model": model,
+        "split": split,
+        "decisions": len(every),
+        "conversations": len({record["conversation"] for record in every}),
+        "metrics": {
+            name: interval
+            for name, value in MEASURES.items()
+            if (interval := mean_over_seeds(of_seeds, value)) is not None
+        },
+        "slices": {
+            name: {
+                "decisions": sum(len(_part(records, name)) for records in of_seeds),
+                "action_accuracy": mean_over_seeds([_part(r, name) for r in of_seeds], right),
+            }
+            for name in names
+        },
+        "per_seed": [_share_right(records) for records in of_seeds],
+    }
+
+
+def _paired(
+    ours: str,
+    theirs: str,
+    split: str,
+    part: str,
+    records: dict[tuple[str, str], list[list[Record]]],
+) -> Figures | None:
+    a: list[list[float]] = []
+    b: list[list[float]] = []
+    clusters: list[list[str]] = []
+    for one, other in zip(records[ours, split], records[theirs, split], strict=True):
+        right = {r["decision"]: float(r["verdict"]["right"]) for r in other}
+        chosen = _part(one, part)
+        if not chosen:
+            return None
+        a.append([float(r["verdict"]["right"]) for r in chosen])
+        b.append([right[r["decision"]] for r in chosen])
+        clusters.append([r["conversation"] for r in chosen])
+    found = paired_bootstrap_seeds(a, b, clusters, seed=0)
+    return {
+        "split": split,
+        "model": ours,
+        "against": theirs,
+        "slice": part,
+        "difference": found.difference._asdict(),
+        "relative": None if found.relative is None else found.relative._asdict(),
+        "per_seed": [_mean(x) - _mean(y) for x, y in zip(a, b, strict=True)],
+    }
+
+
+def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
+    """Return what the thoughts of the cold start and of GRPO are like, and what they do."""
+    checked: dict[tuple[str, str], list[list[Record]]] = {}
+    intervened: dict[str, list[list[Record]]] = {}
+    for seed in range(seeds):
+        folder = run_folder(out, seed, arm)
+        config = RunConfig.model_validate(_read(folder / "run.json")["config"])
+        splits, _ = desk_splits(config.desk, config.seed)
+        for stage in THINKING_STAGES:
+            for split in SPLITS:
+                file = folder / "evaluations" / f"{stage}-thinking-{split}.jsonl"
+                decisions = {d.key: d for d in all_decisions(splits.tests[split])}
+                checked.setdefault((stage, split), []).append(
+                    [_checked(r, decisions[r["decision"]]) for r in read_records(file)]
+                )
+            file = folder / "interventions" / f"{stage}.jsonl"
+            intervened.setdefault(stage, []).append(read_records(file))
+    return {
+        "thoughts": [
+            {"stage": stage, "split": split, "slice": part}
+            | {
+                name: mean_over_seeds([_part(records, part) for records in of_seeds], value)
+                for name, value in THOUGHT_MEASURES.items()
+            }
+            for (stage, split), of_seeds in checked.items()
+            for part in ("all", "reasoning")
+        ],
+        "interventions": [
+            {"stage": stage, "thought": thought, "decisions": _number_of(of_seeds, thought)}
+            | {outcome: mean_over_seeds(of_seeds, _has(thought, outcome)) for outcome in OUTCOMES}
+            for stage, of_seeds in intervened.items()
+            for thought in ("own", "swapped", "corrupted")
+        ],
+    }
+
+
+def _checked(record: Record, decision: Decision) -> Record:
+    completion = parse_completion(record["text"], thinking=True)
+    check: ThoughtCheck = check_thought(completion, decision.history)
+    kept = {key: record[key] for key in ("conversation", "kind", "labels")}
+    return kept | asdict(check) | {"sound": check.sound}
+
+
+def _has(thought: str, outcome: str) -> Value:
+    return lambda r: float(r[thought] == outcome) if thought in r else None
+
+
+def _number_of(of_seeds: Sequence[Sequence[Record]], thought: str) -> int:
+    return sum(thought in record for records in of_seeds for record in records)
+
+
+def _run(out: Path, seed: int, arm: Arm) -> Figures:
+    """Return how the trainings of one arm of one seed went."""
+    folder = run_folder(out, seed, arm)
+    results = _read(folder / "results.json")
+    stages = {
+        stage["name"]: stage["seconds"]
+        for stage in results["stages"]
+        if stage["name"] not in arm.shares
+    }
+    trained = [
+        name for name in ("sft", "think", "rl") if (folder / f"metrics/{name}.jsonl").exists()
+    ]
+    return {
+        "seed": seed,
+        "arm": arm.name,
+        "seconds": stages,
+        "development": results["development"],
+        "trainings": {name: _training(folder / f"metrics/{name}.jsonl") for name in trained},
+    }
+
+
+def _training(file: Path) -> Figures:
+    """Return a stage's beginning and end: development scores, and rewards over a tenth of it."""
+    steps = read_records(file)
+    scores = {s["step"]: s["dev_action_accuracy"] for s in steps if "dev_action_accuracy" in s}
+    best = max(scores, key=lambda step: scores[step])
+    found = {
+        "steps": len(steps),
+        "best_step": best,
+        "best": scores[best],
+        "last": scores[max(scores)],
+    }
+    if "reward" in steps[0]:
+        tenth = max(1, len(steps) // 10)
+        found["first_reward"] = _mean([s["reward"] for s in steps[:tenth]])
+        found["last_reward"] = _mean([s["reward"] for s in steps[-tenth:]])
+    return found
+
+
+def _folder(experiment: Experiment, out: Path, seed: int, model: Model) -> Path:
+    arm = next(arm for arm in experiment.arms if arm.name == model.arm)
+    return run_folder(out, seed, arm)
+
+
+def _part(records: Sequence[Record], name: str) -> list[Record]:
+    return [r for r in records if name == "all" or name in slices_of(r)]
+
+
+def _share_right(records: Sequence[Record]) -> float:
+    return _mean([float(record["verdict"]["right"]) for record in records])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _read(file: Path) -> Figures:
+    found: Figures = json.loads(file.read_text(encoding="utf-8"))
+    return found

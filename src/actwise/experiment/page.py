@@ -1,0 +1,259 @@
+"""An experiment as a page: tables in Markdown, written from its JSON alone.
+
+The generated part stands between two marks, so that what a person writes around it (what failed,
+and why) stays when it is written again.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from actwise.errors import InputError
+from actwise.experiment.paper import BASE, BASE_DIRECT, OVER_BASE, OVER_SFT, RL, SFT
+from actwise.run import write_text
+
+Figures = dict[str, Any]
+
+_SHARES = {
+    "action_accuracy": "right",
+    "tool_names": "tool names",
+    "arguments": "arguments",
+    "answer_correctness": "answer score",
+    "needless_calls": "needless calls",
+    "missed_calls": "missed calls",
+}
+_PARTS = {"call": "calls", "answer": "answers", "reasoning": "need reasoning"}
+_THOUGHTS = {
+    "grounded": "facts stand in the context",
+    "sums": "sums right",
+    "comparisons": "comparisons right",
+    "sound": "all of these",
+    "concluded": "act follows",
+}
+_GIVEN = {
+    "own": "its own (control)",
+    "swapped": "another decision's",
+    "corrupted": "one number wrong",
+}
+_STAGES = {"think": "cold start", "rl": "GRPO"}
+
+
+def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
+    """Replace what stands between a file's marks `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+
+    Args:
+        file: Markdown; where it does not exist and there is a heading, it is begun.
+        name: Of the marks.
+        text: What is put between them.
+        heading: First line of a new file.
+
+    Raises:
+        InputError: The file is not there, or has not both marks once and in order.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if file.exists():
+        old = file.read_text(encoding="utf-8")
+    elif heading:
+        old = f"# {heading}\n\n{begin}\n{end}\n"
+    else:
+        raise InputError("no such file", file=str(file), remedy="name one that has the marks")
+    before, found, rest = old.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed or begin in after or end in after:
+        raise InputError(
+            f"has not {begin} and {end} once each",
+            file=str(file),
+            remedy="put them where the figures belong",
+        )
+    write_text(file, f"{before}{begin}\n{text.strip()}\n{end}{after}")
+
+
+def page(figures: Figures) -> str:
+    """Return the generated part of an experiment's page."""
+    parts = [_setting(figures)]
+    for split in dict.fromkeys(row["split"] for row in figures["rows"]):
+        parts += [f"## On `{split}`", _table(figures, split), _differences(figures, split)]
+    if figures["experiment"] == "paper":
+        parts += [_beside_the_paper(figures), _trainings(figures), _thoughts(figures)]
+    else:
+        parts.append(_what_mattered(figures))
+    return "\n\n".join([*parts, _time(figures)])
+
+
+def readme_block(figures: Figures) -> str:
+    """Return the table and sentences of the README: the paper's comparison, in short."""
+    splits = list(dict.fromkeys(row["split"] for row in figures["rows"]))
+    header = ["model", *(f"{s}, {what}" for s in splits for what in ("all", "reasoning"))]
+    lines = []
+    for model in dict.fromkeys(row["model"] for row in figures["rows"]):
+        cells = [model]
+        for split in splits:
+            row = _find(figures["rows"], model=model, split=split)
+            cells.append(_interval(row["metrics"]["action_accuracy"]))
+            cells.append(_interval(_slice(row, "reasoning")))
+        lines.append(cells)
+    caption = (
+        f"Decisions that are right, in per cent, with 95 % intervals over {figures['seeds']} seeds "
+        'and their conversations; "reasoning" are the decisions that need it.'
+    )
+    return "\n\n".join([caption, _markdown(header, lines), _beside_the_paper(figures)])
+
+
+def _setting(figures: Figures) -> str:
+    desk = figures["config"]["desk"]
+    sizes = ", ".join(f"{number} {name}" for name, number in desk.items())
+    versions = ", ".join(f"{name} {number}" for name, number in figures["versions"].items())
+    return (
+        f"{figures['seeds']} seeds; each has conversations of its own ({sizes}), an order of its "
+        f"own and its own sampling. {versions}. Shares in per cent, with 95 % bootstrap intervals "
+        "that resample seeds and, within them, conversations."
+    )
+
+
+def _table(figures: Figures, split: str) -> str:
+    header = ["model", *_SHARES.values(), *_PARTS.values(), "words of thought"]
+    lines = []
+    for row in (row for row in figures["rows"] if row["split"] == split):
+        shares = [_interval(row["metrics"].get(name)) for name in _SHARES]
+        parts = [_interval(_slice(row, name)) for name in _PARTS]
+        words = row["metrics"].get("thought_words")
+        lines.append([row["model"], *shares, *parts, f"{words['value']:.1f}" if words else ""])
+    for name, floor in figures["floors"][split].items():
+        cells = [f"({name.replace('_', ' ')})", _percent(floor)]
+        lines.append([*cells, *[""] * (len(header) - len(cells))])
+    return f"{_markdown(header, lines)}\n\nIn brackets: policies that look at nothing."
+
+
+def _differences(figures: Figures, split: str) -> str:
+    header = ["model", "against", "points", "relative gain", "points, need reasoning", "seeds"]
+    lines = []
+    for found in _all(figures["paired"], split=split, slice="all"):
+        same = {key: found[key] for key in ("split", "model", "against")}
+        reasoning = next(_all(figures["paired"], **same, slice="reasoning"), None)
+        seeds = " ".join(f"{100 * value:+.1f}" for value in found["per_seed"])
+        lines.append([
+            found["model"], found["against"],
+            _signed(found["difference"]), _signed(found["relative"], " %"),
+            _signed(reasoning and reasoning["difference"]), seeds,
+        ])  # fmt: skip
+    return "Differences on the same decisions.\n\n" + _markdown(header, lines)
+
+
+def _beside_the_paper(figures: Figures) -> str:
+    lines = []
+    for against, theirs in ((SFT, OVER_SFT), (BASE, OVER_BASE), (BASE_DIRECT, OVER_BASE)):
+        found = [
+            _find(figures["paired"], model=RL, against=against, split=split, slice="all")
+            for split in dict.fromkeys(row["split"] for row in figures["rows"])
+        ]
+        ours = [f"{_signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
+        lines.append([f"over {against}", f"+{100 * theirs:.1f} %", "; ".join(ours)])
+    return (
+        f'Relative gain of "{RL}", beside that of the paper\'s abstract (a model of 1.7 billion '
+        "parameters on other data, so the sizes are not comparable, the directions are).\n\n"
+        + _markdown(["gain", "paper", "here"], lines)
+    )
+
+
+def _trainings(figures: Figures) -> str:
+    header = ["seed", "arm", "SFT steps (best)", "SFT dev.", "before GRPO, dev.", "GRPO best dev.",
+              "GRPO last dev.", "reward, first tenth", "reward, last tenth"]  # fmt: skip
+    lines = []
+    for run in figures["runs"]:
+        sft, rl = run["trainings"]["sft"], run["trainings"]["rl"]
+        before = run["development"].get("think", run["development"]["sft"])
+        lines.append([
+            str(run["seed"]), run["arm"], f"{sft['steps']} ({sft['best_step']})",
+            _percent(sft["best"]), _percent(before), _percent(run["development"]["rl"]),
+            _percent(rl["last"]), f"{rl['first_reward']:.3f}", f"{rl['last_reward']:.3f}",
+        ])  # fmt: skip
+    trained = [run["trainings"]["rl"] for run in figures["runs"]]
+    end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
+    return (
+        "## Each training\n\nSFT is trained until its development score has stopped rising.\n\n"
+        f"{_markdown(header, lines)}\n\nGRPO ended with a higher reward than it began with in "
+        f"{end} of {len(figures['runs'])} runs."
+    )
+
+
+def _thoughts(figures: Figures) -> str:
+    quality = [
+        [_STAGES[t["stage"]], t["split"], t["slice"], *(_interval(t[name]) for name in _THOUGHTS)]
+        for t in figures["thoughts"]
+    ]
+    given = [
+        [_STAGES[i["stage"]], _GIVEN[i["thought"]], str(i["decisions"]),
+         *(_interval(i[name]) for name in ("keeps", "follows", "other"))]
+        for i in figures["interventions"]
+    ]  # fmt: skip
+    return "\n\n".join([
+        "## Are the thoughts any good?",
+        "Share of thoughts of which each is true, among those that hold such a thing; \"act "
+        "follows\": the act refuses where the thought does, and states the number it comes to.",
+        _markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
+        "Does the thought matter? On decisions of `test` that need reasoning, what becomes of the "
+        "act when another thought is put in its place.",
+        _markdown(["model", "thought", "decisions", "act stays", "act has the thought's number",
+                   "another act"], given),
+    ])  # fmt: skip
+
+
+def _what_mattered(figures: Figures) -> str:
+    lines = []
+    for found in _all(figures["paired"], split="test", slice="all"):
+        low, high = found["difference"]["low"], found["difference"]["high"]
+        word = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+        against = "" if found["against"] == RL else f" (against {found['against']})"
+        text = f"* {found['model']}{against}: **{word}**, {_signed(found['difference'])}"
+        lines.append((found["difference"]["value"], text))
+    ordered = [text for _, text in sorted(lines, key=lambda line: line[0])]
+    return (
+        "## What mattered\n\nPoints on `test`, from the worst change to the best:\n\n"
+        + "\n".join(ordered)
+    )
+
+
+def _time(figures: Figures) -> str:
+    seconds = figures["seconds"]
+    by_stage: dict[str, list[float]] = {}
+    for run in figures["runs"]:
+        for stage, value in run["seconds"].items():
+            by_stage.setdefault(stage, []).append(value)
+    means = ", ".join(f"{s} {sum(v) / len(v):.0f} s" for s, v in by_stage.items())
+    return f"Computing took {seconds / 3600:.1f} hours in all, one thread each; a run: {means}."
+
+
+def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _all(found: Iterable[Figures], **wanted: str) -> Iterator[Figures]:
+    return (f for f in found if all(f[key] == value for key, value in wanted.items()))
+
+
+def _find(found: Iterable[Figures], **wanted: str) -> Figures:
+    return next(_all(found, **wanted))
+
+
+def _slice(row: Figures, name: str) -> Figures | None:
+    part = row["slices"].get(name)
+    return part and part["action_accuracy"]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _interval(interval: Figures | None) -> str:
+    if interval is None:
+        return ""
+    value, low, high = (_percent(interval[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _signed(interval: Figures | None, unit: str = "") -> str:
+    if interval is None:
+        return "–"
+    value, low, high = (f"{100 * interval[key]:+.1f}" for key in ("value", "low", "high"))
+    return f"{value}{unit} ({low} to {high})"

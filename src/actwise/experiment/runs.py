@@ -1,0 +1,173 @@
+"""Run the arms of an experiment for several seeds, several at a time.
+
+A seed decides the desk's conversations, their order and all sampling, so seeds are independent
+repetitions. Each run has a folder, `OUT/seed-N/ARM`, and a log beside it; a run that is finished is
+not repeated, and one that was interrupted goes on.
+"""
+
+import json
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from actwise.config import RunConfig, load_config
+from actwise.desk.splits import desk_splits
+from actwise.engine.local import LocalEngine
+from actwise.errors import ConfigError, RunError
+from actwise.experiment.design import Arm, Experiment
+from actwise.experiment.interventions import intervene
+from actwise.machine import choose_threads, load_policy
+from actwise.pipeline import run_pipeline
+from actwise.progress import Progress
+from actwise.run import Run, read_records, write_records
+from actwise.split import Splits
+
+SETTINGS = Path(__file__).parents[1] / "desk" / "paper.toml"
+"""What all arms of all experiments have in common."""
+
+INTERVENED = 120
+"""Decisions of `test` on which thoughts are replaced, for each model and seed."""
+
+THINKING_STAGES = ("think", "rl")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One arm of one seed."""
+
+    out: Path
+    seed: int
+    arm: Arm
+    first: Arm
+    """Of the experiment; what is shared is taken from there."""
+    model: str
+    settings: tuple[str, ...]
+    command: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return run_folder(self.out, self.seed, self.arm)
+
+    @property
+    def log(self) -> Path:
+        """Where the run writes how far it is."""
+        return self.folder.with_suffix(".log")
+
+    def config(self) -> RunConfig:
+        """Return the configuration of the run."""
+        changed = (*self.settings, *self.arm.settings, f"seed={self.seed}")
+        return load_config(SETTINGS, changed)
+
+
+def run_folder(out: Path, seed: int, arm: Arm) -> Path:
+    """Return the folder of one arm of one seed."""
+    return out / f"seed-{seed}" / arm.name
+
+
+def run_experiment(
+    experiment: Experiment,
+    out: Path,
+    seeds: int,
+    model: str,
+    settings: Sequence[str],
+    *,
+    executor: Executor,
+    command: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Run every arm of every seed that is not finished.
+
+    Args:
+        experiment: What is run.
+        out: Folder of the experiment.
+        seeds: Number of repetitions.
+        model: Folder or hub name of the base model.
+        settings: As for `--set`; they overrule those of `paper.toml`, and an arm's overrule them.
+        executor: Where the runs are computed; as many at a time as it has workers.
+        command: As typed, kept with each run.
+        progress: Where finished runs are shown.
+
+    Raises:
+        ConfigError: The settings leave out a stage whose models are compared.
+        RunError: Some run failed; the others have been finished.
+    """
+    first, *others = experiment.arms
+    _check_complete(load_config(SETTINGS, settings))
+
+    def submit(seed: int, arm: Arm) -> None:
+        task = Task(out, seed, arm, first, model, tuple(settings), tuple(command))
+        running[executor.submit(run_task, task)] = task
+
+    running: dict[Future[None], Task] = {}
+    failed: list[tuple[Task, BaseException]] = []
+    for seed in range(seeds):
+        submit(seed, first)
+    while running:
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            task, error = running.pop(future), future.exception()
+            if error is not None:
+                failed.append((task, error))
+                with task.log.open("a", encoding="utf-8") as log:
+                    log.writelines(traceback.format_exception(error))
+                progress.say(f"{task.folder} failed: {error}")
+                continue
+            progress.say(f"{task.folder} done")
+            if task.arm is first:
+                for arm in others:
+                    submit(task.seed, arm)
+    if failed:
+        task, error = failed[0]
+        raise RunError(
+            f"{len(failed)} runs failed, the first in {task.folder}: {error}; see {task.log}, and "
+            "run the same command again to go on with the others"
+        ) from error
+
+
+def _check_complete(config: RunConfig) -> None:
+    for name, section in (("sft", config.sft), ("think", config.think), ("rl", config.rl)):
+        if not section.steps:
+            raise ConfigError(f"{name}.steps: the experiment compares what all stages reach; not 0")
+    if config.rl.mode != "thinking":
+        raise ConfigError("rl.mode: the experiment has an arm for each mode; leave it out")
+
+
+def run_task(task: Task) -> None:
+    """Run one arm of one seed, or what is left of it."""
+    config = task.config()
+    splits, data = desk_splits(config.desk, config.seed)
+    request = {"model": task.model, "config": config.model_dump(mode="json"), "data": data}
+    task.log.parent.mkdir(parents=True, exist_ok=True)
+    with task.log.open("a", encoding="utf-8", buffering=1) as log:
+        console = Console(file=log, width=120)
+        with Run.open(task.folder, request, Progress(console)):  # refuses another run's folder
+            finished = (task.folder / "results.json").exists()
+        if not finished:
+            run_pipeline(
+                task.folder, task.model, splits, config,
+                data=data, skipped=[], command=task.command, console=console,
+                begin_from=run_folder(task.out, task.seed, task.first) if task.arm.shares else None,
+                taken=task.arm.shares,
+            )  # fmt: skip
+        if task.arm == task.first:
+            _intervene(task, config, splits)
+
+
+def _intervene(task: Task, config: RunConfig, splits: Splits) -> None:
+    results = json.loads((task.folder / "results.json").read_text(encoding="utf-8"))
+    for stage in THINKING_STAGES:
+        evaluation = task.folder / "evaluations" / f"{stage}-thinking-test.jsonl"
+        file = task.folder / "interventions" / f"{stage}.jsonl"
+        if file.exists():
+            continue
+        policy = load_policy(str(task.folder / "models" / stage), config)
+        choose_threads(task.folder, config.model.threads)
+        records = intervene(
+            LocalEngine(policy), policy.template, splits.tests["test"], read_records(evaluation),
+            limit=INTERVENED, max_tokens=results["max_completion_tokens"],
+        )  # fmt: skip
+        write_records(file, records)
