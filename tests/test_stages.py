@@ -24,7 +24,7 @@ from actwise.errors import RunError
 from actwise.policy import Policy
 from actwise.progress import Progress
 from actwise.rewards.settings import JudgeSettings
-from actwise.run import Run, read_records
+from actwise.run import Run
 from actwise.stages import rl
 from actwise.stages.evaluate import Evaluator
 from actwise.stages.rl import RlSettings, Rollout, train_rl
@@ -201,71 +201,6 @@ def test_packing_keeps_order_and_limit_and_wastes_no_room(sizes: list[int], limi
     assert all(sum(group) <= limit or len(group) == 1 for group in groups)
     for group, following in itertools.pairwise(groups):
         assert sum(group) + following[0] > limit
-
-
-def test_the_learning_rate_rises_then_falls(policy: Policy, run: Run) -> None:
-    config = SftConfig(learning_rate=1.0, warmup=0.2, final=0.1)
-    training = Training(run, "x", policy, config, steps=10, checkpoint_every=100, seed=0)
-    rates = []
-    for _ in range(10):
-        rates.append(training.learning_rate())
-        training.step += 1
-    # Two steps up; then from 1 towards 0.1 in eight steps, of which the last is not taken.
-    down = [1 - 0.9 * i / 8 for i in range(8)]
-    assert rates == pytest.approx([0.5, 1.0, *down])
-
-
-def patient(policy: Policy, run: Run, scores: dict[int, float], steps: int) -> Training:
-    """Go through a stage with scores after some steps; its metrics hold the learning rates."""
-    config = SftConfig(learning_rate=1.0, warmup=0.1, final=0.1)
-    training = Training(
-        run, "x", policy, config, steps=steps, checkpoint_every=1000, seed=0, patience=2
-    )
-    while training.step < training.end:
-        training.metrics.append({"step": training.step + 1, "rate": training.learning_rate()})
-        if training.step + 1 in scores:
-            training.offer(scores[training.step + 1])
-        training.end_step()
-    return training
-
-
-def rates(run: Run) -> list[float]:
-    return [record["rate"] for record in read_records(run.folder / "metrics" / "x.jsonl")]
-
-
-def test_patience_holds_the_rate_and_lets_it_fall_once_the_score_has_stopped_rising(
-    policy: Policy, run: Run
-) -> None:
-    # 0.7 after step 4 is followed by two scores that are not better, the second after step 8.
-    scores = {2: 0.5, 4: 0.7, 6: 0.7, 8: 0.6, 10: 0.8}
-    training = patient(policy, run, scores, steps=20)
-    assert training.end == 10
-    assert rates(run) == pytest.approx([0.5, 1.0, 1, 1, 1, 1, 1, 1, 1.0, 1 - 0.9 / 2])
-    assert (training.best_score, training.best_step) == (0.8, 9)
-
-
-def test_patience_that_is_never_spent_takes_all_steps_and_still_lets_the_rate_fall(
-    policy: Policy, run: Run
-) -> None:
-    training = patient(policy, run, {step: step / 20 for step in range(2, 21, 2)}, steps=20)
-    assert training.end == 20
-    # The last fifth falls.
-    assert rates(run)[2:] == pytest.approx([1.0] * 14 + [1, 0.775, 0.55, 0.325])
-
-
-def test_patience_survives_an_interruption(policy: Policy, run: Run) -> None:
-    config = SftConfig(learning_rate=1.0)
-
-    def training() -> Training:
-        return Training(run, "x", policy, config, steps=40, checkpoint_every=4, seed=0, patience=2)
-
-    first = training()
-    for _ in range(4):
-        if first.step in (0, 1, 2):
-            first.offer(0.5)  # never better again: spent at the third
-        first.end_step()
-    again = training()
-    assert (again.step, again.end) == (4, first.end) == (4, 4)
 
 
 # --- reinforcement learning ---------------------------------------------------------------------
