@@ -70,7 +70,7 @@ def test_groups_and_variants_in_digits_case_and_punctuation_stay_together(
     drawn: list[tuple[int, str | None]], seed: int
 ) -> None:
     rng = random.Random(seed)
-    conversations = different(8)
+    conversations = different(40)  # enough for every side, whatever is drawn
     for number, (text, group) in enumerate(drawn):
         words = f"order {WORDS[text]} {rng.randrange(1000)} please{rng.choice('.!?')}"
         question = rng.choice((words, words.upper()))

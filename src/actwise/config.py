@@ -65,7 +65,8 @@ class OptimiserConfig(_Section):
     many steps to train all weights of a small model, at a learning rate about five times higher."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Highest learning rate; where not given it falls with the root of the number of parameters,
-    from 1e-3 for sft and think, 1e-4 for rl at two million, and is ten times higher with LoRA."""
+    from 1e-3 for sft and think, 1e-4 for rl at two million; it is ten times
+    higher with LoRA, and five times with Muon."""
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps in which it rises."""
     final: float = Field(0.1, ge=0, le=1)

@@ -184,7 +184,8 @@ def suitable_rate(policy: Policy, config: OptimiserConfig) -> float:
     parameters = sum(p.numel() for p in policy.model.parameters())
     trained = sum(p.numel() for p in policy.trainable().values())
     adapters = 10.0 if trained < parameters else 1.0
-    return config.small_model_rate * adapters * min(1.0, (2e6 / parameters) ** 0.5)
+    muon = 5.0 if config.optimiser == "muon" else 1.0
+    return config.small_model_rate * adapters * muon * min(1.0, (2e6 / parameters) ** 0.5)
 
 
 def batch_of(items: Sequence[T], size: int, step: int, seed: int) -> list[T]:
