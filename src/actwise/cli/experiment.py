@@ -79,7 +79,7 @@ def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, 
 
     os.environ["OMP_NUM_THREADS"] = "1"
     begin = time.monotonic()
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=prepare_torch) as executor:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare_worker) as executor:
         try:
             run_experiment(
                 design, out, seeds, model_path(model), settings, executor=executor,
@@ -96,3 +96,19 @@ def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, 
     click.echo(f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
                f"computing in all\nfigures: {out / (design.name + '.json')}")  # fmt: skip
     return figures
+
+
+def _prepare_worker() -> None:
+    """Prepare torch, and see to it that no run goes on without who started it."""
+    from multiprocessing import parent_process
+    from threading import Thread
+
+    def end_with_parent() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            # Threads cannot end a process in an orderly way; a run may be cut off anywhere.
+            os._exit(1)
+
+    Thread(target=end_with_parent, daemon=True).start()
+    prepare_torch()
