@@ -392,7 +392,7 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(
     command = ["run", "--data", good_log(tmp_path), "--model", tiny_model_dir, "--out", out]
     settings = {
         "checkpoint_every": 1,
-        "sft.steps": 40,
+        "sft.steps": 120,
         "think.steps": 0,
         "rl.steps": 0,
         "data.test_fraction": 0.2,
@@ -430,5 +430,5 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(
     done = actwise(*command)
     assert done.code == 0, done.err
     steps = [record["step"] for record in read_records(out / "metrics" / "sft.jsonl")]
-    assert steps == list(range(1, 41))
+    assert steps == list(range(1, 121))
     assert (out / "models" / "sft" / "model.safetensors").exists()
