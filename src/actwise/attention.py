@@ -158,18 +158,6 @@ def _forward(
 AttentionInterface.register(IMPLEMENTATION, _forward)
 
 
-def merge_(out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
-    """Merge attention over more keys into attention over some, in place.
-
-    Shape:
-        out, out_p are (..., tokens, dim); lse, lse_p (..., tokens).
-    """
-    total = torch.logaddexp(lse, lse_p)
-    out.mul_((lse - total).exp()[..., None].to(out.dtype))
-    out.add_(out_p * (lse_p - total).exp()[..., None].to(out.dtype))
-    lse.copy_(total)
-
-
 class _ByParts(torch.autograd.Function):
     """Own pieces and paths, merged; queries (1, H, N, D), keys and values (1, K, N, D)."""
 
