@@ -61,6 +61,18 @@ def read_logs(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[
     return conversations, skipped
 
 
+def split_logs(conversations: Sequence[Any], config: Any) -> Any:
+    """Divide conversations as the sections of a configuration say; see `actwise.split.split`."""
+    from actwise.split import split
+
+    return split(
+        conversations,
+        dev=config.data.dev_fraction,
+        test=config.data.test_fraction,
+        seed=config.seed,
+    )
+
+
 def echo_skipped(skipped: list[dict[str, Any]]) -> None:
     """Tell what was left out, and why."""
     for item in skipped:

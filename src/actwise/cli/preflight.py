@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from actwise.cli.loading import error_console, model_path, prepare_torch, read_logs, with_options
+from actwise.cli.loading import (
+    error_console,
+    model_path,
+    prepare_torch,
+    read_logs,
+    split_logs,
+    with_options,
+)
 from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS
 
 
@@ -30,17 +37,11 @@ def preflight(files: Sequence[Path], model: str, out: Path, format_name: str | N
               no_model: bool, as_json: bool) -> None:  # fmt: skip
     """Check a run before it begins; exit code 2 if it cannot work."""
     from actwise.config import load_config
-    from actwise.split import split
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     conversations, _ = read_logs(files, resolved)
-    splits = split(
-        conversations,
-        dev=resolved.data.dev_fraction,
-        test=resolved.data.test_fraction,
-        seed=resolved.seed,
-    )
+    splits = split_logs(conversations, resolved)
     prepare_torch()
     from actwise.preflight import preflight as examine
     from actwise.preflight import render

@@ -14,6 +14,7 @@ from actwise.cli.loading import (
     model_path,
     prepare_torch,
     read_logs,
+    split_logs,
     with_options,
 )
 from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS
@@ -33,17 +34,11 @@ def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
     """Take logs through base, SFT, thinking and RL to a table and a report."""
     from actwise.config import load_config
     from actwise.run import fingerprint
-    from actwise.split import split
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     conversations, skipped = read_logs(files, resolved)
-    splits = split(
-        conversations,
-        dev=resolved.data.dev_fraction,
-        test=resolved.data.test_fraction,
-        seed=resolved.seed,
-    )
+    splits = split_logs(conversations, resolved)
     data = [
         {
             "file": str(file),

@@ -10,7 +10,7 @@ from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
 from actwise.doctor.copies import Copies
-from actwise.doctor.findings import Family, Finding, Severity, Tally, case_of
+from actwise.doctor.findings import Family, Finding, Tally, by_severity, case_of
 from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
 from actwise.doctor.personal import Personal
@@ -20,8 +20,6 @@ from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
 from actwise.formats import Rejected
-
-_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ class _Examination:
             scripts=dict(self.language.scripts.most_common()),
             messages=self.sizes.messages,
             characters=self.sizes.characters,
-            findings=sorted(self._findings(), key=lambda finding: _ORDER[finding.severity]),
+            findings=by_severity(self._findings()),
             not_examined=self.not_examined,
         )
 

@@ -1,7 +1,7 @@
 """What a family of findings is, and what it is given to look at."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
@@ -33,6 +33,12 @@ class Finding:
     def sentence(self) -> str:
         """The count and what is counted."""
         return f"{self.count} {self.message}" if self.count else self.message
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with errors first, then warnings, then notes."""
+    order: tuple[Severity, ...] = ("error", "warning", "note")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
 class Tally:
@@ -75,6 +81,14 @@ class Case:
     def at(self, index: int) -> str:
         """Return the place of one message."""
         return f"{self.place}: messages[{index}]"
+
+
+def written(message: Message) -> str:
+    """Return all that a message says: content, thought, and arguments of calls as JSON."""
+    text = f"{message.content}\n{message.reasoning_content or ''}\n"
+    if message.tool_calls:
+        text += canonical_json([call.arguments for call in message.tool_calls])
+    return text
 
 
 def case_of(conversation: Conversation) -> Case:

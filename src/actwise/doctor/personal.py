@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json
+from actwise.doctor.findings import Case, Finding, Tally, written
 
 Detect = Callable[[str], bool]
 """Tells whether a text holds data of one kind."""
@@ -60,9 +60,7 @@ class Personal:
     def add(self, case: Case) -> None:
         """Look through the messages of one conversation."""
         for index, message in enumerate(case.conversation.messages):
-            text = f"{message.content}\n{message.reasoning_content or ''}\n"
-            if message.tool_calls:
-                text += canonical_json([call.arguments for call in message.tool_calls])
+            text = written(message)
             kinds = [kind for kind, found in self._detectors.items() if found(text)]
             if kinds:
                 self._found.add(f"{case.at(index)} holds: {', '.join(kinds)}")

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json
+from actwise.doctor.findings import Case, Finding, Tally, written
 
 _DETECTORS = {
     "aws": "AWSKeyDetector",
@@ -63,9 +63,7 @@ class Secrets:
     def add(self, case: Case) -> None:
         """Look through the messages of one conversation."""
         for index, message in enumerate(case.conversation.messages):
-            text = f"{message.content}\n{message.reasoning_content or ''}"
-            if message.tool_calls:
-                text += canonical_json([call.arguments for call in message.tool_calls])
+            text = written(message)
             kinds = [d.secret_type for d in self._detectors if any(d.analyze_string(text))]
             if kinds:
                 self._found.add(f"{case.at(index)} holds: {', '.join(kinds)}")

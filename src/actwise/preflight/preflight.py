@@ -9,7 +9,7 @@ from rich.console import Console
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.doctor.findings import Finding, Severity
+from actwise.doctor.findings import Finding, by_severity
 from actwise.errors import InputError
 from actwise.fitting import completion_budget, context_of, count_left_out, fitting
 from actwise.machine import load_policy
@@ -28,8 +28,6 @@ from actwise.preflight.trial import Samples, Speeds, try_out
 from actwise.progress import Progress
 from actwise.split import Splits
 from actwise.template.render import Template
-
-_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def preflight(
         samples,
         speeds,
         cost,
-        sorted(findings, key=lambda finding: _ORDER[finding.severity]),
+        by_severity(findings),
         not_examined,
     )
 
