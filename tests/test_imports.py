@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "actwise"
 LAYERS = [
     {"errors", "stats", "progress", "allocator"},
     {"conversation", "run", "results", "rewards.settings"},
-    {"config", "split", "template.parse"},
+    {"config", "split", "renaming", "template.parse"},
     {"desk", "formats", "rewards"},
     {"doctor", "examples", "desk.thoughts"},
     {"template", "tree", "linear"},

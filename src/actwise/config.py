@@ -36,6 +36,10 @@ class DataConfig(_Section):
     """Share of conversations that is only measured on."""
     limit: int | None = Field(None, ge=1)
     """Use this many conversations, drawn at random; all where not given."""
+    renamed: float = Field(0.0, ge=0, le=1)
+    """Share of the training conversations in which tools and arguments get other names, so that the
+    model reads schemas instead of learning names by heart: for tools that change, or that are not
+    in the logs. Tools under `reward.tools` keep their names."""
 
 
 class ModelConfig(_Section):

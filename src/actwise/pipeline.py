@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from actwise.fitting import completion_budget, context_of, count_left_out, fitti
 from actwise.machine import choose_threads, load_policy, versions
 from actwise.policy import Policy
 from actwise.progress import Progress
+from actwise.renaming import rename_share
 from actwise.report import write_report
 from actwise.results import best_on_development, paired, row, verdict_sentence
 from actwise.rewards.floors import floors
@@ -52,6 +54,7 @@ class Pipeline:
         self._policy = policy
         self._config = config
         self._skipped = list(skipped)
+        splits = replace(splits, train=_renamed(splits.train, config))
         self._max_tokens = completion_budget(policy.template, splits.train, config)
         self._splits = self._fitting(splits)
         self._engine = LocalEngine(policy)
@@ -259,6 +262,12 @@ class Pipeline:
         )
         self._skipped += count_left_out(too_long, context, self._config)
         return kept
+
+
+def _renamed(conversations: Sequence[Conversation], config: RunConfig) -> list[Conversation]:
+    return rename_share(
+        conversations, config.data.renamed, config.seed, keep=list(config.reward.tools)
+    )
 
 
 def run_pipeline(
