@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, tool_name, tool_parameters
-from actwise.desk.domains import hotel, phone, shop
+from actwise.desk import goods
 from actwise.desk.wordings import hotel as hotel_wordings
 from actwise.desk.wordings import phone as phone_wordings
 from actwise.desk.wordings import shop as shop_wordings
@@ -23,7 +23,7 @@ from actwise.desk.world import Choice
 Row = dict[str, Any]
 
 WORDINGS = {"shop": shop_wordings, "hotel": hotel_wordings, "phone": phone_wordings}
-GOODS = {"shop": shop.PRODUCTS, "hotel": hotel.ROOMS, "phone": phone.PLANS}
+GOODS = {"shop": goods.PRODUCTS, "hotel": goods.ROOMS, "phone": goods.PLANS}
 PHRASES = {"WITH_NUMBER", "WITHOUT_NUMBER", "CORRECTED"}
 """Phrases that fill a slot; everything else is a whole message."""
 

@@ -162,6 +162,7 @@ def test_a_judgement_follows_the_policy() -> None:
         10,
         2,
         None,
+        False,
         (),
     )
     late = {"borrowed": "May 9", "renewals": 0}

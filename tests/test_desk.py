@@ -154,7 +154,7 @@ def test_wordings_and_goods_of_shifted_occur_nowhere_else() -> None:
         text = "\n".join(written(m) for c in logs for m in c.messages[1:])
         words = set(re.findall(r"\w+", text.lower()))
         assert not words & set(goods.shifted)
-        assert words >= set(goods.train)
+        assert len(words & set(goods.train)) > 0.9 * len(goods.train)
 
 
 def test_shifted_tools_policies_and_values_are_its_own(

@@ -72,7 +72,8 @@ def test_a_renamed_conversation_by_hand() -> None:
     order_id, options = tool_parameters(renamed.tools[0])["properties"]
     names = [order, search, ping, order_id, options]
     assert len(set(names)) == 5
-    assert all(set(name.split("_")) <= set(WORDS) for name in names)
+    halves = {a[: len(a) // 2] + b[len(b) // 2 :] for a in WORDS for b in WORDS}  # or whole, a = b
+    assert all(set(name.split("_")) <= halves for name in names)
     assert renamed.tools[0]["function"] == {
         "name": order,
         "description": f"By its {order_id}",

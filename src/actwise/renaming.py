@@ -1,6 +1,6 @@
 """Other names for tools and arguments, so that a model reads schemas instead of learning names.
 
-As in function masking (Hammer, arXiv:2410.04587), but the names are words of the data: a
+As in function masking (Hammer, arXiv:2410.04587), but the names are made of the data's words: a
 tokenizer cuts them as it does real ones. What is renamed is renamed everywhere: in schemas, calls
 and tool messages, and in texts where the old name cannot be an ordinary word. Arguments inside
 other arguments keep their names.
@@ -70,9 +70,9 @@ def rename(
     changing = [tool for tool in conversation.tools if tool_name(tool) not in keep]
     new: dict[str, str] = {}
     for name in dict.fromkeys(n for t in changing for n in (tool_name(t), *_arguments(t))):
-        new[name] = "_".join(draw.choice(words) for _ in range(draw.randint(2, 3)))
+        new[name] = "_".join(_part(words, draw) for _ in range(draw.randint(2, 3)))
         while new[name] in taken:
-            new[name] += f"_{draw.choice(words)}"
+            new[name] += f"_{_part(words, draw)}"
         taken.add(new[name])
     arguments = {
         tool_name(tool): {name: new[name] for name in _arguments(tool)} for tool in changing
@@ -86,6 +86,12 @@ def rename(
             "messages": tuple(_message(m, tools, arguments, new) for m in conversation.messages),
         }
     )
+
+
+def _part(words: Sequence[str], draw: Random) -> str:
+    """Return a word or, as likely, the halves of two: a few hundred words could be learned."""
+    one, other = draw.choice(words), draw.choice(words)
+    return one if draw.random() < 0.5 else one[: len(one) // 2] + other[len(other) // 2 :]
 
 
 def _arguments(tool: Tool) -> list[str]:

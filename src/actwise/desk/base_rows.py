@@ -9,7 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from actwise.desk import exercises as short
-from actwise.desk import other_domains
+from actwise.desk import lookup_exercises, other_domains
 from actwise.desk import tool_exercises as tools
 from actwise.desk.base_tokenizer import IM_END, IM_START
 from actwise.desk.exercises import Exercise
@@ -52,6 +52,7 @@ INGREDIENTS = (
     Ingredient(tools.call_one_of_many, (0, 4, 9), 640),
     Ingredient(tools.ask_for_missing, (0, 5, 5), 200),
     Ingredient(tools.use_result, (0, 8, 9), 300),
+    Ingredient(lookup_exercises.look_things_up, (0, 8, 16), 260),
     Ingredient(other_domains.conversation, (0, 18, 30), 335),
 )
 _TOKEN_COPY = (15, 2, 1)

@@ -158,10 +158,10 @@ def optimizers(model: Qwen3ForCausalLM) -> list[torch.optim.Optimizer]:
     ]
 
 
-def schedule(step: int, steps: int) -> float:
+def schedule(step: int, steps: int, first: int = 0) -> float:
     """Return the factor of the learning rate: warm-up, level, then linearly to 0 from 40 % on."""
     level = 0.4
-    warm = min(1.0, (step + 1) / WARMUP_STEPS)
+    warm = min(1.0, (step - first + 1) / WARMUP_STEPS)
     return warm * min(1.0, (1 - step / steps) / (1 - level))
 
 
@@ -169,18 +169,19 @@ def train(
     model: Qwen3ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     *,
+    first: int,
     steps: int,
     seed: int,
     probe_every: int,
 ) -> None:
     """Train in place, logging progress and probes on exercises that are not trained on."""
-    mixture = Mixture(tokenizer, seed)
+    mixture = Mixture(tokenizer, seed + first)
     steppers = optimizers(model)
     peaks = [group["lr"] for s in steppers for group in s.param_groups]
     pad_id = int(model.config.pad_token_id)
     began, seen, running = time.monotonic(), 0, math.nan
     model.set_attn_implementation("dense_causal")
-    for step in range(steps):
+    for step in range(first, steps):
         rows = mixture.draw(step / steps, TOKENS_PER_STEP, LONGEST)
         weight = sum(sum(row.weights[1:]) for row in rows)
         total = 0.0
@@ -191,7 +192,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         groups = itertools.chain(*(s.param_groups for s in steppers))
         for group, peak in zip(groups, peaks, strict=True):
-            group["lr"] = peak * schedule(step, steps)
+            group["lr"] = peak * schedule(step, steps, first)
         for stepper in steppers:
             stepper.step()
             stepper.zero_grad(set_to_none=True)
@@ -199,7 +200,7 @@ def train(
         running = total if math.isnan(running) else 0.95 * running + 0.05 * total
         if step % 20 == 0 or step == steps - 1:
             spent = time.monotonic() - began
-            left = spent / (step + 1) * (steps - step - 1)
+            left = spent / (step - first + 1) * (steps - step - 1)
             log.info(
                 "step %d/%d  loss %.3f  %.2f M tokens  %.0f tok/s  %.1f min, %.1f min left",
                 step,
@@ -210,7 +211,7 @@ def train(
                 spent / 60,
                 left / 60,
             )
-        if step and step % probe_every == 0:
+        if step > first and step % probe_every == 0:
             model.set_attn_implementation("sdpa")
             log.info("probes %s", json.dumps(probe(model, tokenizer, count=24)))
             model.set_attn_implementation("dense_causal")
@@ -235,16 +236,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Build the base model that is shipped.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--begin-from", type=Path, help="folder of a model to train further")
+    parser.add_argument("--first-step", type=int, default=0, help="where the schedule begins")
+    parser.add_argument("--steps", type=int, default=STEPS, help="where the schedule ends")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probe-every", type=int, default=300, metavar="STEPS")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     keep_freed_memory()
-    tokenizer = base_tokenizer(options.seed)
-    model = new_model(tokenizer, options.seed)
+    if options.begin_from:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(options.begin_from)
+        model = Qwen3ForCausalLM.from_pretrained(options.begin_from, dtype=torch.float32)
+    else:
+        tokenizer = base_tokenizer(options.seed)
+        model = new_model(tokenizer, options.seed)
     log.info("%d parameters, %d tokens", model.num_parameters(), len(tokenizer))
-    train(model, tokenizer, steps=options.steps, seed=options.seed, probe_every=options.probe_every)
+    train(
+        model, tokenizer, first=options.first_step, steps=options.steps, seed=options.seed,
+        probe_every=options.probe_every,
+    )  # fmt: skip
     log.info("float32 probes %s", json.dumps(probe(model, tokenizer, count=100)))
     save(model, tokenizer, options.out)
     saved = Qwen3ForCausalLM.from_pretrained(options.out, dtype=torch.float32)

@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actwise.conversation import Tool
-from actwise.desk.exercises import (
-    pseudo_word,
-    word,
-    words,
-)
+from actwise.desk.exercises import pseudo_word, word, words
 
 VERBS = words(
     "add archive assign attach build check clean close collect copy count create cut delete draw "
@@ -74,13 +70,15 @@ def _plain_schema(rng: random.Random, noun: str) -> tuple[str, dict[str, Any]]:
     if kind <= 3:
         name = rng.choice([f"{noun}_id", "id", f"{noun}_number", f"{noun}_code"])
         text = rng.choice([f"The {noun} id", f"Id of the {noun}"])
-        return name, {"type": "string", "description": text}
+        schema = {"type": rng.choice(["string", "string", "integer"])}
+        return name, schema | ({"description": text} if rng.random() < 0.6 else {})
     if kind == 4:
         name, choices = _enum(rng)
         return name, {"type": "string", "enum": choices}
     if kind == 5:
         name = rng.choice(NUMBER_ARGS)
-        return name, {"type": "integer", "description": f"The {name}"}
+        described = {"description": f"The {name}"} if rng.random() < 0.6 else {}
+        return name, {"type": "integer", **described}
     if kind == 6:
         return rng.choice(_FLAG_ARGS), {"type": "boolean"}
     if kind == 7:
@@ -88,7 +86,7 @@ def _plain_schema(rng: random.Random, noun: str) -> tuple[str, dict[str, Any]]:
         return name, {"type": "number"}
     name = rng.choice([*TEXT_ARGS, f"{noun}_name", word(rng).lower()])
     text = rng.choice([f"The {name}", f"{name.capitalize()} of the {noun}"])
-    return name, {"type": "string", "description": text}
+    return name, {"type": "string"} | ({"description": text} if rng.random() < 0.6 else {})
 
 
 def _object_schema(rng: random.Random, noun: str, count: int) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from actwise.desk.invented_tools import (
     invent_tools,
 )
 
+_ID_ENDS = ("id", "number", "code")
+
 
 def _text(rng: random.Random) -> str:
     kind = rng.randrange(4)
@@ -37,7 +39,7 @@ def _value(rng: random.Random, name: str, schema: dict[str, Any]) -> Any:
         return rng.choice(schema["enum"])
     kind = schema["type"]
     if kind == "integer":
-        return rng.randint(1, 120)
+        return rng.randint(100, 99999) if name.endswith(_ID_ENDS) else rng.randint(1, 120)
     if kind == "number":
         return round(rng.uniform(0.5, 90), 2) if rng.random() < 0.4 else rng.randint(1, 90)
     if kind == "boolean":
@@ -48,7 +50,7 @@ def _value(rng: random.Random, name: str, schema: dict[str, Any]) -> Any:
         properties = schema["properties"]
         chosen = [k for k in properties if rng.random() < 0.8] or list(properties)[:1]
         return {k: _value(rng, k, properties[k]) for k in chosen}
-    return identifier(rng) if name.endswith(("id", "number", "code")) else _text(rng)
+    return identifier(rng) if name.endswith(_ID_ENDS) else _text(rng)
 
 
 def _spoken(name: str) -> str:

@@ -34,6 +34,8 @@ class Scene:
     days: int | None
     times: int | None
     fee: int | None
+    numbered: bool
+    """Whether ids are whole numbers."""
     records: tuple[dict[str, Any], ...]
 
     def date(self, day: int) -> str:
@@ -60,6 +62,7 @@ def draw_scene(rng: random.Random) -> Scene:
         days,
         times,
         rng.randint(2, 30) if rng.random() < 0.6 else None,
+        rng.random() < 0.5,
         (),
     )
     items = rng.sample(trade.items, 4)
@@ -83,10 +86,13 @@ def _record(rng: random.Random, scene: Scene, item: str) -> dict[str, Any]:
     }
     names = list(fields)
     rng.shuffle(names)
-    return {scene.id_name: _thing_id(rng, trade)} | {name: fields[name] for name in names}
+    return {scene.id_name: _thing_id(rng, scene)} | {name: fields[name] for name in names}
 
 
-def _thing_id(rng: random.Random, trade: Trade) -> str:
+def _thing_id(rng: random.Random, scene: Scene) -> str | int:
+    if scene.numbered:
+        return int(f"{rng.randint(1, 9)}{digits(rng, 3, 4)}")
+    trade = scene.trade
     shapes = [
         f"{trade.thing[0].upper()}{digits(rng, 3, 5)}",
         f"{trade.thing[:2].upper()}-{digits(rng, 3, 5)}",
@@ -150,10 +156,11 @@ def tools_of(rng: random.Random, scene: Scene) -> tuple[Tool, ...]:
     t = scene.trade
     thing = t.thing
     look = rng.choice([f"Show one {thing}", f"Look up a {thing} by its number"])
+    kind = "integer" if scene.numbered else "string"
     shown = [
-        (scene.look, look, scene.id_name),
-        (scene.act, f"{t.verb.capitalize()} a {thing}", scene.id_name),
-        (scene.listing, f"All {thing}s of a {t.person}", scene.person_id),
+        (scene.look, look, scene.id_name, kind),
+        (scene.act, f"{t.verb.capitalize()} a {thing}", scene.id_name, kind),
+        (scene.listing, f"All {thing}s of a {t.person}", scene.person_id, "string"),
     ]
     tools: list[Tool] = [
         {
@@ -163,12 +170,12 @@ def tools_of(rng: random.Random, scene: Scene) -> tuple[Tool, ...]:
                 "description": text,
                 "parameters": {
                     "type": "object",
-                    "properties": {argument: {"type": "string"}},
+                    "properties": {argument: {"type": type_}},
                     "required": [argument],
                 },
             },
         }
-        for name, text, argument in shown
+        for name, text, argument, type_ in shown
     ]
     tools += [invent_tool(rng).schema() for _ in range(rng.choice([0, 0, 1, 2]))]
     rng.shuffle(tools)

@@ -3,15 +3,11 @@
 from random import Random
 
 from actwise.desk.expert import Act, Call, compare, day, minus, plus
+from actwise.desk.goods import ROOMS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
 from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import hotel as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
-
-ROOMS = Choice(
-    ("single", "double", "family", "garden", "sea", "attic", "corner", "tower", "balcony", "twin"),
-    ("studio", "cabin", "loft", "harbour", "forest", "queen"),
-)
 
 _SCHEMA = """
 CREATE TABLE rooms (name TEXT PRIMARY KEY, price INTEGER, free INTEGER);

@@ -3,15 +3,11 @@
 from random import Random
 
 from actwise.desk.expert import Act, Call, compare, day, minus, plus
+from actwise.desk.goods import PLANS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
 from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import phone as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
-
-PLANS = Choice(
-    ("basic", "comfort", "city", "family", "travel", "student", "office", "weekend", "silver"),
-    ("nomad", "turbo", "pocket", "sunrise", "junior", "golden"),
-)
 
 _SCHEMA = """
 CREATE TABLE plans (name TEXT PRIMARY KEY, price INTEGER, data INTEGER);

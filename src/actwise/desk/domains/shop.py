@@ -3,19 +3,11 @@
 from random import Random
 
 from actwise.desk.expert import Act, Call, compare, day, minus
+from actwise.desk.goods import PRODUCTS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
 from actwise.desk.talk import Domain, Gap, Goods, Scene, Subject, Talk
 from actwise.desk.wordings import shop as say
 from actwise.desk.world import NUMBERS, Business, Choice, Parameter, Row, ToolSpec, World
-
-PRODUCTS = Choice(
-    (
-        "lamp", "kettle", "chair", "mirror", "blanket", "clock", "basket", "pan", "shelf",
-        "pillow", "vase", "towel", "candle", "bottle", "table", "carpet", "curtain", "toaster",
-        "teapot", "ladder", "bucket", "mixer", "tray", "stool",
-    ),
-    ("rug", "desk", "fan", "bench", "jug", "knife", "scale", "grill", "hammock", "tent"),
-)  # fmt: skip
 
 _SCHEMA = """
 CREATE TABLE products (name TEXT PRIMARY KEY, price INTEGER, stock INTEGER);
