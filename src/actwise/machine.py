@@ -16,6 +16,12 @@ from actwise.config import RunConfig
 from actwise.errors import ConfigError
 from actwise.policy import Policy
 from actwise.run import write_json
+from actwise.tree import Forest
+
+_TRUNK, _BRANCHES, _BRANCH = 400, 8, 40
+"""Tokens by which the number of threads is measured, a conversation's decision."""
+_MEASURED_SECONDS = 3.0
+"""After which no further measurement begins."""
 
 
 def versions() -> dict[str, Any]:
@@ -28,7 +34,7 @@ def versions() -> dict[str, Any]:
     }
 
 
-def choose_threads(folder: Path, configured: int | None) -> int:
+def choose_threads(folder: Path, configured: int | None, policy: Policy) -> int:
     """Set torch's number of threads and how its memory is managed.
 
     The number is measured once in a run and kept in its folder: sums depend on it, and a resumed
@@ -37,36 +43,47 @@ def choose_threads(folder: Path, configured: int | None) -> int:
     Args:
         folder: The run folder.
         configured: Taken as it is where given.
+        policy: What the threads are for; small models are faster with one.
     """
     keep_freed_memory()
     file = folder / "threads.json"
     if configured is None and file.exists():
         configured = int(json.loads(file.read_text()))
-    threads = configured or _fastest_threads()
+    threads = configured or _fastest_threads(policy)
     torch.set_num_threads(threads)
     write_json(file, threads)
     return threads
 
 
-def _fastest_threads() -> int:
-    """Return 1 or the number of cores, whichever is faster now.
+@torch.no_grad()
+def _fastest_threads(policy: Policy) -> int:
+    """Return 1 or the number of cores, whichever scores a conversation faster now.
 
     On a machine that is busy, or whose cores are shared, more threads can be several times slower
-    than one, because each matrix product waits for the last of them.
+    than one, because each product waits for the last of them; with a small model they wait for
+    each other most of the time on any machine.
     """
-    choices = sorted({1, os.cpu_count() or 1})
-    weights = torch.randn(256, 768)
-    rows = torch.randn(2048, 256)
-    times = dict.fromkeys(choices, float("inf"))
-    for _ in range(5):
-        for threads in choices:
+    cores = os.cpu_count() or 1
+    if cores == 1 or policy.device.type != "cpu":
+        return 1 if cores == 1 else torch.get_num_threads()
+    forest = Forest()
+    trunk = forest.insert([i % 100 for i in range(_TRUNK)])
+    ends = [forest.attach(trunk, [i + 1] * _BRANCH, shared=False) for i in range(_BRANCHES)]
+    layout = forest.layout()
+    places = torch.tensor([place for end in ends for place in layout.places(end)])
+    times = dict.fromkeys((1, cores), float("inf"))
+    deadline = time.perf_counter() + _MEASURED_SECONDS
+    for turn in range(6):
+        for threads in times:
             torch.set_num_threads(threads)
             begin = time.perf_counter()
-            for _ in range(8):
-                torch.softmax(rows @ weights, -1)
-            times[threads] = min(times[threads], time.perf_counter() - begin)
-    # A second thread has to earn its place: the measurement is short and the run is long.
-    return min(choices, key=lambda n: times[n] * (1.0 if n == 1 else 1.25))
+            policy.score(layout, places)
+            if turn:  # the first one also fills caches
+                times[threads] = min(times[threads], time.perf_counter() - begin)
+        if turn and time.perf_counter() > deadline:
+            break
+    # More threads have to earn their place: the measurement is short and the run is long.
+    return 1 if times[1] < 1.25 * times[cores] else cores
 
 
 def load_policy(model: str, config: RunConfig) -> Policy:

@@ -309,9 +309,10 @@ def run_pipeline(
         **versions(),
     }
     with Run.open(folder, request, Progress(console)) as run:
-        pipeline = Pipeline(run, load_policy(model, config), splits, config, skipped)
+        policy = load_policy(model, config)
+        pipeline = Pipeline(run, policy, splits, config, skipped)
         run.begin()  # not before model and data are known to fit each other
-        choose_threads(run.folder, config.model.threads)
+        choose_threads(run.folder, config.model.threads, policy)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         return pipeline()

@@ -19,6 +19,7 @@ from actwise.bench.shapes import SHAPES, build_model
 from actwise.conversation import Conversation
 from actwise.errors import ConfigError, RunError
 from actwise.machine import choose_threads, versions
+from actwise.policy import Policy
 from actwise.progress import Progress
 from actwise.run import write_json, write_text
 
@@ -70,7 +71,7 @@ def measure(
     if missing is not None and {"update", "step", "memory"} & set(parts):
         progress.say(missing)
     found = _begin(out, request, command)
-    chosen = choose_threads(out, threads)
+    chosen = _threads(out, threads)
     found["machine"] = {
         "cores": os.cpu_count(), "threads": chosen, "device": _name(device), **versions(),
     }  # fmt: skip
@@ -91,6 +92,12 @@ def measure(
                 _measure_part(out, found, part, bench)
     _write(out, found)
     return found
+
+
+def _threads(out: Path, threads: int | None) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        build_model(SHAPES["desk"], Path(folder))
+        return choose_threads(out, threads, Policy.load(folder))
 
 
 def _measure_part(out: Path, found: dict[str, Any], part: str, bench: Bench) -> None:
