@@ -20,7 +20,7 @@ LAYERS = [
     {"config", "split", "renaming", "template.parse"},
     {"desk", "formats", "rewards"},
     {"doctor", "examples", "desk.thoughts"},
-    {"template", "tree", "linear"},
+    {"template", "tree", "linear", "lean"},
     {"attention", "fitting"},
     {"policy", "objective"},
     {"engine", "machine"},

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from actwise.attention import IMPLEMENTATION, TreeAttention
 from actwise.errors import ModelError
+from actwise.lean import use_lean_layers
 from actwise.linear import use_fast_products
 from actwise.template.render import Template
 from actwise.tree import Forest, Layout
@@ -79,6 +80,7 @@ class Policy:
             )
             model = get_peft_model(model, lora)
         use_fast_products(model)
+        use_lean_layers(model)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
 

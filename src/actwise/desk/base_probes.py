@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from actwise.desk import exercises as short
-from actwise.desk import other_domains
+from actwise.desk import lookup_exercises, other_domains
 from actwise.desk import tool_exercises as tools
 from actwise.desk.exercises import Exercise
 from actwise.template.parse import ParsedCompletion, parse_completion
@@ -25,9 +25,10 @@ PROBES: dict[str, Callable[[random.Random], Exercise]] = {
     "call_many": tools.call_one_of_many,
     "missing": tools.ask_for_missing,
     "result": tools.use_result,
+    "look_things_up": lookup_exercises.look_things_up,
     "domains": other_domains.conversation,
 }
-WORDED = {"story", "missing", "domains"}
+WORDED = {"story", "missing", "look_things_up", "domains"}
 """Probes whose answers have several right wordings; only their facts are compared."""
 _BATCH = 25
 
