@@ -35,7 +35,7 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Stages do not know each other; these are what they share.
-SHARED_BY_STAGES = {"stages.training", "stages.judging"}
+SHARED_BY_STAGES = {"stages.training", "stages.judging", "stages.packing"}
 # The cold start is supervised fine-tuning on targets with thoughts.
 ALLOWED = {("stages.think", "stages.sft")}
 

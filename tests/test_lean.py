@@ -12,7 +12,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
 from actwise.lean import use_lean_layers
 
-SIZES = {"hidden_size": 24, "intermediate_size": 40}
+SIZES = {"hidden_size": 24, "intermediate_size": 40, "num_attention_heads": 4}
 
 
 def norm(kind: type[nn.Module]) -> nn.Module:
@@ -25,7 +25,7 @@ LAYERS = {
     "Qwen3 norm": lambda: norm(Qwen3RMSNorm),
     "Llama norm": lambda: norm(LlamaRMSNorm),
     "Qwen3 gated": lambda: Qwen3MLP(Qwen3Config(**SIZES)),
-    "Llama gated with bias": lambda: LlamaMLP(LlamaConfig(**SIZES, num_attention_heads=4, mlp_bias=True)),
+    "Llama gated with bias": lambda: LlamaMLP(LlamaConfig(**SIZES, mlp_bias=True)),
 }
 
 

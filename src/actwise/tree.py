@@ -56,7 +56,7 @@ class Forest:
         segment, start = root, 0
         while True:
             own = self.segments[segment].token_ids
-            length = _common_prefix(own, token_ids, start)
+            length = common_prefix(own, token_ids, start)
             node = Node(segment, length)
             start += length
             if start == len(token_ids):
@@ -112,6 +112,8 @@ class Forest:
         return _lay_out(self, torch.device(device))
 
 
+HEAD = 64
+"""Conversations whose first tokens, as many as this, are equal share what they have in common."""
 PIECE = 128
 """Most tokens of a piece. Within pieces half of the work is for tokens that are not seen, and the
 smaller they are the less is; products of small pieces are slow."""
@@ -197,7 +199,8 @@ class Layout:
         return (enter[None] <= enter[:, None]) & (enter[:, None] < leave[None])
 
 
-def _common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int) -> int:
+def common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int = 0) -> int:
+    """Return how many tokens `own` has in common with `token_ids` from `start` on."""
     limit = min(len(own), len(token_ids) - start)
     if tuple(token_ids[start : start + limit]) == tuple(own[:limit]):
         return limit
@@ -205,6 +208,11 @@ def _common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int) -> 
     while own[length] == token_ids[start + length]:
         length += 1
     return length
+
+
+def head_of(sequences: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Return a conversation's first tokens; where they are equal, conversations share a trunk."""
+    return tuple(max(sequences, key=len, default=())[:HEAD])
 
 
 def _lay_out(forest: Forest, device: torch.device) -> Layout:

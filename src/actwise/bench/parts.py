@@ -185,7 +185,7 @@ def sft(bench: Bench) -> Record:
     record = _compared(bench, "sft", {OURS: our_sft, ROWS: row_sft}, aim_at=[])
     trees = ours.Sft(bench.policy, bench.work, bench.config).trees
     as_trees = sum(tree.num_tokens for tree in trees)
-    as_rows = sum(len(ids) for tree in trees for ids in (*tree.prompts, *tree.completions))
+    as_rows = sum(sum(map(len, tree.prompts)) + tree.num_branch_tokens for tree in trees)
     record["notes"] = [
         f"{len(trees)} conversations, {bench.work.num_decisions} recorded actions; "
         f"{as_trees:,} tokens as trees, {as_rows:,} as rows"

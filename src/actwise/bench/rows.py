@@ -17,7 +17,7 @@ from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
 from actwise.objective import policy_loss
 from actwise.policy import Policy
-from actwise.stages.sft import SftTree
+from actwise.stages.packing import Tree
 
 MICRO_BATCH = 8
 """Rows of one forward and backward pass: on a CPU faster than more, for TRL as well."""
@@ -93,16 +93,16 @@ def _point(model: Any, weights: dict[str, Tensor]) -> None:
 class Sft:
     """The gradient of one supervised step, one row for each decision."""
 
-    def __init__(self, model: Any, trees: Sequence[SftTree]) -> None:
+    def __init__(self, model: Any, trees: Sequence[Tree]) -> None:
         self._model = model
         rows = [
             (prompt, completion)
             for tree in trees
-            for prompt, completion in zip(tree.prompts, tree.completions, strict=True)
+            for prompt, (completion,) in zip(tree.prompts, tree.completions, strict=True)
         ]
         rows.sort(key=lambda row: len(row[0]) + len(row[1]))  # so that little is padded
         self._batches = [rows[i : i + MICRO_BATCH] for i in range(0, len(rows), MICRO_BATCH)]
-        self._total = sum(tree.num_target_tokens for tree in trees)
+        self._total = sum(tree.num_branch_tokens for tree in trees)
 
     def __call__(self) -> None:
         """Leave the gradient in the model's parameters."""

@@ -16,10 +16,8 @@ from torch import Tensor
 from actwise.attention import TreeAttention
 from actwise.engine.decoding import Decoding, Reading, Trunk
 from actwise.policy import Policy
-from actwise.tree import Forest, Node
+from actwise.tree import Forest, Node, head_of
 
-_HEAD = 64
-"""Conversations whose first tokens, as many as this, are equal share what they have in common."""
 _PREFILL_TOKENS = 4096
 """Tokens of one prefill, unless one tree has more: this bounds memory."""
 _LONGEST_TAIL = 16
@@ -120,9 +118,8 @@ def _forests(
     trees: dict[tuple[int, ...], dict[int, Sequence[int]]] = {}
     number = 0
     for prompts in conversations:
-        head = tuple(max(prompts, key=len, default=())[:_HEAD])
         for prompt in prompts:
-            trees.setdefault(head, {})[number] = prompt
+            trees.setdefault(head_of(prompts), {})[number] = prompt
             number += 1
     forest = Forest()
     nodes: dict[int, Node] = {}

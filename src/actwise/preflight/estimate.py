@@ -94,7 +94,7 @@ def _stages(
     sample = train[:_ENOUGH]
     trees = [sft_tree(policy.template, [Target(d, None) for d in c.decisions()]) for c in sample]
     tokens = sum(tree.num_tokens for tree in trees) / len(sample)
-    trunk = tokens - sum(tree.num_target_tokens for tree in trees) / len(sample)
+    trunk = tokens - sum(tree.num_branch_tokens for tree in trees) / len(sample)
 
     def evaluations(times_dev: int, times_tests: int) -> float:
         return speeds.evaluation_seconds * (times_dev * dev + times_tests * tests)

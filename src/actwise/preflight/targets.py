@@ -14,10 +14,10 @@ from actwise.engine import Sample
 from actwise.errors import InputError
 from actwise.rewards.settings import JudgeSettings
 from actwise.stages.judging import Judged, judge_samples
+from actwise.stages.packing import Part, grow
 from actwise.stages.sft import Target, sft_tree
 from actwise.template.parse import parse_completion
 from actwise.template.render import Template
-from actwise.tree import Forest
 
 FEW = 0.01
 """Share of decisions up to which a fault of the data is a warning."""
@@ -114,8 +114,8 @@ def _renderable(template: Template, wanted: Sequence[Target], targets: Targets) 
 
 
 def _trained(template: Template, wanted: Sequence[Target]) -> Iterator[Trained]:
-    forest = Forest()
-    ends = sft_tree(template, wanted).grow(forest, 0)
+    tree = sft_tree(template, wanted)
+    forest, ends = grow([Part(0, range(len(wanted)), tree)])
     layout = forest.layout()
     for target, end in zip(wanted, ends, strict=True):
         yield Trained(target.decision, layout.input_ids[list(layout.places(end))].tolist())

@@ -23,8 +23,8 @@ from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeSettings
 from actwise.run import Run
 from actwise.stages.judging import Judged, judge_samples, spent, spent_since
-from actwise.stages.training import Training, batch_of, mean, within
-from actwise.tree import Forest, Node
+from actwise.stages.packing import Tree, grow, pack
+from actwise.stages.training import Training, batch_of, mean
 
 
 @dataclass(frozen=True)
@@ -242,13 +242,11 @@ def accumulate(
     """
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for r in rollouts)
-    by_conversation: dict[int, list[Rollout]] = {}
-    for rollout in rollouts:
-        by_conversation.setdefault(rollout.conversation, []).append(rollout)
+    groups, trees = _trees(rollouts)
     figures = {"loss": 0.0, "kl": 0.0, "clipped_low": 0.0, "clipped_high": 0.0, "entropy": 0.0}
-    for trees in within(by_conversation.values(), _size, settings.max_batch_tokens):
-        batch = [rollout for tree in trees for rollout in tree]
-        forest, ends = _forest(batch)
+    for packed in pack(trees, settings.max_batch_tokens):
+        batch = [r for p in packed for i in p.decisions for r in groups[p.conversation][i]]
+        forest, ends = grow(packed)
         layout = forest.layout(policy.device)
         places_T = torch.tensor(
             [place for node in ends for place in layout.places(node)], device=policy.device
@@ -287,23 +285,19 @@ def accumulate(
     return figures
 
 
-def _size(rollouts: Sequence[Rollout]) -> int:
-    return max(len(r.prompt) for r in rollouts) + sum(len(r.sample.token_ids) for r in rollouts)
-
-
-def _forest(rollouts: Sequence[Rollout]) -> tuple[Forest, list[Node]]:
-    """Return the trees of the rollouts, and where each completion ends in them."""
-    forest = Forest()
-    longest_first = sorted(
-        {(r.conversation, r.group): r.prompt for r in rollouts}.items(),
-        key=lambda item: -len(item[1]),
-    )
-    nodes = {key: forest.insert(prompt, tree=key[0]) for key, prompt in longest_first}
-    ends = [
-        forest.attach(nodes[r.conversation, r.group], r.sample.token_ids, shared=False)
-        for r in rollouts
+def _trees(rollouts: Sequence[Rollout]) -> tuple[list[list[list[Rollout]]], list[Tree]]:
+    """Return the rollouts by conversation and decision, and the trees of the conversations."""
+    by_conversation: dict[int, dict[int, list[Rollout]]] = {}
+    for r in rollouts:
+        by_conversation.setdefault(r.conversation, {}).setdefault(r.group, []).append(r)
+    groups = [list(of_one.values()) for of_one in by_conversation.values()]
+    return groups, [
+        Tree(
+            tuple(of_decision[0].prompt for of_decision in of_one),
+            tuple(tuple(r.sample.token_ids for r in of_decision) for of_decision in of_one),
+        )
+        for of_one in groups
     ]
-    return forest, ends
 
 
 def _figures(rollouts: Sequence[Rollout]) -> dict[str, float]:

@@ -14,9 +14,9 @@ from actwise.config import SftConfig
 from actwise.conversation import Decision
 from actwise.policy import Policy
 from actwise.run import Run
-from actwise.stages.training import Training, batch_of, within
+from actwise.stages.packing import Tree, grow, pack
+from actwise.stages.training import Training, batch_of
 from actwise.template.render import Template
-from actwise.tree import Forest, Node
 
 
 @dataclass(frozen=True)
@@ -28,37 +28,11 @@ class Target:
     """None trains direct mode."""
 
 
-@dataclass(frozen=True)
-class SftTree:
-    """A conversation's trunk with its targets as branches."""
-
-    prompts: tuple[list[int], ...]
-    completions: tuple[list[int], ...]
-
-    @property
-    def num_target_tokens(self) -> int:
-        """Tokens the loss is taken over."""
-        return sum(len(completion) for completion in self.completions)
-
-    @property
-    def num_tokens(self) -> int:
-        """About what a forward pass computes; prompts' own ends are few."""
-        return max(len(prompt) for prompt in self.prompts) + self.num_target_tokens
-
-    def grow(self, forest: Forest, tree: int) -> list[Node]:
-        """Add the tree to a forest and return the ends of its branches."""
-        nodes = forest.insert_all(self.prompts, tree=tree)
-        return [
-            forest.attach(node, completion, shared=False)
-            for node, completion in zip(nodes, self.completions, strict=True)
-        ]
-
-
-def sft_tree(template: Template, targets: Sequence[Target]) -> SftTree:
+def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
     """Render the targets of one conversation."""
-    return SftTree(
+    return Tree(
         tuple(template.prompt(t.decision, thinking=t.thought is not None) for t in targets),
-        tuple(template.completion(t.decision, thought=t.thought) for t in targets),
+        tuple((template.completion(t.decision, thought=t.thought),) for t in targets),
     )
 
 
@@ -109,13 +83,12 @@ def train_sft(
     return training
 
 
-def accumulate(policy: Policy, trees: Sequence[SftTree], max_batch_tokens: int) -> float:
+def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> float:
     """Add the gradient of the mean negative log-likelihood of all targets; return its value."""
-    total = sum(tree.num_target_tokens for tree in trees)
+    total = sum(tree.num_branch_tokens for tree in trees)
     value = 0.0
-    for group in within(trees, lambda tree: tree.num_tokens, max_batch_tokens):
-        forest = Forest()
-        ends = [node for i, tree in enumerate(group) for node in tree.grow(forest, i)]
+    for packed in pack(trees, max_batch_tokens):
+        forest, ends = grow(packed)
         layout = forest.layout(policy.device)
         places = torch.tensor(
             [p for node in ends for p in layout.places(node)], device=policy.device

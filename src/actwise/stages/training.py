@@ -6,7 +6,7 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -197,22 +197,6 @@ def batch_of(items: Sequence[T], size: int, step: int, seed: int) -> list[T]:
         random.Random(f"{seed}/{epoch}").shuffle(order)
         batch.append(items[order[index]])
     return batch
-
-
-def within(items: Iterable[T], size: Callable[[T], int], limit: int) -> list[list[T]]:
-    """Pack items, in order, into groups whose sizes add up to at most the limit.
-
-    An item that is larger than the limit is a group of its own.
-    """
-    groups: list[list[T]] = []
-    room = 0
-    for item in items:
-        if not groups or size(item) > room:
-            groups.append([])
-            room = limit
-        groups[-1].append(item)
-        room -= size(item)
-    return groups
 
 
 def mean(values: Sequence[float]) -> float:

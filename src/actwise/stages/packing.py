@@ -1,0 +1,115 @@
+"""Which conversations are computed in one pass, and what of them only once.
+
+Conversations that begin alike, with the same system prompt and tools, go together: what they have
+in common is computed once in each pass. A conversation that is larger than a pass is divided by
+its decisions, at the price of its trunk being computed again for each part.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from actwise.tree import Forest, Node, common_prefix, head_of
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A conversation's decisions: prompts, which lie on one trunk, and completions as branches."""
+
+    prompts: tuple[Sequence[int], ...]
+    completions: tuple[tuple[Sequence[int], ...], ...]
+    """Of each prompt."""
+
+    @cached_property
+    def trunk(self) -> Sequence[int]:
+        """The longest prompt."""
+        return max(self.prompts, key=len)
+
+    @property
+    def num_branch_tokens(self) -> int:
+        """Tokens of all completions: what is learned."""
+        return sum(len(completion) for of_one in self.completions for completion in of_one)
+
+    @property
+    def num_tokens(self) -> int:
+        """About what a forward pass computes; prompts' own ends are few."""
+        return len(self.trunk) + self.num_branch_tokens
+
+    def part(self, decisions: Sequence[int]) -> "Tree":
+        """Return the tree of some decisions."""
+        return Tree(
+            tuple(self.prompts[i] for i in decisions),
+            tuple(self.completions[i] for i in decisions),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Decisions of one conversation that are computed in the same pass."""
+
+    conversation: int
+    """Its number in what was packed."""
+    decisions: range
+    tree: Tree
+
+
+def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
+    """Return the passes over some conversations.
+
+    Args:
+        trees: One of each conversation; none is empty.
+        limit: Tokens of a pass. A single decision may exceed it, and so may parts whose branches
+            would be shorter than their trunk: smaller ones would compute little else.
+    """
+    heads: dict[tuple[int, ...], list[int]] = {}
+    for i, tree in enumerate(trees):
+        heads.setdefault(head_of(tree.prompts), []).append(i)
+    passes: list[list[Part]] = []
+    used = 0
+    for part in (p for alike in heads.values() for i in alike for p in _parts(i, trees[i], limit)):
+        size = part.tree.num_tokens - (_shared(part, passes[-1]) if passes else 0)
+        if not passes or used + size > limit:
+            passes.append([])
+            used, size = 0, part.tree.num_tokens
+        passes[-1].append(part)
+        used += size
+    return passes
+
+
+def grow(parts: Sequence[Part]) -> tuple[Forest, list[Node]]:
+    """Return a pass as a forest, and the ends of all completions in the order of the parts."""
+    forest = Forest()
+    decisions = [(part, i) for part in parts for i in range(len(part.tree.prompts))]
+    together: dict[tuple[int, ...], list[int]] = {}
+    for n, (part, _) in enumerate(decisions):
+        together.setdefault(head_of(part.tree.prompts), []).append(n)
+    nodes: dict[int, Node] = {}
+    for number, members in enumerate(together.values()):
+        prompts = [decisions[n][0].tree.prompts[decisions[n][1]] for n in members]
+        nodes |= zip(members, forest.insert_all(prompts, tree=number), strict=True)
+    return forest, [
+        forest.attach(nodes[n], completion, shared=False)
+        for n, (part, i) in enumerate(decisions)
+        for completion in part.tree.completions[i]
+    ]
+
+
+def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
+    """Divide a conversation that is larger than a pass, into parts of about equal branches."""
+    room = max(limit - len(tree.trunk), len(tree.trunk))
+    count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
+    begin, branches = 0, 0
+    for i, completions in enumerate(tree.completions):
+        branches += sum(map(len, completions))
+        last = i + 1 == len(tree.prompts)
+        if last or branches * count >= tree.num_branch_tokens:
+            decisions = range(begin, i + 1)
+            yield Part(conversation, decisions, tree.part(decisions))
+            begin, branches = i + 1, 0
+
+
+def _shared(part: Part, others: Sequence[Part]) -> int:
+    """Return how many tokens of a part's trunk are computed for others anyway."""
+    head = head_of(part.tree.prompts)
+    alike = [other.tree.trunk for other in others if head_of(other.tree.prompts) == head]
+    return max((common_prefix(trunk, part.tree.trunk) for trunk in alike), default=0)
