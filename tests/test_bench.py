@@ -263,6 +263,16 @@ def test_the_peak_is_found_after_it_was_freed() -> None:
     assert 90 << 20 < grown < 200 << 20
 
 
+def test_the_peak_of_tensors_is_that_of_those_alive_together() -> None:
+    def work() -> None:
+        one = torch.empty(3 << 20, dtype=torch.uint8)
+        del one
+        two, three = (torch.empty(2 << 20, dtype=torch.uint8) for _ in range(2))
+        del two, three
+
+    assert memory._tensor_peak(work) == 4 << 20
+
+
 # --- the command ------------------------------------------------------------------------------
 
 

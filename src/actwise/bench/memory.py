@@ -1,8 +1,9 @@
 """The peak memory of an update, each contestant in a process of its own.
 
-What is reported is growth: the highest resident memory while the update runs, less the resident
-memory just before it, when the model is loaded and an update of a few tokens has been through. On a
-GPU it is the same of the allocator's memory.
+What is reported is growth: the highest memory while the update runs, less the memory just before
+it, when the model is loaded and an update of a few tokens has been through. Of tensors it is what
+the update needs; the resident memory of a process is larger by what its allocator leaves unused
+between tensors of different sizes.
 """
 
 import multiprocessing
@@ -11,8 +12,10 @@ import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -54,14 +57,22 @@ def _trl(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
 UPDATES = {"ours": _ours, "row by row": _rows, "TRL 1.16": _trl}
 
 
-def peak_growth(task: Task) -> int:
-    """Return by how many bytes an update grows memory, measured in a fresh process."""
+class Growth(NamedTuple):
+    """By how many bytes an update grows memory at its peak."""
+
+    tensors: int
+    resident: int | None
+    """Of the process; None on a GPU."""
+
+
+def peak_growth(task: Task) -> Growth:
+    """Return by how much an update grows memory, measured in a fresh process."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_measure, args=(task, sender))
     process.start()
     sender.close()
     try:
-        return int(receiver.recv())
+        return Growth(*receiver.recv())
     except EOFError as error:
         raise RunError(
             f"memory: the process of {task.contestant!r} ended early, perhaps for want of memory; "
@@ -77,16 +88,27 @@ def _measure(task: Task, sender: Connection) -> None:
     build = UPDATES[task.contestant]
     build(task, policy, task.work.tiny())()
     update = build(task, policy, task.work)
-    read = _cuda_peak if task.device.startswith("cuda") else _resident_peak
-    before = read(True)
-    update()
-    sender.send(read(False) - before)
-
-
-def _cuda_peak(reset: bool) -> int:
-    if reset:
+    if task.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.max_memory_allocated()
+        before = torch.cuda.memory_allocated()
+        update()
+        sender.send((torch.cuda.max_memory_allocated() - before, None))
+        return
+    before = _resident_peak(True)
+    update()
+    resident = _resident_peak(False) - before
+    sender.send((_tensor_peak(update), resident))
+
+
+def _tensor_peak(update: Callable[[], object]) -> int:
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        update()
+    # Not public; the public list has added up what each operation allocates and frees.
+    events = profile.profiler.kineto_results.events()
+    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return max(accumulate((size for _, size in changes), initial=0))
 
 
 def _resident_peak(reset: bool) -> int:
