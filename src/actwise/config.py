@@ -189,8 +189,9 @@ class RunConfig(_Section):
     checkpoint_every: int = Field(20, ge=1)
     """Steps between checkpoints from which an interrupted run goes on."""
     max_batch_tokens: int = Field(2048, ge=64)
-    """Tokens of trees in one forward and backward pass; larger batches are cut into several. Small
-    ones stay in a CPU's cache and are twice as fast there; a GPU with room likes more."""
+    """Tokens of trees in one forward and backward pass; larger batches are cut into several, and so
+    are conversations with several times as many. Memory grows with it. More of it lets more
+    conversations that begin alike share their beginning; a GPU with room likes more, too."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     reward: JudgeSettings = JudgeSettings()

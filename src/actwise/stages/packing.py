@@ -58,8 +58,8 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
 
     Args:
         trees: One of each conversation; none is empty.
-        limit: Tokens of a pass. A single decision may exceed it, and so may parts whose branches
-            would be shorter than their trunk: smaller ones would compute little else.
+        limit: Tokens of a pass. A single decision may exceed it, and so may parts with branches of
+            three times their trunk's length: smaller ones would compute the trunk too often.
     """
     heads: dict[tuple[int, ...], list[int]] = {}
     for i, tree in enumerate(trees):
@@ -96,7 +96,7 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[Node]]:
 
 def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
     """Divide a conversation that is larger than a pass, into parts of about equal branches."""
-    room = max(limit - len(tree.trunk), len(tree.trunk))
+    room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
     count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
     begin, branches = 0, 0
     for i, completions in enumerate(tree.completions):
