@@ -49,6 +49,9 @@ class ModelConfig(_Section):
     """The model's own chat template, or the one shipped with actwise."""
     lora_rank: int | None = Field(None, ge=1)
     """Train adapters of this rank; all weights where not given."""
+    train_embeddings: bool = False
+    """Whether all weights include the embeddings and the output layer. Trained on few
+    conversations, they unlearn to write the tokens that do not occur there, such as names."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights."""
     device: str | None = None

@@ -94,6 +94,7 @@ def load_policy(model: str, config: RunConfig) -> Policy:
         shipped_template=config.model.template == "actwise",
         dtype=getattr(torch, config.model.dtype),
         lora_rank=config.model.lora_rank,
+        train_embeddings=config.model.train_embeddings,
         device=_device(config.model.device),
     )
 

@@ -45,6 +45,7 @@ class Policy:
         shipped_template: bool = False,
         dtype: torch.dtype = torch.float32,
         lora_rank: int | None = None,
+        train_embeddings: bool = True,
         device: str = "cpu",
     ) -> "Policy":
         """Load a model folder or hub name.
@@ -54,6 +55,8 @@ class Policy:
             shipped_template: See `Template.load`.
             dtype: Of the weights; optimiser states follow it.
             lora_rank: Train adapters of this rank on all linear layers; None trains all weights.
+            train_embeddings: Whether the embeddings and the output layer are trained, too, where
+                all weights are.
             device: Where to put the model.
 
         Raises:
@@ -69,6 +72,9 @@ class Policy:
             raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
         model.to(device)
         _check_branches(model)
+        if not train_embeddings:
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+                layer.requires_grad_(False)
         if lora_rank is not None:
             from peft import LoraConfig, get_peft_model
 
