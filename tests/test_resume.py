@@ -36,6 +36,7 @@ SETTINGS = {
     "data.dev_fraction": 0.25,
     "data.test_fraction": 0.2,
     "evaluate.max_completion_tokens": 24,
+    "model.train_embeddings": "true",  # a random model has none worth keeping
     "model.threads": 1,
     "checkpoint_every": 2,
 }
