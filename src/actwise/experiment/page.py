@@ -169,8 +169,11 @@ def _trainings(figures: Figures) -> str:
         ])  # fmt: skip
     trained = [run["trainings"]["rl"] for run in figures["runs"]]
     end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
+    sfts = [run["trainings"]["sft"] for run in figures["runs"]]
+    last = sum(sft["best_step"] == sft["steps"] for sft in sfts)
     return (
-        "## Each training\n\nSFT is trained until its development score has stopped rising.\n\n"
+        f"## Each training\n\nIn {last} of {len(sfts)} runs SFT was best at its last step, so that "
+        "more steps might have made it better.\n\n"
         f"{_markdown(header, lines)}\n\nGRPO ended with a higher reward than it began with in "
         f"{end} of {len(figures['runs'])} runs."
     )
