@@ -45,6 +45,8 @@ def rename_share(
         seed: The same seed gives the same names.
         keep: Tools that keep their names and those of their arguments.
     """
+    if not share:
+        return list(conversations)
     words = vocabulary(conversations)
     draw = Random(f"renaming/{seed}")
     return [

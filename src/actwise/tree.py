@@ -210,9 +210,9 @@ def common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int = 0) 
     return length
 
 
-def head_of(sequences: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return a conversation's first tokens; where they are equal, conversations share a trunk."""
-    return tuple(max(sequences, key=len, default=())[:HEAD])
+def head_of(trunk: Sequence[int]) -> tuple[int, ...]:
+    """Return a trunk's first tokens; where they are equal, conversations share what follows."""
+    return tuple(trunk[:HEAD])
 
 
 def _lay_out(forest: Forest, device: torch.device) -> Layout:

@@ -118,13 +118,14 @@ def _forests(
     trees: dict[tuple[int, ...], dict[int, Sequence[int]]] = {}
     number = 0
     for prompts in conversations:
-        for prompt in prompts:
-            trees.setdefault(head_of(prompts), {})[number] = prompt
-            number += 1
+        if prompts:
+            tree = trees.setdefault(head_of(max(prompts, key=len)), {})
+            tree.update(enumerate(prompts, number))
+            number += len(prompts)
     forest = Forest()
     nodes: dict[int, Node] = {}
-    for tree, sequences in enumerate(trees.values()):
-        nodes |= zip(sequences, forest.insert_all([*sequences.values()], tree=tree), strict=True)
+    for index, sequences in enumerate(trees.values()):
+        nodes |= zip(sequences, forest.insert_all([*sequences.values()], tree=index), strict=True)
         if forest.num_tokens >= _PREFILL_TOKENS:
             yield forest, nodes
             forest, nodes = Forest(), {}

@@ -25,6 +25,11 @@ class Tree:
         """The longest prompt."""
         return max(self.prompts, key=len)
 
+    @cached_property
+    def head(self) -> tuple[int, ...]:
+        """By which conversations that begin alike are found."""
+        return head_of(self.trunk)
+
     @property
     def num_branch_tokens(self) -> int:
         """Tokens of all completions: what is learned."""
@@ -63,7 +68,7 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
     """
     heads: dict[tuple[int, ...], list[int]] = {}
     for i, tree in enumerate(trees):
-        heads.setdefault(head_of(tree.prompts), []).append(i)
+        heads.setdefault(tree.head, []).append(i)
     passes: list[list[Part]] = []
     used = 0
     for part in (p for alike in heads.values() for i in alike for p in _parts(i, trees[i], limit)):
@@ -82,7 +87,7 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[Node]]:
     decisions = [(part, i) for part in parts for i in range(len(part.tree.prompts))]
     together: dict[tuple[int, ...], list[int]] = {}
     for n, (part, _) in enumerate(decisions):
-        together.setdefault(head_of(part.tree.prompts), []).append(n)
+        together.setdefault(part.tree.head, []).append(n)
     nodes: dict[int, Node] = {}
     for number, members in enumerate(together.values()):
         prompts = [decisions[n][0].tree.prompts[decisions[n][1]] for n in members]
@@ -110,6 +115,5 @@ def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
 
 def _shared(part: Part, others: Sequence[Part]) -> int:
     """Return how many tokens of a part's trunk are computed for others anyway."""
-    head = head_of(part.tree.prompts)
-    alike = [other.tree.trunk for other in others if head_of(other.tree.prompts) == head]
+    alike = [other.tree.trunk for other in others if other.tree.head == part.tree.head]
     return max((common_prefix(trunk, part.tree.trunk) for trunk in alike), default=0)
