@@ -29,25 +29,40 @@ PHRASES = {"WITH_NUMBER", "WITHOUT_NUMBER", "CORRECTED"}
 
 POLICIES = {
     "shop": {
-        "window": r"within (\d+) days of|at most (\d+) days ago|customers have (\d+) days",
-        "fee": r"a fee of (\d+) dollars|(\d+) dollars are kept|minus (\d+) dollars",
-        "shipping": r"Shipping (?:costs|is) (\d+)|Postage: (\d+)",
+        "window": r"within (\d+) days of|at most (\d+) days ago|customers have (\d+) days"
+        r"|until (\d+) days after|more than (\d+) days have|back for (\d+) days",
+        "fee": r"a fee of (\d+) dollars|(\d+) dollars are kept|minus (\d+) dollars"
+        r"|refund costs (\d+) dollars|less (\d+)\.|deduct (\d+) dollars",
+        "shipping": r"Shipping (?:costs|is) (\d+)|Postage: (\d+)|(\d+) dollars for shipping"
+        r"|shipped for (\d+)",
     },
     "hotel": {
-        "notice": r"at least (\d+) days before|Less than (\d+) days|call off (\d+) days ahead",
-        "late_fee": r"later (\d+) dollars|cancelling costs (\d+) dollars|all but (\d+) dollars",
-        "shift": r"by up to (\d+) days|by at most (\d+) days|no more than (\d+) days",
-        "move_fee": r"days for (\d+) dollars|Moving adds (\d+) dollars|charge (\d+) dollars",
-        "points": r"needs (\d+) points|from (\d+) points|with (\d+) points",
-        "breakfast": r"Breakfast (?:costs|is) (\d+)|morning meal: (\d+)",
+        "notice": r"at least (\d+) days before|Less than (\d+) days|call off (\d+) days ahead"
+        r"|fewer than (\d+) days left|later than (\d+) days before|ends (\d+) days before",
+        "late_fee": r"later (\d+) dollars|cancelling costs (\d+) dollars|all but (\d+) dollars"
+        r"|left pays (\d+)|Keep (\d+)|after that it costs (\d+)",
+        "shift": r"by up to (\d+) days|by at most (\d+) days|no more than (\d+) days"
+        r"|no further than (\d+)|works for (\d+)",
+        "move_fee": r"days for (\d+) dollars|Moving adds (\d+) dollars|charge (\d+) dollars"
+        r"|; that costs (\d+)|booking takes (\d+)",
+        "points": r"needs (\d+) points|from (\d+) points|with (\d+) points"
+        r"|at least (\d+) points|Below (\d+)",
+        "breakfast": r"Breakfast (?:costs|is) (\d+)|morning meal: (\d+)"
+        r"|(\d+) dollars for breakfast",
     },
     "phone": {
-        "grace": r"more than (\d+) days after|more than (\d+) days overdue|over (\d+) days behind",
-        "late_fee": r"cost (\d+) dollars extra|costs (\d+) dollars more|add (\d+) dollars",
-        "outage": r"at least (\d+) hours|of (\d+) hours or more|from (\d+) hours",
-        "credit": r"a credit of (\d+)|earns (\d+)|compensate with (\d+)",
-        "most_owed": r"up to (\d+) dollars|more than (\d+) dollars\.|debts above (\d+)",
-        "setup": r"Setup (?:costs|is) (\d+)|Activation: (\d+)",
+        "grace": r"more than (\d+) days after|more than (\d+) days overdue|over (\d+) days behind"
+        r"|Up to (\d+) days|more than (\d+) days late",
+        "late_fee": r"cost (\d+) dollars extra|costs (\d+) dollars more|add (\d+) dollars"
+        r"|later (\d+)|Charge (\d+)",
+        "outage": r"at least (\d+) hours|of (\d+) hours or more|from (\d+) hours"
+        r"|took (\d+)|under (\d+) hours",
+        "credit": r"a credit of (\d+)|earns (\d+)|compensate with (\d+)"
+        r"|credit is (\d+)|else it is (\d+)",
+        "most_owed": r"up to (\d+) dollars|more than (\d+) dollars\.|debts above (\d+)"
+        r"|owes (\d+)|more than (\d+) dollars are",
+        "setup": r"Setup (?:costs|is) (\d+)|Activation: (\d+)|(\d+) dollars for setup"
+        r"|set up for (\d+)",
     },
 }
 

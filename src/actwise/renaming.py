@@ -70,9 +70,12 @@ def rename(
     """
     taken = {name for tool in conversation.tools for name in (tool_name(tool), *_arguments(tool))}
     changing = [tool for tool in conversation.tools if tool_name(tool) not in keep]
+    names = list(dict.fromkeys(n for t in changing for n in (tool_name(t), *_arguments(t))))
+    # As many parts as names: like real ones, new names share parts and must be told apart.
+    parts = [_part(words, draw) for _ in range(max(3, len(names)))]
     new: dict[str, str] = {}
-    for name in dict.fromkeys(n for t in changing for n in (tool_name(t), *_arguments(t))):
-        new[name] = "_".join(_part(words, draw) for _ in range(draw.randint(2, 3)))
+    for name in names:
+        new[name] = "_".join(draw.sample(parts, draw.randint(2, 3)))
         while new[name] in taken:
             new[name] += f"_{_part(words, draw)}"
         taken.add(new[name])

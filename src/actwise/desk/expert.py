@@ -55,7 +55,7 @@ def day(date: str) -> int:
 
 def look_up(subject: str, *calls: Call) -> Act:
     """Return the act of looking things up, all at once."""
-    return Act("lookup", f"Look up {subject}.", calls=calls)
+    return Act("lookup", f"It is about {subject}.", calls=calls)
 
 
 def _apart(a: int, b: int) -> str:
@@ -68,7 +68,7 @@ def cheaper(names: Sequence[str], prices: Sequence[int]) -> Act:
     name, price = (first, a) if a < b else (second, b)
     return Act(
         "inform",
-        f"{first} {a}, {second} {b}: {_apart(a, b)}",
+        f"Which is cheaper? {first} {a}, {second} {b}: {_apart(a, b)}",
         answer=f"The {name} is cheaper: {price} dollars, {abs(a - b)} less.",
         reasoning=True,
     )
@@ -78,7 +78,10 @@ def together(what: str, amounts: Sequence[int]) -> Act:
     """Return the answer to what two things cost (or owe) together; `what` includes the verb."""
     a, b = amounts
     return Act(
-        "inform", f"{plus(a, b)}.", answer=f"{what} {a + b} dollars together.", reasoning=True
+        "inform",
+        f"Together? {plus(a, b)}.",
+        answer=f"{what} {a + b} dollars together.",
+        reasoning=True,
     )
 
 
@@ -86,7 +89,12 @@ def apart(amounts: Sequence[int]) -> Act:
     """Return the answer to how far apart two amounts are."""
     a, b = amounts
     difference = "1 dollar" if abs(a - b) == 1 else f"{abs(a - b)} dollars"
-    return Act("inform", _apart(a, b), answer=f"The difference is {difference}.", reasoning=True)
+    return Act(
+        "inform",
+        f"How far apart? {_apart(a, b)}",
+        answer=f"The difference is {difference}.",
+        reasoning=True,
+    )
 
 
 def with_extra(name: str, price: int, extra_name: str, extra: int) -> Act:

@@ -244,7 +244,7 @@ class Talk:
                 role="assistant",
                 content=act.answer,
                 tool_calls=calls,
-                reasoning_content=act.thought,
+                reasoning_content=self._thought(act),
                 labels=(*["reasoning"] * act.reasoning, self.world.business.name, act.kind),
             )
         )
@@ -255,6 +255,11 @@ class Talk:
             for call, result in zip(calls, results, strict=True)
         ]
         return [json.loads(result) for result in results]
+
+    def _thought(self, act: Act) -> str:
+        """Return the thought, with the tools that do what it came to."""
+        tools = dict.fromkeys(call.tool for call in act.calls)
+        return " ".join([act.thought, *map(self.world.purpose, tools)])
 
     def _detour(self, *kinds: str) -> str:
         """Return one of `kinds`, or "" most of the time; at most one detour a conversation."""

@@ -65,8 +65,8 @@ class Business:
     """Earliest and latest day of the month that can be today."""
     values: Mapping[str, Choice[int]]
     """The numbers of the policy."""
-    policy: Choice[str]
-    """Text with a slot for `{today}` and for each value."""
+    policy: tuple[Choice[str], ...]
+    """The opening, with a slot for `{today}`; then rules, with one slot for each value in all."""
     parameters: Mapping[str, Parameter]
     lookups: Mapping[str, ToolSpec]
     """Tools on offer in every world."""
@@ -85,9 +85,9 @@ class World:
         self.values = {
             key: rng.choice(choice.pool(shifted)) for key, choice in business.values.items()
         }
-        self.policy = rng.choice(business.policy.pool(shifted)).format(
-            today=self.date(self.today), **self.values
-        )
+        opening, *rules = (rng.choice(choice.pool(shifted)) for choice in business.policy)
+        rng.shuffle(rules)
+        self.policy = " ".join([opening, *rules]).format(today=self.date(self.today), **self.values)
         self.names = {
             key: rng.choice(parameter.names.pool(shifted))
             for key, parameter in business.parameters.items()
@@ -116,6 +116,10 @@ class World:
     def tools(self) -> tuple[Tool, ...]:
         """Return the schemas of the tools, under the names that this world gives them."""
         return tuple(self._schema(key, spec) for key, spec in self._specs.items())
+
+    def purpose(self, key: str) -> str:
+        """Return what the tool `key` is for, and the name that this world gives it."""
+        return f"{self._specs[key].description}: {self._tool_names[key]}."
 
     def tool_call(self, key: str, arguments: Mapping[str, Any], call_id: str) -> ToolCall:
         """Return a call of the tool `key` under the names that this world gives it."""

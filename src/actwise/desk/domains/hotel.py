@@ -2,6 +2,7 @@
 
 from random import Random
 
+from actwise.desk import policies
 from actwise.desk.expert import Act, Call, compare, day, minus, plus
 from actwise.desk.goods import ROOMS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
@@ -51,8 +52,8 @@ def cancel(world: World, number: int, booking: Row) -> Act:
     arrival, notice = day(booking["arrival"]), world.values["notice"]
     left, late_fee = arrival - world.today, world.values["late_fee"]
     thought = (
-        f"Arrival {arrival}, today {world.today}: {minus(arrival, world.today)}. "
-        f"{compare(left, notice)}: "
+        f"Cancel? Arrival {arrival}, today {world.today}: {minus(arrival, world.today)}. "
+        f"Notice {notice}: {compare(left, notice)}: "
     )
     refund = booking["price"]
     if left < notice:
@@ -73,7 +74,9 @@ def move(world: World, number: int, booking: Row, to: int) -> Act:
     """Move a booking for a fee, if the new day is not too far from the old one."""
     arrival, limit = day(booking["arrival"]), world.values["shift"]
     by = to - arrival
-    thought = f"From {arrival} to {to}: {minus(to, arrival)}. {compare(by, limit)}: "
+    thought = (
+        f"Move? From {arrival} to {to}: {minus(to, arrival)}. Limit {limit}: {compare(by, limit)}: "
+    )
     if by > limit:
         return Act(
             "refuse",
@@ -95,7 +98,7 @@ def move(world: World, number: int, booking: Row, to: int) -> Act:
 def late_checkout(world: World, number: int, booking: Row) -> Act:
     """Grant late checkout to guests with enough points."""
     points, needed = booking["points"], world.values["points"]
-    thought = f"Points {points}, needed {needed}: {compare(points, needed)}: "
+    thought = f"Late checkout? Points {points}, needed {needed}: {compare(points, needed)}: "
     if points < needed:
         return Act(
             "refuse",
@@ -118,7 +121,7 @@ def days_left(world: World, number: int, booking: Row) -> Act:
     arrival, today = day(booking["arrival"]), world.today
     return Act(
         "inform",
-        f"Arrival {arrival}, today {today}: {minus(arrival, today)}.",
+        f"How long still? Arrival {arrival}, today {today}: {minus(arrival, today)}.",
         answer=f"Booking {number} begins in {arrival - today} days.",
         reasoning=True,
     )
@@ -213,27 +216,7 @@ HOTEL = Domain(
             "points": Choice((40, 50, 60), (45, 55)),
             "breakfast": Choice((9, 12, 16), (8, 11, 14)),
         },
-        policy=Choice(
-            (
-                "You work for a hotel. Today is {today}. Cancelling at least {notice} days before "
-                "arrival is free; later {late_fee} dollars are kept. A booking can be moved by up "
-                "to {shift} days for {move_fee} dollars. Late checkout needs {points} points. "
-                "Breakfast costs {breakfast} dollars. No free upgrades. "
-                "Look things up together and never twice.",
-                "Hotel desk, {today}. Less than {notice} days before arrival, cancelling costs "
-                "{late_fee} dollars, else nothing. Moving adds {move_fee} dollars and is possible "
-                "by at most {shift} days. Late checkout from {points} points. Breakfast is "
-                "{breakfast} dollars. Give no free upgrades. "
-                "Look things up together and never twice.",
-            ),
-            (
-                "It is {today} at our inn. Guests who call off {notice} days ahead or earlier get "
-                "everything back, others all but {late_fee} dollars. We postpone a stay no more "
-                "than {shift} days and charge {move_fee} dollars on top. Leaving late is for those "
-                "with {points} points or more. The morning meal: {breakfast} dollars. Nobody is "
-                "upgraded. Collect all you need in one go, and only once.",
-            ),
-        ),
+        policy=policies.HOTEL,
         parameters={
             "booking_id": Parameter(
                 Choice(

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from actwise.desk import policies
 from actwise.desk.expert import Act, Call, compare, day, minus, plus
 from actwise.desk.goods import PLANS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
@@ -60,7 +61,10 @@ def pay(world: World, number: int, account: Row) -> Act:
     due, grace = day(account["due"]), world.values["grace"]
     late = world.today - due
     amount, late_fee = account["owed"], world.values["late_fee"]
-    thought = f"Today {world.today}, due {due}: {minus(world.today, due)}. {compare(late, grace)}: "
+    thought = (
+        f"Pay? Today {world.today}, due {due}: {minus(world.today, due)}. "
+        f"Limit {grace}: {compare(late, grace)}: "
+    )
     if late > grace:
         thought += f"late, pay {plus(amount, late_fee)}."
         amount += late_fee
@@ -78,7 +82,7 @@ def pay(world: World, number: int, account: Row) -> Act:
 def credit(world: World, number: int, account: Row) -> Act:
     """Give the credit for a long outage."""
     outage, limit = account["outage"], world.values["outage"]
-    thought = f"Outage {outage}, needed {limit}: {compare(outage, limit)}: "
+    thought = f"Credit? Outage {outage}, needed {limit}: {compare(outage, limit)}: "
     if outage < limit:
         return Act(
             "refuse",
@@ -100,7 +104,7 @@ def credit(world: World, number: int, account: Row) -> Act:
 def change_plan(world: World, number: int, account: Row, plan: str) -> Act:
     """Change the plan of an account that does not owe too much."""
     owed, limit = account["owed"], world.values["most_owed"]
-    thought = f"Owed {owed}, limit {limit}: {compare(owed, limit)}: "
+    thought = f"Change the plan? Owed {owed}, limit {limit}: {compare(owed, limit)}: "
     if owed > limit:
         return Act(
             "refuse",
@@ -149,7 +153,7 @@ def _overdue(talk: Talk) -> None:
     talk.act(
         Act(
             "inform",
-            f"Today {today}, due {due}: {minus(today, due)}.",
+            f"How late? Today {today}, due {due}: {minus(today, due)}.",
             answer=f"Account {number} is {today - due} days overdue.",
             reasoning=True,
         )
@@ -166,7 +170,7 @@ def _data_left(talk: Talk) -> None:
     talk.act(
         Act(
             "inform",
-            f"Data {data}, used {used}: {minus(data, used)}.",
+            f"Data left? Data {data}, used {used}: {minus(data, used)}.",
             answer=f"Account {number} has {data - used} GB left.",
             reasoning=True,
         )
@@ -219,27 +223,7 @@ PHONE = Domain(
             "most_owed": Choice((40, 50, 60), (45, 55)),
             "setup": Choice((9, 14, 18), (11, 16, 19)),
         },
-        policy=Choice(
-            (
-                "You work for a phone company. Today is {today}. Bills paid more than {grace} days "
-                "after the due date cost {late_fee} dollars extra. Outages of at least {outage} "
-                "hours give a credit of {credit} dollars. Plans change only while up to "
-                "{most_owed} dollars are owed. Setup costs {setup} dollars. Never speak about "
-                "other customers. Look things up together and never twice.",
-                "Phone desk, {today}. An outage of {outage} hours or more earns {credit} dollars "
-                "of credit. A bill more than {grace} days overdue costs {late_fee} dollars more. "
-                "No plan change for customers who owe more than {most_owed} dollars. Setup is "
-                "{setup} dollars. Other customers are private. "
-                "Look things up together and never twice.",
-            ),
-            (
-                "It is {today} at our network. Those who pay over {grace} days behind schedule add "
-                "{late_fee} dollars. We compensate with {credit} dollars from {outage} hours "
-                "without signal. With debts above {most_owed} dollars nobody may switch. "
-                "Activation: {setup} dollars. Keep secret what belongs to others. Collect all you "
-                "need in one go, and only once.",
-            ),
-        ),
+        policy=policies.PHONE,
         parameters={
             "account_id": Parameter(
                 Choice(("account_id", "account", "account_number"), ("contract_id", "contract")),

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from actwise.desk import policies
 from actwise.desk.expert import Act, Call, compare, day, minus
 from actwise.desk.goods import PRODUCTS
 from actwise.desk.scenes import add_up, ask_for_both, compare_prices, price, price_with_extra
@@ -53,8 +54,8 @@ def refund(world: World, number: int, order: Row) -> Act:
     delivered, limit = day(order["delivered"]), world.values["window"]
     age = world.today - delivered
     thought = (
-        f"Today {world.today}, delivered {delivered}: {minus(world.today, delivered)}. "
-        f"{compare(age, limit)}: "
+        f"Refund? Today {world.today}, delivered {delivered}: {minus(world.today, delivered)}. "
+        f"Limit {limit}: {compare(age, limit)}: "
     )
     if age > limit:
         return Act(
@@ -79,13 +80,13 @@ def cancel(number: int, order: Row) -> Act:
     if order["status"] == "shipped":
         return Act(
             "refuse",
-            f"Order {number} is shipped: too late.",
+            f"Cancel? Order {number} is shipped: too late.",
             answer=f"Order {number} cannot be cancelled: it is already shipped.",
             reasoning=True,
         )
     return Act(
         "act",
-        f"Order {number} is processing: not shipped, cancel it.",
+        f"Cancel? Order {number} is processing: not shipped.",
         calls=(Call("cancel_order", {"order_id": number}),),
         done=f"Order {number} is cancelled.",
         reasoning=True,
@@ -94,7 +95,7 @@ def cancel(number: int, order: Row) -> Act:
 
 def buy(product: str, quantity: int, stock: int) -> Act:
     """Place an order that the stock covers."""
-    thought = f"Wanted {quantity}, stock {stock}: {compare(quantity, stock)}: "
+    thought = f"Order? Wanted {quantity}, stock {stock}: {compare(quantity, stock)}: "
     if quantity > stock:
         return Act(
             "refuse",
@@ -134,7 +135,7 @@ def _days(talk: Talk) -> None:
     talk.act(
         Act(
             "inform",
-            f"Today {today}, delivered {delivered}: {minus(today, delivered)}.",
+            f"How long ago? Today {today}, delivered {delivered}: {minus(today, delivered)}.",
             answer=f"Order {number} was delivered {today - delivered} days ago.",
             reasoning=True,
         )
@@ -208,24 +209,7 @@ SHOP = Domain(
             "fee": Choice((3, 4, 6, 8, 12), (5, 7, 9, 11)),
             "shipping": Choice((5, 8, 11, 14), (6, 9, 12, 15)),
         },
-        policy=Choice(
-            (
-                "You work for a shop. Today is {today}. Refunds only within {window} days of "
-                "delivery, less a fee of {fee} dollars. Shipped orders cannot be cancelled. "
-                "Order only what is in stock. Shipping costs {shipping} dollars. No discounts. "
-                "Look things up together and never twice.",
-                "Shop desk, {today}. Orders delivered at most {window} days ago can be refunded; "
-                "{fee} dollars are kept. Cancel only before shipping. Never order more than the "
-                "stock. Shipping is {shipping} dollars. Give no discounts. "
-                "Look things up together and never twice.",
-            ),
-            (
-                "It is {today} at our store. After delivery, customers have {window} days to get "
-                "their money back, minus {fee} dollars for handling. What has been shipped stays "
-                "sold. We sell no more than we have. Postage: {shipping} dollars. Prices are "
-                "fixed. Collect all you need in one go, and only once.",
-            ),
-        ),
+        policy=policies.SHOP,
         parameters={
             "order_id": Parameter(
                 Choice(("order_id", "order", "order_number"), ("purchase_id", "purchase")),
