@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 
 from actwise.bench import limits, memory, ours, parts, peers, rows
+from actwise.bench.contest import Bench
 from actwise.bench.measure import Request, measure
-from actwise.bench.parts import Bench
 from actwise.bench.report import page, table
 from actwise.bench.shapes import SHAPES, Shape, Workload, build_model, compose, pool_of, workload
 from actwise.bench.timing import Seconds, Timing, interleaved

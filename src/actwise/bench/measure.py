@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from actwise.bench.parts import PARTS, Bench
+from actwise.bench.contest import Bench
+from actwise.bench.parts import PARTS
 from actwise.bench.peers import trl_missing
 from actwise.bench.report import page, plot_growth
 from actwise.bench.shapes import SHAPES, build_model

@@ -1,28 +1,15 @@
-"""The parts of the benchmark: each measures one shape and returns a record.
-
-A record holds "rows" (a table, a dictionary for each line), "aims" and "notes".
-"""
+"""The parts of the benchmark: each measures one shape and returns a record."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 
 from actwise.bench import limits, memory, ours, peers, rows
-from actwise.bench.shapes import Shape, Workload, compose, conversations_of, pool_of, workload
-from actwise.bench.timing import Seconds, Timing, interleaved, timed
-from actwise.config import RunConfig
-from actwise.conversation import Conversation
+from actwise.bench.contest import Bench, Make, Record, at_least, at_most, described
+from actwise.bench.shapes import Workload, compose, pool_of
+from actwise.bench.timing import Seconds, timed
 from actwise.policy import Policy
-from actwise.progress import Progress
-
-Record = dict[str, Any]
-Make = Callable[[Workload], Callable[[], Seconds]]
-"""Prepares a contestant for a workload; what it returns does the work and tells the seconds."""
 
 OURS, ROWS, TRL = "ours", "row by row", "TRL 1.16"
 DYNAMIC, STATIC = "generate, dynamic cache", "generate, static cache"
@@ -40,86 +27,6 @@ _FASTER = {
     ("rollout", "service"): 10.0,
 }
 """How many times as fast as the fastest peer we mean to be."""
-
-
-@dataclass
-class Bench:
-    """One shape on one machine, ready to be measured."""
-
-    shape: Shape
-    folder: Path
-    """Of the model."""
-    device: torch.device
-    conversations: int
-    repeats: int
-    logs: Sequence[Conversation]
-    progress: Progress
-    trl: bool
-    """Whether TRL takes part."""
-
-    @cached_property
-    def config(self) -> RunConfig:
-        """The defaults, but for the size of a pass."""
-        return RunConfig(max_batch_tokens=self.shape.max_batch_tokens)
-
-    @cached_property
-    def policy(self) -> Policy:
-        """Our model."""
-        return Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
-
-    @cached_property
-    def model(self) -> Any:
-        """The same model as transformers has it."""
-        return peers.load_model(self.folder, self.device)
-
-    @cached_property
-    def work(self) -> Workload:
-        """The shape's conversations with completions."""
-        return self.sampled(
-            conversations_of(self.shape, self.policy.template, self.conversations, self.logs),
-            self.shape.num_generations,
-        )
-
-    @cached_property
-    def dimensions(self) -> limits.Dimensions:
-        """Of the model."""
-        return limits.Dimensions.of(self.policy.model)
-
-    def sampled(self, conversations: Sequence[Conversation], num_generations: int) -> Workload:
-        """Return conversations with completions of the shape's length."""
-        return workload(
-            self.policy,
-            conversations,
-            num_generations=num_generations,
-            completion_tokens=self.shape.completion_tokens,
-        )
-
-    def passes(self, work: Workload) -> int:
-        """Return how many of our passes an update takes, if each holds one conversation or more."""
-        size = limits.tree_tokens(work).computed
-        return max(1, min(len(work.prompts), round(size / self.config.max_batch_tokens)))
-
-    def our_update(self, work: Workload) -> Callable[[], Seconds]:
-        """Prepare our update."""
-        update = ours.Update(self.policy, work, self.config, self.policy.weights())
-        return lambda: timed(update, self.device)
-
-    def row_update(self, work: Workload) -> Callable[[], Seconds]:
-        """Prepare the update row by row."""
-        update = rows.Update(self.model, self.policy, work, self.config)
-        return lambda: timed(update, self.device)
-
-    def compare(self, title: str, makes: Mapping[str, Make], work: Workload) -> dict[str, Timing]:
-        """Time contestants on the same workload, after one decision of it to warm up."""
-        for make in makes.values():
-            make(work.part([0]))()
-        return self.time(title, {name: make(work) for name, make in makes.items()})
-
-    def time(self, title: str, runs: Mapping[str, Callable[[], Seconds]]) -> dict[str, Timing]:
-        """Time what is prepared."""
-        label = f"{title} {self.shape.name}"
-        with self.progress.track(label, self.repeats * len(runs)) as show:
-            return interleaved(runs, self.repeats, show)
 
 
 def update(bench: Bench) -> Record:
@@ -206,26 +113,8 @@ def _compared(
     reached = [timings[name].times(mine) for name in aim_at if name in timings]
     aims = []
     if wanted is not None and reached:
-        aims.append(_at_least(f"{part}: times as fast as the fastest peer", wanted, min(reached)))
-    return {"rows": lines, "aims": aims, "notes": [_described(bench.work)]}
-
-
-def _described(work: Workload) -> str:
-    trees, as_rows = limits.tree_tokens(work), limits.row_tokens(work)
-    return (
-        f"{len(work.prompts)} conversations, {work.num_decisions} decisions, "
-        f"{work.num_generations} completions of {work.completion_tokens} tokens each; "
-        f"{trees.computed:,} tokens as trees, {as_rows.computed:,} as rows "
-        f"({as_rows.computed / trees.computed:.1f} times as many)"
-    )
-
-
-def _at_least(aim: str, wanted: float, reached: float) -> Record:
-    return {"aim": aim, "wanted": f">= {wanted:g}", "reached": reached, "met": reached >= wanted}
-
-
-def _at_most(aim: str, wanted: float, reached: float) -> Record:
-    return {"aim": aim, "wanted": f"<= {wanted:g}", "reached": reached, "met": reached <= wanted}
+        aims.append(at_least(f"{part}: times as fast as the fastest peer", wanted, min(reached)))
+    return {"rows": lines, "aims": aims, "notes": [described(bench.work)]}
 
 
 def peak_memory(bench: Bench) -> Record:
@@ -259,12 +148,12 @@ def peak_memory(bench: Bench) -> Record:
         }
         for name in names
     ]  # fmt: skip
-    aims = [_at_most("memory: share of row by row, tensors", 1 / 3, tensors[OURS] / tensors[ROWS])]
+    aims = [at_most("memory: share of row by row, tensors", 1 / 3, tensors[OURS] / tensors[ROWS])]
     if resident[OURS]:
         share = median(resident[OURS]) / median(resident[ROWS])
-        aims.append(_at_most("memory: share of row by row, resident", 1 / 3, share))
+        aims.append(at_most("memory: share of row by row, resident", 1 / 3, share))
     notes = [
-        _described(bench.work),
+        described(bench.work),
         "growth of memory during the update, each in a process of its own; passes of about "
         f"{bench.config.max_batch_tokens} tokens in ours, of "
         f"{min(rows.MICRO_BATCH, bench.work.num_generations)} rows elsewhere",
@@ -314,8 +203,8 @@ def scaling(bench: Bench) -> Record:
     return {
         "rows": lines,
         "aims": [
-            _at_most("scaling: 12 decisions against 1, in time", 2.5, mine[-1] / mine[0]),
-            _at_most("scaling: deviation from a line in G from 4 to 32", 0.1, bend),
+            at_most("scaling: 12 decisions against 1, in time", 2.5, mine[-1] / mine[0]),
+            at_most("scaling: deviation from a line in G from 4 to 32", 0.1, bend),
         ],
         "notes": [
             f"one conversation of {len(most.prompts[0][-1]):,} tokens, of whose decisions some are "
@@ -397,12 +286,10 @@ def machine_limits(bench: Bench) -> Record:
         "rows": lines,
         "profile": top,
         "aims": [
-            _at_least(
-                "limits: share of the achievable, update", 0.5, lines[0]["share of the limit"]
-            )
+            at_least("limits: share of the achievable, update", 0.5, lines[0]["share of the limit"])
         ],
         "notes": [
-            _described(work),
+            described(work),
             f"this machine, same threads and precision: matrix product {rates.matmul / 1e9:.1f} "
             f"GFLOP/s (2,048 tokens through the model's widest layer: "
             f"{rates.model_matmul / 1e9:.1f}), copy {rates.copy / 1e9:.1f} GB/s",

@@ -1,0 +1,125 @@
+"""What contests are held on: one shape on one machine, and the records of what came out.
+
+A record holds "rows" (a table, a dictionary for each line), "aims" and "notes".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from actwise.bench import limits, ours, peers, rows
+from actwise.bench.shapes import Shape, Workload, conversations_of, workload
+from actwise.bench.timing import Seconds, Timing, interleaved, timed
+from actwise.config import RunConfig
+from actwise.conversation import Conversation
+from actwise.policy import Policy
+from actwise.progress import Progress
+
+Record = dict[str, Any]
+Make = Callable[[Workload], Callable[[], Seconds]]
+"""Prepares a contestant for a workload; what it returns does the work and tells the seconds."""
+
+
+@dataclass
+class Bench:
+    """One shape on one machine, ready to be measured."""
+
+    shape: Shape
+    folder: Path
+    """Of the model."""
+    device: torch.device
+    conversations: int
+    repeats: int
+    logs: Sequence[Conversation]
+    progress: Progress
+    trl: bool
+    """Whether TRL takes part."""
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The defaults, but for the size of a pass."""
+        return RunConfig(max_batch_tokens=self.shape.max_batch_tokens)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Our model."""
+        return Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
+
+    @cached_property
+    def model(self) -> Any:
+        """The same model as transformers has it."""
+        return peers.load_model(self.folder, self.device)
+
+    @cached_property
+    def work(self) -> Workload:
+        """The shape's conversations with completions."""
+        return self.sampled(
+            conversations_of(self.shape, self.policy.template, self.conversations, self.logs),
+            self.shape.num_generations,
+        )
+
+    @cached_property
+    def dimensions(self) -> limits.Dimensions:
+        """Of the model."""
+        return limits.Dimensions.of(self.policy.model)
+
+    def sampled(self, conversations: Sequence[Conversation], num_generations: int) -> Workload:
+        """Return conversations with completions of the shape's length."""
+        return workload(
+            self.policy,
+            conversations,
+            num_generations=num_generations,
+            completion_tokens=self.shape.completion_tokens,
+        )
+
+    def passes(self, work: Workload) -> int:
+        """Return how many of our passes an update takes, if each holds one conversation or more."""
+        size = limits.tree_tokens(work).computed
+        return max(1, min(len(work.prompts), round(size / self.config.max_batch_tokens)))
+
+    def our_update(self, work: Workload) -> Callable[[], Seconds]:
+        """Prepare our update."""
+        update = ours.Update(self.policy, work, self.config, self.policy.weights())
+        return lambda: timed(update, self.device)
+
+    def row_update(self, work: Workload) -> Callable[[], Seconds]:
+        """Prepare the update row by row."""
+        update = rows.Update(self.model, self.policy, work, self.config)
+        return lambda: timed(update, self.device)
+
+    def compare(self, title: str, makes: Mapping[str, Make], work: Workload) -> dict[str, Timing]:
+        """Time contestants on the same workload, after one decision of it to warm up."""
+        for make in makes.values():
+            make(work.part([0]))()
+        return self.time(title, {name: make(work) for name, make in makes.items()})
+
+    def time(self, title: str, runs: Mapping[str, Callable[[], Seconds]]) -> dict[str, Timing]:
+        """Time what is prepared."""
+        label = f"{title} {self.shape.name}"
+        with self.progress.track(label, self.repeats * len(runs)) as show:
+            return interleaved(runs, self.repeats, show)
+
+
+def described(work: Workload) -> str:
+    """Return how much work there is."""
+    trees, as_rows = limits.tree_tokens(work), limits.row_tokens(work)
+    return (
+        f"{len(work.prompts)} conversations, {work.num_decisions} decisions, "
+        f"{work.num_generations} completions of {work.completion_tokens} tokens each; "
+        f"{trees.computed:,} tokens as trees, {as_rows.computed:,} as rows "
+        f"({as_rows.computed / trees.computed:.1f} times as many)"
+    )
+
+
+def at_least(aim: str, wanted: float, reached: float) -> Record:
+    """Return whether an aim is met that more is better for."""
+    return {"aim": aim, "wanted": f">= {wanted:g}", "reached": reached, "met": reached >= wanted}
+
+
+def at_most(aim: str, wanted: float, reached: float) -> Record:
+    """Return whether an aim is met that less is better for."""
+    return {"aim": aim, "wanted": f"<= {wanted:g}", "reached": reached, "met": reached <= wanted}
