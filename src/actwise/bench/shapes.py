@@ -69,7 +69,7 @@ class Shape:
 SHAPES = {
     shape.name: shape
     for shape in (
-        # 40 is the mean length of the desk's recorded completions with their thoughts.
+        # A short thought and a call. The desk's recorded completions have 52 on average.
         Shape("desk", _SMALL, completion_tokens=40),
         Shape("service", _SMALL, completion_tokens=100, policy_tokens=(2000,)),
         Shape(
