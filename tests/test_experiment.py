@@ -197,7 +197,7 @@ def write_experiment(out: Path, experiment: Experiment = PAPER) -> None:
             floors = {split: {"neutral_answer": seed / 2} for split in ("test", "shifted")}
             results = {"stages": stages, "development": scores, "floors": floors}
             write_lines(folder / "results.json", [results])
-            for stage in ("sft", "rl"):
+            for stage in ("sft", "think", "rl"):
                 steps = [{"step": 1, "dev_action_accuracy": 0.4, "reward": 0.2},
                          {"step": 2, "dev_action_accuracy": 0.3, "reward": 0.7}]  # fmt: skip
                 write_lines(folder / "metrics" / f"{stage}.jsonl", steps)
@@ -256,6 +256,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert [by_thought[name]["decisions"] for name in ("own", "swapped", "corrupted")] == [4, 2, 2]
     trainings = figures["runs"][0]["trainings"]
     assert trainings["sft"]["best_step"] == 1
+    assert trainings["sft"]["stopped"]  # after two steps of hundreds
     assert (trainings["rl"]["best"], trainings["rl"]["last"]) == (0.4, 0.3)
     assert (trainings["rl"]["first_reward"], trainings["rl"]["last_reward"]) == (0.2, 0.7)
     # Four stages of the one arm and two of the other, whose base and SFT are the first's.

@@ -219,6 +219,7 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
     """Return how the trainings of one arm of one seed went."""
     folder = run_folder(out, seed, arm)
     results = _read(folder / "results.json")
+    config = _read(folder / "run.json")["config"]
     stages = {
         stage["name"]: stage["seconds"]
         for stage in results["stages"]
@@ -232,17 +233,26 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
         "arm": arm.name,
         "seconds": stages,
         "development": results["development"],
-        "trainings": {name: _training(folder / f"metrics/{name}.jsonl") for name in trained},
+        "trainings": {
+            name: _training(folder / f"metrics/{name}.jsonl", config[name]["steps"])
+            for name in trained
+        },
     }
 
 
-def _training(file: Path) -> Figures:
-    """Return a stage's beginning and end: development scores, and rewards over a tenth of it."""
+def _training(file: Path, limit: int) -> Figures:
+    """Return a stage's beginning and end: development scores, and rewards over a tenth of it.
+
+    Args:
+        file: Of its metrics.
+        limit: The most steps that it could have.
+    """
     steps = read_records(file)
     scores = {s["step"]: s["dev_action_accuracy"] for s in steps if "dev_action_accuracy" in s}
     best = max(scores, key=lambda step: scores[step])
     found = {
         "steps": len(steps),
+        "stopped": len(steps) < limit,
         "best_step": best,
         "best": scores[best],
         "last": scores[max(scores)],

@@ -169,14 +169,21 @@ def _trainings(figures: Figures) -> str:
         ])  # fmt: skip
     trained = [run["trainings"]["rl"] for run in figures["runs"]]
     end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
-    sfts = [run["trainings"]["sft"] for run in figures["runs"]]
-    last = sum(sft["best_step"] == sft["steps"] for sft in sfts)
     return (
-        f"## Each training\n\nIn {last} of {len(sfts)} runs SFT was best at its last step, so that "
-        "more steps might have made it better.\n\n"
+        f"## Each training\n\n{_stopped(figures, 'sft', 'SFT')} "
+        f"{_stopped(figures, 'think', 'The cold start')}\n\n"
         f"{_markdown(header, lines)}\n\nGRPO ended with a higher reward than it began with in "
         f"{end} of {len(figures['runs'])} runs."
     )
+
+
+def _stopped(figures: Figures, stage: str, name: str) -> str:
+    own = [r["trainings"][stage] for r in figures["runs"] if stage in r["seconds"]]
+    stopped = sum(training["stopped"] for training in own)
+    text = f"{name} stopped in {stopped} of {len(own)} trainings because it no longer got better."
+    if stopped < len(own):
+        text += " The others had all their steps; more might have made them better."
+    return text
 
 
 def _thoughts(figures: Figures) -> str:
