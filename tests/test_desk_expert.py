@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actwise.conversation import Conversation, Decision, Message
+from actwise.conversation import Conversation, Decision, Message, tool_name
 from actwise.desk import SPLITS, generate, open_world
 from actwise.desk.world import World
 from actwise.rewards.judge import Verdict, judge
@@ -143,6 +143,15 @@ def test_arguments_are_in_the_context_or_computed_in_the_thought(
             for value in call.arguments.values():
                 seen = re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", context, re.IGNORECASE)
                 assert seen or f"= {value}." in thought, decision.key
+
+
+def test_thoughts_end_with_what_the_tools_are_for(logs: list[Conversation]) -> None:
+    for conversation in logs:
+        purposes = {tool_name(t): t["function"]["description"] for t in conversation.tools}
+        for decision in conversation.decisions():
+            names = dict.fromkeys(call.name for call in decision.gold.tool_calls)
+            end = "".join(f" {purposes[name]}: {name}." for name in names)
+            assert (decision.gold.reasoning_content or "").endswith(end), decision.key
 
 
 def test_numbers_of_thoughts_and_answers_are_seen_or_computed(logs: list[Conversation]) -> None:

@@ -263,6 +263,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert figures["seconds"] == 2 * (40 + 20)
     text = page(figures)
     assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
+    assert "SFT stopped in 2 of 2 trainings because" in text
     assert "ended with a higher reward than it began with in 4 of 4 runs" in text
     assert "| (neutral answer) | 25.0 |" in text
     assert "75.0 (50.0 to 100.0)" in readme_block(figures)

@@ -66,6 +66,19 @@ CONVERSATION = Conversation(
 )
 
 
+def test_new_names_share_parts_as_real_ones_do() -> None:
+    words = [f"{first}{second}xyz" for first in "abcdefgh" for second in "ijklmnop"]
+    for conversation in generate("train", 30):
+        renamed = rename(conversation, words, random.Random(conversation.id))
+        names = {
+            name
+            for tool in renamed.tools
+            for name in (tool_name(tool), *tool_parameters(tool)["properties"])
+        }
+        # Each of two or three parts; independent ones of 64 words would hardly repeat.
+        assert len({part for name in names for part in name.split("_")}) <= len(names) + 1
+
+
 def test_a_renamed_conversation_by_hand() -> None:
     renamed = rename(CONVERSATION, WORDS, random.Random(0))
     order, search, ping = (tool_name(tool) for tool in renamed.tools)
