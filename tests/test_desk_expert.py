@@ -150,7 +150,7 @@ def test_thoughts_end_with_what_the_tools_are_for(logs: list[Conversation]) -> N
         purposes = {tool_name(t): t["function"]["description"] for t in conversation.tools}
         for decision in conversation.decisions():
             names = dict.fromkeys(call.name for call in decision.gold.tool_calls)
-            end = "".join(f" {purposes[name]}: {name}." for name in names)
+            end = "".join(f" {purposes[name]}." for name in names)
             assert (decision.gold.reasoning_content or "").endswith(end), decision.key
 
 

@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
 
     By default glibc gives every block of some size back to the system and takes fresh pages, which
     the system fills with zeros, for the next one. A training step on a CPU allocates the same
-    blocks again and again; keeping them makes it about 1.25 times as fast, for a process that never
+    blocks again and again; keeping them saves about a tenth of its time, for a process that never
     shrinks below its peak. Does nothing where the C library is not glibc.
     """
     if sys.platform != "linux":

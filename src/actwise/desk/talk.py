@@ -257,7 +257,7 @@ class Talk:
         return [json.loads(result) for result in results]
 
     def _thought(self, act: Act) -> str:
-        """Return the thought, with the tools that do what it came to."""
+        """Return the thought, with what the tools that follow are for."""
         tools = dict.fromkeys(call.tool for call in act.calls)
         return " ".join([act.thought, *map(self.world.purpose, tools)])
 

@@ -118,8 +118,8 @@ class World:
         return tuple(self._schema(key, spec) for key, spec in self._specs.items())
 
     def purpose(self, key: str) -> str:
-        """Return what the tool `key` is for, and the name that this world gives it."""
-        return f"{self._specs[key].description}: {self._tool_names[key]}."
+        """Return what the tool `key` is for."""
+        return f"{self._specs[key].description}."
 
     def tool_call(self, key: str, arguments: Mapping[str, Any], call_id: str) -> ToolCall:
         """Return a call of the tool `key` under the names that this world gives it."""
