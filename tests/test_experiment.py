@@ -198,8 +198,10 @@ def write_experiment(out: Path, experiment: Experiment = PAPER) -> None:
             results = {"stages": stages, "development": scores, "floors": floors}
             write_lines(folder / "results.json", [results])
             for stage in ("sft", "think", "rl"):
-                steps = [{"step": 1, "dev_action_accuracy": 0.4, "reward": 0.2},
-                         {"step": 2, "dev_action_accuracy": 0.3, "reward": 0.7}]  # fmt: skip
+                steps = [{"step": 1, "dev_action_accuracy": 0.4, "reward": 0.2,
+                          "live_groups": 0.5, "entropy": 0.04, "thought_words": 8.0},
+                         {"step": 2, "dev_action_accuracy": 0.3, "reward": 0.7,
+                          "live_groups": 0.0, "thought_words": 6.0}]  # fmt: skip
                 write_lines(folder / "metrics" / f"{stage}.jsonl", steps)
             for split in ("test", "shifted"):
                 decisions = generate(split, 1, seed)[0].decisions()[:2]
@@ -263,7 +265,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert figures["seconds"] == 2 * (40 + 20)
     text = page(figures)
     assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
-    assert "SFT stopped in 2 of 2 trainings because" in text
+    assert "SFT got no better and stopped by itself in 2 of 2 trainings" in text
     assert "ended with a higher reward than it began with in 4 of 4 runs" in text
     assert "| (neutral answer) | 25.0 |" in text
     assert "75.0 (50.0 to 100.0)" in readme_block(figures)
@@ -285,6 +287,9 @@ def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
     clip = "two steps a batch, clip 0.2 both ways"
     assert f"(against {clip}): **not told apart**, +0.0" in text
     assert text.count("**not told apart**") == len(design.comparisons) - 1
+    course = "50.0 | 40.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 | 0.04 to none | 8 to 6 |"
+    assert f"| (nothing) | {course}" in text
+    assert f"| no divergence term | {course}" in text
 
 
 # --- means over seeds ----------------------------------------------------------------------------

@@ -39,6 +39,9 @@ THOUGHT_MEASURES: dict[str, Value] = {
 
 OUTCOMES = ("keeps", "follows", "other")
 
+WATCHED = ("reward", "live_groups", "entropy", "thought_words")
+"""Figures of GRPO's steps whose course tells whether it is stable."""
+
 
 def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
     """Read the finished runs of an experiment.
@@ -241,7 +244,7 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
 
 
 def _training(file: Path, limit: int) -> Figures:
-    """Return a stage's beginning and end: development scores, and rewards over a tenth of it.
+    """Return a stage's beginning and end: development scores, and what is watched of GRPO.
 
     Args:
         file: Of its metrics.
@@ -250,6 +253,7 @@ def _training(file: Path, limit: int) -> Figures:
     steps = read_records(file)
     scores = {s["step"]: s["dev_action_accuracy"] for s in steps if "dev_action_accuracy" in s}
     best = max(scores, key=lambda step: scores[step])
+    tenth = max(1, len(steps) // 10)
     found = {
         "steps": len(steps),
         "stopped": len(steps) < limit,
@@ -257,10 +261,12 @@ def _training(file: Path, limit: int) -> Figures:
         "best": scores[best],
         "last": scores[max(scores)],
     }
-    if "reward" in steps[0]:
-        tenth = max(1, len(steps) // 10)
-        found["first_reward"] = _mean([s["reward"] for s in steps[:tenth]])
-        found["last_reward"] = _mean([s["reward"] for s in steps[-tenth:]])
+    for name in WATCHED:
+        for when, part in (("first", steps[:tenth]), ("last", steps[-tenth:])):
+            # A step of which no group is live has no entropy.
+            values = [step[name] for step in part if name in step]
+            if values:
+                found[f"{when}_{name}"] = _mean(values)
     return found
 
 

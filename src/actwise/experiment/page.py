@@ -76,7 +76,7 @@ def page(figures: Figures) -> str:
     if figures["experiment"] == "paper":
         parts += [_beside_the_paper(figures), _trainings(figures), _thoughts(figures)]
     else:
-        parts.append(_what_mattered(figures))
+        parts += [_what_mattered(figures), _course(figures)]
     return "\n\n".join([*parts, _time(figures)])
 
 
@@ -161,10 +161,9 @@ def _trainings(figures: Figures) -> str:
     lines = []
     for run in figures["runs"]:
         sft, rl = run["trainings"]["sft"], run["trainings"]["rl"]
-        before = run["development"].get("think", run["development"]["sft"])
         lines.append([
             str(run["seed"]), run["arm"], f"{sft['steps']} ({sft['best_step']})",
-            _percent(sft["best"]), _percent(before), _percent(run["development"]["rl"]),
+            _percent(sft["best"]), _percent(_before_rl(run)), _percent(run["development"]["rl"]),
             _percent(rl["last"]), f"{rl['first_reward']:.3f}", f"{rl['last_reward']:.3f}",
         ])  # fmt: skip
     trained = [run["trainings"]["rl"] for run in figures["runs"]]
@@ -180,7 +179,7 @@ def _trainings(figures: Figures) -> str:
 def _stopped(figures: Figures, stage: str, name: str) -> str:
     own = [r["trainings"][stage] for r in figures["runs"] if stage in r["seconds"]]
     stopped = sum(training["stopped"] for training in own)
-    text = f"{name} stopped in {stopped} of {len(own)} trainings because it no longer got better."
+    text = f"{name} got no better and stopped by itself in {stopped} of {len(own)} trainings."
     if stopped < len(own):
         text += " The others had all their steps; more might have made them better."
     return text
@@ -221,6 +220,41 @@ def _what_mattered(figures: Figures) -> str:
         "## What mattered\n\nPoints on `test`, from the worst change to the best:\n\n"
         + "\n".join(ordered)
     )
+
+
+def _course(figures: Figures) -> str:
+    header = ["changed", "before", "best", "last", "reward", "live groups", "entropy",
+              "words of thought"]  # fmt: skip
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
+        runs = [run for run in figures["runs"] if run["arm"] == arm]
+        rl = [run["trainings"]["rl"] for run in runs]
+        before = [_before_rl(run) for run in runs]
+        scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
+        lines.append([
+            figures["changed"].get(arm, "(nothing)"),
+            *(_percent(sum(values) / len(values)) for values in scores),
+            *(_from_to(rl, name) for name in ("reward", "live_groups", "entropy", "thought_words")),
+        ])  # fmt: skip
+    return (
+        "## How GRPO went\n\nMeans over the seeds. Development scores before it, the best of its "
+        "own evaluations and the last one; and from its first tenth to its last: reward, share of "
+        "live groups, entropy in nats per token, and words of thought.\n\n"
+        + _markdown(header, lines)
+    )
+
+
+def _from_to(trainings: Sequence[Figures], name: str) -> str:
+    ends = []
+    for when in ("first", "last"):
+        values = [t[f"{when}_{name}"] for t in trainings if f"{when}_{name}" in t]
+        ends.append(f"{sum(values) / len(values):.3g}" if values else "none")
+    return " to ".join(ends)
+
+
+def _before_rl(run: Figures) -> float:
+    development: dict[str, float] = run["development"]
+    return development.get("think", development["sft"])
 
 
 def _time(figures: Figures) -> str:
