@@ -62,7 +62,8 @@ def ablations(settings: Sequence[str], **options: Any) -> None:
     from actwise.experiment.runs import SETTINGS
 
     config = load_config(SETTINGS, settings)
-    _experiment(design(config), "What the parts of the method matter", settings=settings, **options)
+    heading = "What each part of the method is worth"
+    _experiment(design(config), heading, settings=settings, **options)
 
 
 def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, model: str,

@@ -1,4 +1,4 @@
-"""What the parts of the method matter: the paper's last arm with one thing changed at a time.
+"""What each part of the method is worth: the paper's last arm with one thing changed at a time.
 
 The first arm is the paper's, folder and all, so its runs are made once for both experiments.
 """
