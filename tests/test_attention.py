@@ -83,7 +83,7 @@ def make_case(seed: int) -> Case:
         for _ in range(draw.randint(1, 8)):
             parent = draw.choice([s for s in own if depth[s] < 4])
             offset = draw.randint(1, len(forest.segments[parent].token_ids))
-            node = forest.attach(Node(parent, offset), tokens(draw, 9), shared=False)
+            node = forest.attach(Node(parent, offset), tokens(draw, 9))
             depth.append(depth[parent] + 1)
             own.append(node.segment)
     layout = forest.layout()

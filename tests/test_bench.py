@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from actwise.bench.shapes import SHAPES, Shape, Workload, build_model, compose, 
 from actwise.bench.timing import Seconds, Timing, interleaved
 from actwise.cli.bench import _PARTS, _SHAPES
 from actwise.config import RunConfig
+from actwise.engine import Sample
 from actwise.errors import ConfigError, RunError
 from actwise.policy import Policy
 from actwise.progress import Progress
@@ -61,10 +63,34 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 # --- the same work ----------------------------------------------------------------------------
 
 
+def beginning_alike(folder: Path, work: Workload) -> Workload:
+    """Return the work with completions of which two are equal and a third begins as they do."""
+    model = peers.load_model(folder, DEVICE)
+
+    @torch.no_grad()
+    def alike(prompt: list[int], group: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        first, _, third, last = group
+        tokens = (*first.token_ids[:3], *third.token_ids[3:])
+        row = torch.tensor([[*prompt, *tokens]])
+        logprobs = model(input_ids=row).logits[0, -6:-1].log_softmax(-1)
+        own = logprobs[torch.arange(5), row[0, -5:]].tolist()
+        return first, first, replace(third, token_ids=tokens, logprobs=tuple(own)), last
+
+    samples = tuple(
+        tuple(alike(prompt, group) for prompt, group in zip(prompts, groups, strict=True))
+        for prompts, groups in zip(work.prompts, work.samples, strict=True)
+    )
+    return replace(work, samples=samples)
+
+
 @pytest.mark.slow
-def test_updates_have_the_same_gradient(folder: Path, policy: Policy, work: Workload) -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_updates_have_the_same_gradient(
+    folder: Path, policy: Policy, work: Workload, alike: bool
+) -> None:
     """Ours, row by row in plain transformers, and TRL's loss, which knows neither of them."""
     pytest.importorskip("trl", reason="TRL comes with the extra `bench`")
+    work = beginning_alike(folder, work) if alike else work
     config = RunConfig(max_batch_tokens=512)
     ours.Update(policy, work, config, policy.weights())()
     expected = gradients(policy.model)
@@ -224,7 +250,7 @@ def test_tokens_of_trees_are_those_of_the_layout(work: Workload) -> None:
         nodes = forest.insert_all(prompts, tree=tree)
         for node, samples in zip(nodes, of_conversation, strict=True):
             for sample in samples:
-                forest.attach(node, sample.token_ids, shared=False)
+                forest.extend(node, sample.token_ids)
     counted = limits.tree_tokens(work)
     assert counted.computed == forest.num_tokens
     assert counted.scored == work.num_decisions * 4 * 5
@@ -232,18 +258,19 @@ def test_tokens_of_trees_are_those_of_the_layout(work: Workload) -> None:
 
 
 def test_tokens_of_rows_and_of_decoding() -> None:
-    sample = SimpleNamespace(token_ids=(7, 8))
+    samples = tuple(SimpleNamespace(token_ids=(7, last)) for last in (8, 9))
     one: Any = Workload(
         decisions=((), ), prompts=(([1, 2, 3], [1, 2, 3, 4]),),
-        samples=(((sample, sample), (sample, sample)),), texts=((),),
+        samples=((samples, samples),), texts=((),),
     )  # fmt: skip
     # Rows of 5, 5, 6 and 6 tokens; a row of n tokens has n (n + 1) / 2 pairs.
     assert limits.row_tokens(one) == limits.Tokens(22, 8, 2 * 15 + 2 * 21)
-    # A trunk of 4 and four branches of 2, which see 3 + 1, 3 + 2, or 4 + 1, 4 + 2 tokens.
-    assert limits.tree_tokens(one) == limits.Tokens(12, 8, 10 + 2 * 9 + 2 * 11)
-    # One step of four rows, which see 4, 4, 5 and 5 tokens; it reads 4 + 4 keys.
+    # A trunk of 4; after each prompt a token that sees 3 + 1 or 4 + 1, and two that see one more.
+    assert limits.tree_tokens(one) == limits.Tokens(10, 6, 10 + (4 + 2 * 5) + (5 + 2 * 6))
+    # One step of two rows, as completions are equal so far; they see 4 and 5 tokens, and the step
+    # reads the keys of the trunk and of two tokens.
     decoding = limits.decode_cost(SMALL, one)
-    assert decoding == limits.Cost(SMALL.flops(4, 4, 18), SMALL.weight_bytes + 8 * SMALL.kv_bytes)
+    assert decoding == limits.Cost(SMALL.flops(2, 2, 9), SMALL.weight_bytes + 6 * SMALL.kv_bytes)
 
 
 def test_the_limit_is_the_slower_of_computing_and_copying() -> None:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,54 @@ def test_completions_end_at_a_stop_token_or_at_the_budget(policy: Policy) -> Non
     assert {sample.stop_reason for sample in samples} == {"stop", "length"}
 
 
+def test_completions_that_begin_alike_are_drawn_independently(
+    policy: Policy, ordinary: Any
+) -> None:
+    prompt, count = [5, 6, 7], 4000
+    params = SamplingParams(2, (), temperature=0.3)
+    samples = LocalEngine(policy).generate(
+        [[prompt]], num_generations=count, params=params, generator=torch.Generator().manual_seed(0)
+    )
+    drawn = Counter(s.token_ids for s in samples_of(samples))
+    expected = {
+        tokens: count * float(whole_sequence(ordinary, prompt, tokens, 0.3).sum().exp())
+        for tokens in drawn
+    }
+    frequent = [tokens for tokens in drawn if expected[tokens] >= 5]
+    assert len(frequent) > 5
+    assert len({first for first, _ in frequent}) > 1
+    rest = sum(drawn.values()) - sum(drawn[tokens] for tokens in frequent)
+    rest_expected = count - sum(expected[tokens] for tokens in frequent)
+    distance = (rest - rest_expected) ** 2 / rest_expected + sum(
+        (drawn[tokens] - expected[tokens]) ** 2 / expected[tokens] for tokens in frequent
+    )
+    assert distance < chi2.ppf(0.999, df=len(frequent))
+
+
+def test_what_completions_of_a_prompt_begin_with_in_common_is_computed_once(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    forward = policy.model.forward
+
+    def counting(**inputs: Any) -> Any:
+        rows.append(inputs["input_ids"].numel())
+        return forward(**inputs)
+
+    monkeypatch.setattr(policy.model, "forward", counting)
+    prompts = [[5, 6, 7], [5, 6, 7, 8]]
+    samples = LocalEngine(policy).generate(
+        [prompts], num_generations=16, params=SamplingParams(12, (), temperature=0.3),
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    begun = [
+        len({(i, s.token_ids[:step]) for i, group in enumerate(samples[0]) for s in group})
+        for step in range(1, 12)
+    ]
+    assert rows == [4, *begun]  # the prompts are one trunk
+    assert begun[0] < begun[-1]
+
+
 def test_a_row_that_ended_early_is_carried_until_all_have_ended(
     policy: Policy, ordinary: Any
 ) -> None:
@@ -223,10 +272,16 @@ def test_drawn_frequencies_are_the_softmax() -> None:
     count = 20_000
     for temperature in (1.0, 0.7):
         params = SamplingParams(1, (), temperature=temperature)
-        tokens, logprobs = draw(logits.repeat(count, 1), params, torch.Generator().manual_seed(0))
+        # Completions of two rows, in turn; the distribution of one is the other's, turned round.
+        rows = torch.arange(count) % 2
+        tokens, logprobs = draw(
+            torch.stack([logits, logits.flip(0)]), rows, params, torch.Generator().manual_seed(0)
+        )
         probabilities = (logits / temperature).softmax(0)
-        assert torch.allclose(logprobs.exp(), probabilities[tokens], atol=1e-6)
-        assert chi_square(tokens, probabilities) < chi2.ppf(0.999, df=5)
+        for row, expected in enumerate((probabilities, probabilities.flip(0))):
+            drawn = tokens[rows == row]
+            assert torch.allclose(logprobs[rows == row].exp(), expected[drawn], atol=1e-6)
+            assert chi_square(drawn, expected) < chi2.ppf(0.999, df=5)
 
 
 def chi_square(tokens: Tensor, probabilities: Tensor) -> float:
@@ -241,7 +296,10 @@ def test_top_p_draws_from_the_nucleus_in_its_proportions() -> None:
     for top_p, kept in ((0.05, [1]), (0.65, [1, 3]), (0.75, [1, 2, 3]), (0.95, [0, 1, 2, 3])):
         params = SamplingParams(1, (), top_p=top_p)
         tokens, logprobs = draw(
-            probabilities.log().repeat(20_000, 1), params, torch.Generator().manual_seed(0)
+            probabilities.log()[None],
+            torch.zeros(20_000, dtype=torch.long),
+            params,
+            torch.Generator().manual_seed(0),
         )
         assert sorted(set(tokens.tolist())) == kept
         nucleus = probabilities[kept] / probabilities[kept].sum()
@@ -255,7 +313,7 @@ def test_top_p_never_leaves_the_nucleus_of_any_row() -> None:
     torch.manual_seed(0)
     logits = 3 * torch.randn(500, 300)
     params = SamplingParams(1, (), temperature=0.7, top_p=0.6)
-    tokens, _ = draw(logits, params, torch.Generator().manual_seed(1))
+    tokens, _ = draw(logits, torch.arange(500), params, torch.Generator().manual_seed(1))
     for row, token in zip((logits / 0.7).softmax(-1).tolist(), tokens.tolist(), strict=True):
         larger = sum(p for p in row if p > row[token])
         assert larger < 0.6 + 1e-6
@@ -263,7 +321,7 @@ def test_top_p_never_leaves_the_nucleus_of_any_row() -> None:
 
 def test_greedy_takes_the_likeliest_and_needs_no_generator() -> None:
     logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
-    tokens, logprobs = draw(logits, SamplingParams(1, (), temperature=0), None)
+    tokens, logprobs = draw(logits, torch.arange(2), SamplingParams(1, (), temperature=0), None)
     assert tokens.tolist() == [1, 0]
     assert torch.allclose(logprobs, logits.log_softmax(-1)[[0, 1], [1, 0]])
 

@@ -23,14 +23,18 @@ def trees(draw: st.DrawFn) -> Tree:
 
 
 def needed(tree: Tree) -> int:
-    """Tokens of all prefixes of the prompts, each once, and of the completions."""
-    prefixes = {tuple(p[:end]) for p in tree.prompts for end in range(1, len(p) + 1)}
-    return len(prefixes) + sum(len(c) for group in tree.completions for c in group)
+    """Tokens of all prefixes of the prompts and of the completions after them, each once."""
+    lines = [
+        [*prompt, *completion]
+        for prompt, group in zip(tree.prompts, tree.completions, strict=True)
+        for completion in group
+    ]
+    return len({tuple(line[:end]) for line in lines for end in range(1, len(line) + 1)})
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(trees(), min_size=1, max_size=5), st.integers(1, 300))
-def test_every_completion_is_computed_once_after_its_prompt(found: list[Tree], limit: int) -> None:
+def test_every_completion_is_computed_after_its_prompt(found: list[Tree], limit: int) -> None:
     seen = []
     for parts in pack(found, limit):
         forest, ends = grow(parts)
@@ -40,8 +44,12 @@ def test_every_completion_is_computed_once_after_its_prompt(found: list[Tree], l
                 seen.append((part.conversation, i))
                 for completion in found[part.conversation].completions[i]:
                     prompt = found[part.conversation].prompts[i]
-                    assert forest.token_ids(next(at)) == [*prompt, *completion]
+                    node, length = next(at)
+                    assert forest.token_ids(node) == [*prompt, *completion]
+                    assert length == len(completion)
         assert next(at, None) is None
+        if len(parts) == 1:
+            assert forest.num_tokens == needed(parts[0].tree)
     assert sorted(seen) == [
         (c, i) for c, tree in enumerate(found) for i in range(len(tree.prompts))
     ]
@@ -80,7 +88,7 @@ def test_conversations_that_begin_alike_are_one_trunk() -> None:
 
 def test_a_large_conversation_is_divided_by_decisions() -> None:
     prompts = tuple(list(range(100, 100 + n)) for n in (10, 14, 18, 20))
-    tree = Tree(prompts, tuple(tuple([[5] * 5] * 4) for _ in prompts))
+    tree = Tree(prompts, tuple(tuple([n] * 5 for n in range(4)) for _ in prompts))
     assert needed(tree) == tree.num_tokens == 100
     assert [[p.decisions for p in ps] for ps in pack([tree], 100)] == [[range(4)]]
     halves = pack([tree], 60)  # 80 branch tokens, at most 40 beside the trunk

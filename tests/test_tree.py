@@ -32,7 +32,7 @@ def forests(draw: st.DrawFn) -> Grown:
         else:
             parent = draw(st.integers(0, number - 1))
             offset = draw(st.integers(1, len(forest.segments[parent].token_ids)))
-            node = forest.attach(Node(parent, offset), tokens, shared=False)
+            node = forest.attach(Node(parent, offset), tokens)
             own = [(parent, i) for i in range(offset)]
             before = [p for p in seen[parent] if p[0] != parent] + own
         assert node == Node(number, len(tokens))
@@ -80,12 +80,14 @@ def test_a_token_sees_its_ancestors_and_itself_and_nothing_else(grown: Grown) ->
 
 
 @given(forests())
-def test_token_ids_are_those_on_the_way_from_the_root(grown: Grown) -> None:
+def test_token_ids_and_places_are_those_on_the_way_from_the_root(grown: Grown) -> None:
+    layout = grown.forest.layout()
     for index, seen in grown.seen.items():
         tokens = [grown.forest.segments[segment].token_ids[i] for segment, i in seen]
         end = Node(index, len(grown.forest.segments[index].token_ids))
         assert grown.forest.token_ids(end) == tokens
         assert sum(part.offset for part in grown.forest.path(end)) == len(tokens)
+        assert layout.last_places(end, len(tokens)) == [flat(layout, place) for place in seen]
 
 
 @given(SEQUENCES, st.lists(st.integers(0, 1), min_size=8, max_size=8))
@@ -121,37 +123,49 @@ def test_sequences_of_different_trees_share_nothing() -> None:
     assert forest.num_tokens == 6
 
 
-def test_unshared_branches_stay_apart_and_later_insertions_do_not_run_along_them() -> None:
+@given(SEQUENCES, SEQUENCES)
+def test_what_begins_alike_after_a_prompt_is_there_once(
+    prompts: list[list[int]], completions: list[list[int]]
+) -> None:
     forest = Forest()
-    node = forest.insert([1, 2])
-    first = forest.attach(node, [3, 4], shared=False)
-    second = forest.attach(node, [3, 4], shared=False)
-    inserted = forest.insert([1, 2, 3, 4])
-    assert len({first, second, inserted}) == 3
-    assert forest.token_ids(first) == forest.token_ids(inserted) == [1, 2, 3, 4]
-    assert forest.num_tokens == 2 + 3 * 2
+    ends = forest.insert_all(prompts)
+    found = [forest.extend(node, completion) for node in ends for completion in completions]
+    wanted = [[*prompt, *completion] for prompt in prompts for completion in completions]
+    assert [forest.token_ids(node) for node in found] == wanted
+    begun = {tuple(tokens[: end + 1]) for tokens in wanted for end in range(len(tokens))}
+    assert forest.num_tokens == len(begun)
+    layout = forest.layout()
+    for node, tokens in zip(found, wanted, strict=True):
+        for count in range(len(tokens) + 1):
+            last = layout.last_places(node, count)
+            assert layout.input_ids[last].tolist() == tokens[len(tokens) - count :]
 
 
 def test_a_small_forest_worked_out_by_hand() -> None:
     #   7 8 9          the trunk
     #     \ 5 6        attached after 8
     #     \ 4          attached after 8
-    #         \ 3      attached after the 5 of the first branch
+    #         \ 3      attached after the 5 of the first branch, and laid down right behind it
     forest = Forest()
     forest.insert([7, 8, 9])
-    branch = forest.attach(Node(0, 2), [5, 6], shared=False)
-    forest.attach(Node(0, 2), [4], shared=False)
-    forest.attach(Node(branch.segment, 1), [3], shared=False)
+    branch = forest.attach(Node(0, 2), [5, 6])
+    forest.attach(Node(0, 2), [4])
+    forest.attach(Node(branch.segment, 1), [3])
     layout = forest.layout()
-    assert layout.input_ids.tolist() == [7, 8, 9, 5, 6, 4, 3]
-    assert layout.position_ids.tolist() == [0, 1, 2, 2, 3, 2, 3]
-    assert layout.predecessor.tolist() == [-1, 0, 1, 1, 3, 1, 3]
+    assert layout.input_ids.tolist() == [7, 8, 9, 5, 6, 3, 4]
+    assert layout.position_ids.tolist() == [0, 1, 2, 2, 3, 3, 2]
+    assert layout.predecessor.tolist() == [-1, 0, 1, 1, 3, 3, 1]
     assert layout.visible().int().tolist() == [
         [1, 0, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0, 0],
         [1, 1, 1, 0, 0, 0, 0],
         [1, 1, 0, 1, 0, 0, 0],
         [1, 1, 0, 1, 1, 0, 0],
-        [1, 1, 0, 0, 0, 1, 0],
-        [1, 1, 0, 1, 0, 0, 1],
+        [1, 1, 0, 1, 0, 1, 0],
+        [1, 1, 0, 0, 0, 0, 1],
+    ]
+    # Of all that is seen, what lies before the tokens' own segments: two slices of it.
+    assert [(b.queries, b.seen) for b in layout.blocks] == [
+        (slice(3, 7), slice(0, 2)),
+        (slice(5, 6), slice(3, 4)),
     ]

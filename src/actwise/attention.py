@@ -16,7 +16,7 @@ tested here by its forward pass on a CPU (it has no other there); it has not yet
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -214,7 +214,7 @@ def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tupl
     group = q_KRD.shape[1] // k_KND.shape[1]
     for block in layout.blocks:
         for head, row in _portions(block, len(k_KND), group):
-            keys, values = (_along(x[head], block.path) for x in (k_KND, v_KND))
+            keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
             scores = _products(q_KRD[head, row], keys)
             top = scores.amax(-1, keepdim=True)
             chances = scores.sub_(top).exp2_()
@@ -238,12 +238,12 @@ def _path_backward(
     group = rows.q_KRD.shape[1] // k_KND.shape[1]
     for head, row in _portions(block, len(k_KND), group):
         q, grad, lse, delta = (x[head, row] for x in rows)
-        keys, values = (_along(x[head], block.path) for x in (k_KND, v_KND))
+        keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
         # Keys by queries: then no product has a large operand to copy.
         chances_KPR = _products(keys, q).sub_(lse[:, None]).exp2_()
-        _add(dv[head], block.path, _products(chances_KPR, grad.transpose(1, 2)))
+        dv[head, block.seen] += _products(chances_KPR, grad.transpose(1, 2))
         dscores_KPR = _products(values, grad).sub_(delta[:, None]).mul_(chances_KPR)
-        _add(dk[head], block.path, _products(dscores_KPR, q.transpose(1, 2)))
+        dk[head, block.seen] += _products(dscores_KPR, q.transpose(1, 2))
         dq_KDR = _products(keys.transpose(1, 2), dscores_KPR.transpose(1, 2))
         dq[head, row] += dq_KDR.transpose(1, 2)
 
@@ -255,7 +255,7 @@ def _portions(block: Block, kv_heads: int, group: int) -> Iterator[tuple[slice, 
     in the cache.
     """
     begin, end = block.queries.start * group, block.queries.stop * group
-    seen = sum(part.stop - part.start for part in block.path)
+    seen = block.seen.stop - block.seen.start
     if (end - begin) * seen < _FEW_SCORES:
         yield slice(0, kv_heads), slice(begin, end)
         return
@@ -326,17 +326,3 @@ def _scatter(x_KRD: Tensor, batch: OwnBatch, values: Tensor) -> None:
     group = values.shape[2] // batch.index.shape[1]
     tokens = _by_token(values.flatten(1, 2), group)
     _by_token(x_KRD, group).index_copy_(1, batch.places, tokens[:, batch.flat])
-
-
-def _along(x_KND: Tensor, path: Sequence[slice]) -> Tensor:
-    if len(path) == 1:
-        return x_KND[:, path[0]]
-    return torch.cat([x_KND[:, part] for part in path], 1)
-
-
-def _add(x_KND: Tensor, path: Sequence[slice], values_KPD: Tensor) -> None:
-    begin = 0
-    for part in path:
-        end = begin + part.stop - part.start
-        x_KND[:, part] += values_KPD[:, begin:end]
-        begin = end

@@ -68,7 +68,7 @@ def _fastest_threads(policy: Policy) -> int:
         return 1 if cores == 1 else torch.get_num_threads()
     forest = Forest()
     trunk = forest.insert([i % 100 for i in range(_TRUNK)])
-    ends = [forest.attach(trunk, [i + 1] * _BRANCH, shared=False) for i in range(_BRANCHES)]
+    ends = [forest.attach(trunk, [i + 1] * _BRANCH) for i in range(_BRANCHES)]
     layout = forest.layout()
     places = torch.tensor([place for end in ends for place in layout.places(end)])
     times = dict.fromkeys((1, cores), float("inf"))

@@ -131,17 +131,20 @@ class Policy:
 
         Args:
             layout: Tokens of one or more trees, on the model's device.
-            places: (T,) places of the scored tokens; none may begin a tree.
+            places: (T,) places of the scored tokens; none may begin a tree. One that several
+                completions have in common occurs several times.
             temperature: Divides the logits, as when the tokens were sampled; above 0.
         """
-        logits_TV = self.model(
+        once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        logits = self.model(
             input_ids=layout.input_ids[None],
             position_ids=layout.position_ids[None],
             use_cache=False,
-            logits_to_keep=layout.predecessor[places],
+            logits_to_keep=layout.predecessor[once],
             tree=TreeAttention(layout),
         ).logits[0]
-        return Scores(*_Chosen.apply(logits_TV, layout.input_ids[places], temperature))  # type: ignore[no-untyped-call]
+        chosen = _Chosen.apply(logits, layout.input_ids[once], temperature)  # type: ignore[no-untyped-call]
+        return Scores(*(x[number_T] for x in chosen))
 
     def save(self, folder: Path) -> None:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.

@@ -53,18 +53,20 @@ class Forest:
             self._roots[tree, token_ids[0]] = len(self.segments)
             self.segments.append(_Segment(tuple(token_ids), None))
             return Node(len(self.segments) - 1, len(token_ids))
-        segment, start = root, 0
+        return self.extend(Node(root, 0), token_ids)
+
+    def extend(self, node: Node, token_ids: Sequence[int]) -> Node:
+        """Go on from a node, along what is there as far as it agrees; return the end."""
         while True:
-            own = self.segments[segment].token_ids
-            length = common_prefix(own, token_ids, start)
-            node = Node(segment, length)
-            start += length
-            if start == len(token_ids):
+            own = self.segments[node.segment].token_ids[node.offset :]
+            length = common_prefix(own, token_ids)
+            node, token_ids = Node(node.segment, node.offset + length), token_ids[length:]
+            if not token_ids:
                 return node
-            child = self._children.get((node, token_ids[start]))
+            child = self._children.get((node, token_ids[0]))
             if child is None:
-                return self.attach(node, token_ids[start:])
-            segment = child
+                return self.attach(node, token_ids)
+            node = Node(child, 0)
 
     def insert_all(self, sequences: Sequence[Sequence[int]], *, tree: int = 0) -> list[Node]:
         """Add sequences, the longest first as the trunk; return their ends in the given order."""
@@ -73,17 +75,14 @@ class Forest:
             ends[i] = self.insert(sequences[i], tree=tree)
         return [ends[i] for i in range(len(sequences))]
 
-    def attach(self, node: Node, token_ids: Sequence[int], *, shared: bool = True) -> Node:
-        """Add a branch at a node and return its end.
+    def attach(self, node: Node, token_ids: Sequence[int]) -> Node:
+        """Add a branch at a node, whatever is there already, and return its end.
 
         Args:
             node: Where the branch begins; not before the first token of its segment.
             token_ids: At least one token.
-            shared: Whether later insertions may run along this branch; completions should not
-                be shared, because each has its own gradient.
         """
-        if shared:
-            self._children[node, token_ids[0]] = len(self.segments)
+        self._children[node, token_ids[0]] = len(self.segments)
         self.segments.append(_Segment(tuple(token_ids), node))
         return Node(len(self.segments) - 1, len(token_ids))
 
@@ -123,16 +122,15 @@ _LIKE = 0.8
 
 @dataclass(frozen=True)
 class Block:
-    """Adjacent tokens that all see the same tokens before them.
+    """Adjacent tokens that all see the same adjacent tokens before them.
 
-    They are all segments attached at one node, which see their ancestors, or one piece of a
-    segment, which sees the pieces before it.
+    They are all that descends from one node, which sees the node's segment up to there, or one
+    piece of a segment, which sees the pieces before it.
     """
 
     queries: slice
     """The tokens' places in the layout."""
-    path: tuple[slice, ...]
-    """What they see, from the root down."""
+    seen: slice
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,8 @@ class Layout:
     """(N,) place of the token before; -1 at the beginning of a tree"""
     starts: tuple[int, ...]
     """First place of each segment, by the forest's segment index."""
+    parents: tuple[Node | None, ...]
+    """Where each segment is attached."""
     blocks: tuple[Block, ...]
     own: tuple[OwnBatch, ...]
     """All segments, cut into pieces of at most `PIECE` tokens."""
@@ -167,6 +167,14 @@ class Layout:
         """Return the places of a segment's tokens from `first` up to the node."""
         start = self.starts[node.segment]
         return range(start + first, start + node.offset)
+
+    def last_places(self, node: Node, count: int) -> list[int]:
+        """Return the places of the last `count` tokens before a node, in the order of the text."""
+        places = list(self.places(node, max(0, node.offset - count)))
+        parent = self.parents[node.segment]
+        if len(places) == count or parent is None:
+            return places
+        return self.last_places(parent, count - len(places)) + places
 
     def spans(self) -> tuple[Tensor, Tensor]:
         """Return two (N,) tensors, `enter` and `leave`.
@@ -199,15 +207,12 @@ class Layout:
         return (enter[None] <= enter[:, None]) & (enter[:, None] < leave[None])
 
 
-def common_prefix(own: Sequence[int], token_ids: Sequence[int], start: int = 0) -> int:
-    """Return how many tokens `own` has in common with `token_ids` from `start` on."""
-    limit = min(len(own), len(token_ids) - start)
-    if tuple(token_ids[start : start + limit]) == tuple(own[:limit]):
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two sequences have in common at their beginning."""
+    limit = min(len(one), len(other))
+    if tuple(one[:limit]) == tuple(other[:limit]):
         return limit
-    length = 0
-    while own[length] == token_ids[start + length]:
-        length += 1
-    return length
+    return next(i for i in range(limit) if one[i] != other[i])
 
 
 def head_of(trunk: Sequence[int]) -> tuple[int, ...]:
@@ -216,17 +221,18 @@ def head_of(trunk: Sequence[int]) -> tuple[int, ...]:
 
 
 def _lay_out(forest: Forest, device: torch.device) -> Layout:
-    order = _siblings_adjacent(forest)
-    starts, end = [0] * len(forest.segments), 0
+    segments = forest.segments
+    order = _depth_first(forest)
+    starts, end = [0] * len(segments), 0
     for index in order:
         starts[index] = end
-        end += len(forest.segments[index].token_ids)
-    depths = [0] * len(forest.segments)
+        end += len(segments[index].token_ids)
+    depths = [0] * len(segments)
     token_ids: list[int] = []
     positions: list[int] = []
     predecessor: list[int] = []
     for index in order:  # parents come first, so their depth is known
-        segment, start = forest.segments[index], starts[index]
+        segment, start = segments[index], starts[index]
         before = -1
         if segment.parent is not None:
             depths[index] = depths[segment.parent.segment] + segment.parent.offset
@@ -235,58 +241,48 @@ def _lay_out(forest: Forest, device: torch.device) -> Layout:
         token_ids.extend(segment.token_ids)
         positions.extend(range(depths[index], depths[index] + length))
         predecessor.extend([before, *range(start, start + length - 1)])
-    pieces = [_pieces(starts[i], len(forest.segments[i].token_ids)) for i in order]
+    pieces = [_pieces(starts[i], len(segments[i].token_ids)) for i in order]
     return Layout(
         torch.tensor(token_ids, device=device),
         torch.tensor(positions, device=device),
         torch.tensor(predecessor, device=device),
         tuple(starts),
-        (*_sibling_blocks(forest, order, starts), *_piece_blocks(pieces)),
+        tuple(segment.parent for segment in segments),
+        (*_descent_blocks(forest, order, starts), *_piece_blocks(pieces)),
         tuple(_own_batches([piece for of_one in pieces for piece in of_one], device)),
     )
 
 
-def _siblings_adjacent(forest: Forest) -> list[int]:
-    """Order segments by tree, parents before children, children of one node side by side."""
-    children: dict[Node, list[int]] = {}
+def _depth_first(forest: Forest) -> list[int]:
+    """Order segments such that all that descends from a node lies side by side."""
+    children: list[list[tuple[int, int]]] = [[] for _ in forest.segments]
+    pending: list[int] = []
     for index, segment in enumerate(forest.segments):
-        if segment.parent is not None:
-            children.setdefault(segment.parent, []).append(index)
-    nodes_of: dict[int, list[Node]] = {}
-    for node in sorted(children, key=lambda n: (n.segment, n.offset)):
-        nodes_of.setdefault(node.segment, []).append(node)
+        if segment.parent is None:
+            pending.append(index)
+        else:
+            children[segment.parent.segment].append((segment.parent.offset, index))
+    pending.reverse()
     order: list[int] = []
-    pending = [i for i, s in enumerate(forest.segments) if s.parent is None][::-1]
     while pending:
-        index = pending.pop()
-        order.append(index)
-        # Siblings are laid down together before any of their own children.
-        level = [index]
-        while level:
-            laid = [c for parent in level for n in nodes_of.get(parent, ()) for c in children[n]]
-            order.extend(laid)
-            level = laid
+        order.append(pending.pop())
+        pending += [index for _, index in sorted(children[order[-1]], reverse=True)]
     return order
 
 
-def _sibling_blocks(forest: Forest, order: Sequence[int], starts: Sequence[int]) -> list[Block]:
-    blocks: list[Block] = []
-    last: Node | None = None
-    for index in order:
+def _descent_blocks(forest: Forest, order: Sequence[int], starts: Sequence[int]) -> list[Block]:
+    ends = [start + len(s.token_ids) for start, s in zip(starts, forest.segments, strict=True)]
+    descent: dict[Node, slice] = {}
+    for index in reversed(order):  # what descends from a segment comes before the segment
         node = forest.segments[index].parent
-        if node is None:
-            continue
-        stop = starts[index] + len(forest.segments[index].token_ids)
-        if node == last:
-            blocks[-1] = Block(slice(blocks[-1].queries.start, stop), blocks[-1].path)
-            continue
-        path = tuple(
-            slice(starts[part.segment], starts[part.segment] + part.offset)
-            for part in forest.path(node)
-        )
-        blocks.append(Block(slice(starts[index], stop), path))
-        last = node
-    return blocks
+        if node is not None:
+            stop = descent[node].stop if node in descent else ends[index]
+            descent[node] = slice(starts[index], stop)
+            ends[node.segment] = max(ends[node.segment], stop)
+    return [
+        Block(queries, slice(starts[node.segment], starts[node.segment] + node.offset))
+        for node, queries in descent.items()
+    ]
 
 
 def _pieces(start: int, length: int) -> list[slice]:
@@ -298,7 +294,7 @@ def _pieces(start: int, length: int) -> list[slice]:
 
 def _piece_blocks(pieces: Sequence[Sequence[slice]]) -> list[Block]:
     return [
-        Block(piece, (slice(of_one[0].start, piece.start),))
+        Block(piece, slice(of_one[0].start, piece.start))
         for of_one in pieces
         for piece in of_one[1:]
     ]

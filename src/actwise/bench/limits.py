@@ -125,10 +125,11 @@ def tree_tokens(work: Workload, *, completions: bool = True) -> Tokens:
             scored += len(prompts)
             continue
         for prompt, samples in zip(prompts, of_conversation, strict=True):
-            for sample in samples:
-                computed += len(sample.token_ids)
-                scored += len(sample.token_ids)
-                pairs += _seen(len(prompt), len(sample.token_ids))
+            # What completions of a decision begin with in common is computed once.
+            begun = {s.token_ids[:end] for s in samples for end in range(1, len(s.token_ids) + 1)}
+            computed += len(begun)
+            scored += len(begun)
+            pairs += sum(len(prompt) + len(tokens) for tokens in begun)
     return Tokens(computed, scored, pairs)
 
 
@@ -177,12 +178,17 @@ def prefill_cost(dimensions: Dimensions, tokens: Tokens) -> Cost:
 def decode_cost(dimensions: Dimensions, work: Workload) -> Cost:
     """Return the cost of decoding all completions together, after their first tokens.
 
-    A step reads the weights once, each trunk's keys and values once, and each row's own.
+    A step reads the weights once, each trunk's keys and values once, and each row's own;
+    completions that are equal so far are one row.
     """
     total = Cost(0, 0)
     trunks = sum(max(map(len, prompts)) for prompts in work.prompts)
-    rows = [len(prompt) for prompt, samples in work.groups() for _ in samples]
     for step in range(1, work.completion_tokens):
+        rows = [
+            len(prompt)
+            for prompt, samples in work.groups()
+            for _ in {sample.token_ids[:step] for sample in samples}
+        ]
         flops = dimensions.flops(len(rows), len(rows), sum(rows) + len(rows) * step)
         read = trunks + len(rows) * step
         total += Cost(flops, dimensions.weight_bytes + read * dimensions.kv_bytes)

@@ -78,10 +78,10 @@ class Decoding:
         self._size += 1
         return self
 
-    def keep_rows(self, keep: Tensor) -> None:
-        """Drop the rows that are not in `keep`, which is sorted."""
-        self._own = [tuple(x[keep] for x in pair) for pair in self._own]
-        self._readings = [self._readings[i] for i in keep.tolist()]
+    def follow(self, parent_B: Tensor) -> None:
+        """Go on with rows that follow the given ones; sorted, some perhaps twice, some not."""
+        self._own = [tuple(x[parent_B] for x in pair) for pair in self._own]
+        self._readings = [self._readings[i] for i in parent_B.tolist()]
         self._calls = []
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:

@@ -1,10 +1,12 @@
 """The local engine: one prefill of each trunk, then all completions decoded together on it.
 
+Completions of a prompt that are equal so far are one row of the batch, which divides where they
+first differ: a policy that is sure of itself computes little more than one completion of a group.
 Rows that have ended leave the batch. The model is the policy itself, so what is sampled is what is
 trained.
 
-Letters in shapes: B rows (completions still decoding), P prompts, S tokens of a completion,
-V vocabulary.
+Letters in shapes: C completions, B rows, H histories (what the next rows have behind them),
+P prompts, S tokens of a completion, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -64,16 +66,16 @@ class LocalEngine:
         device = self._policy.device
         prompts = prefill(self._policy, conversations)
         order = sorted(range(len(prompts.readings)), key=lambda i: prompts.readings[i])
-        prompt_B = torch.tensor(order, device=device).repeat_interleave(num_generations)
-        tokens_BS, logprobs_BS = self._decode(prompts, prompt_B, params, generator)
-        is_stop_BS = torch.isin(
-            tokens_BS, torch.tensor(params.stop_token_ids, dtype=torch.long, device=device)
+        prompt_C = torch.tensor(order, device=device).repeat_interleave(num_generations)
+        tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, params, generator)
+        is_stop_CS = torch.isin(
+            tokens_CS, torch.tensor(params.stop_token_ids, dtype=torch.long, device=device)
         )
-        stops = is_stop_BS.any(1).tolist()
-        lengths = (is_stop_BS.int().argmax(1) + 1).tolist()
+        stops = is_stop_CS.any(1).tolist()
+        lengths = (is_stop_CS.int().argmax(1) + 1).tolist()
         groups: list[list[Sample]] = [[] for _ in order]
         for i, tokens, logprobs, stopped, length in zip(
-            prompt_B.tolist(), tokens_BS.tolist(), logprobs_BS.tolist(), stops, lengths, strict=True
+            prompt_C.tolist(), tokens_CS.tolist(), logprobs_CS.tolist(), stops, lengths, strict=True
         ):
             end = length if stopped else params.max_tokens
             reason: Literal["stop", "length"] = "stop" if stopped else "length"
@@ -84,33 +86,37 @@ class LocalEngine:
     def _decode(
         self,
         prompts: Prompts,
-        prompt_B: Tensor,
+        prompt_C: Tensor,
         params: SamplingParams,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return tokens and log-probs, (B, max_tokens); what follows a stop token is arbitrary."""
-        device = prompt_B.device
-        decoding = prompts.decoding(prompt_B)
-        logits_BV = prompts.logits_PV[prompt_B]
-        positions_B = prompts.lengths_P[prompt_B]
-        tokens_BS = torch.zeros(len(prompt_B), params.max_tokens, dtype=torch.long, device=device)
-        logprobs_BS = torch.zeros(tokens_BS.shape, device=device)
+        """Return tokens and log-probs, (C, max_tokens); what follows a stop token is arbitrary."""
+        device = prompt_C.device
+        tokens_CS = torch.zeros(len(prompt_C), params.max_tokens, dtype=torch.long, device=device)
+        logprobs_CS = torch.zeros(tokens_CS.shape, device=device)
         stops = torch.tensor(params.stop_token_ids, dtype=torch.long, device=device)
-        rows_B = torch.arange(len(prompt_B), device=device)
-        ended_B = torch.zeros(len(prompt_B), dtype=torch.bool, device=device)
+        prompt_B, row_C = prompt_C.unique_consecutive(return_inverse=True)  # type: ignore[no-untyped-call]
+        logits_BV, positions_B = prompts.logits_PV[prompt_B], prompts.lengths_P[prompt_B]
+        decoding = prompts.decoding(prompt_B)
+        going_C = torch.arange(len(prompt_C), device=device)
         for step in range(params.max_tokens):
-            tokens_B, logprobs_B = draw(logits_BV, params, generator)
-            tokens_BS[rows_B, step], logprobs_BS[rows_B, step] = tokens_B, logprobs_B
-            ended_B |= torch.isin(tokens_B, stops)
-            ended = int(ended_B.sum())
-            if step + 1 == params.max_tokens or ended == len(ended_B):
+            tokens_C, logprobs_C = draw(logits_BV, row_C, params, generator)
+            tokens_CS[going_C, step], logprobs_CS[going_C, step] = tokens_C, logprobs_C
+            open_C = ~torch.isin(tokens_C, stops)
+            if step + 1 == params.max_tokens or not open_C.any():
                 break
-            # Dropping rows copies the cache, so a few ended rows are carried along for a while.
-            if 8 * ended >= len(ended_B):
-                keep = (~ended_B).nonzero().squeeze(1)
-                rows_B, ended_B = rows_B[keep], ended_B[keep]
-                tokens_B, positions_B = tokens_B[keep], positions_B[keep]
-                decoding.keep_rows(keep)
+            going_C, row_C, tokens_C = going_C[open_C], row_C[open_C], tokens_C[open_C]
+            # Completions that are equal so far are one row.
+            rows, vocabulary = logits_BV.shape
+            history_H, number_C = (row_C * vocabulary + tokens_C).unique(return_inverse=True)
+            parent_H, token_H = history_H // vocabulary, history_H % vocabulary
+            if 8 * len(parent_H) > 7 * rows and not (parent_H.diff() == 0).any():
+                # To follow copies the cache, so a few ended rows are carried along for a while.
+                row_C, tokens_B = parent_H[number_C], torch.zeros_like(positions_B)
+                tokens_B[parent_H] = token_H
+            else:
+                row_C, tokens_B, positions_B = number_C, token_H, positions_B[parent_H]
+                decoding.follow(parent_H)
             logits_BV = self._policy.model(
                 input_ids=tokens_B[:, None],
                 position_ids=positions_B[:, None],
@@ -118,31 +124,34 @@ class LocalEngine:
                 tree=decoding.next_step(),
             ).logits[:, -1]
             positions_B = positions_B + 1
-        return tokens_BS, logprobs_BS
+        return tokens_CS, logprobs_CS
 
 
 def draw(
-    logits_BV: Tensor, params: SamplingParams, generator: torch.Generator | None
+    logits_BV: Tensor, row_C: Tensor, params: SamplingParams, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
-    """Draw one token a row; returns tokens and log-probs, both (B,)."""
+    """Draw a token for each completion, which goes on from a row; return tokens and log-probs."""
     logits_BV = logits_BV.float()
     if params.temperature == 0:
         logprobs_BV = logits_BV.log_softmax(-1)
-        tokens_B = logits_BV.argmax(-1)
+        tokens_C = logits_BV.argmax(-1)[row_C]
     else:
         logprobs_BV = (logits_BV / params.temperature).log_softmax(-1)
         candidates_BV = _nucleus(logprobs_BV, params.top_p) if params.top_p < 1 else logprobs_BV
-        # One uniform number a row: a number for each token would cost a tenth of the decoding.
+        # One uniform number a completion: one for each token would cost a tenth of the decoding.
         # In double precision, so that rounding up to the total practically never happens.
         cumulative_BV = candidates_BV.exp().cumsum(-1, dtype=torch.float64)
-        total_B1 = cumulative_BV[:, -1:]
-        uniform_B1 = torch.rand(
-            total_B1.shape, generator=generator, dtype=torch.float64, device=total_B1.device
+        cumulative_BV /= cumulative_BV[:, -1:].clone()
+        uniform_C = torch.rand(
+            row_C.shape, generator=generator, dtype=torch.float64, device=row_C.device
         )
+        # Row after row on one line, so that a row of several completions need not be copied.
+        cumulative_BV += torch.arange(len(cumulative_BV), device=row_C.device)[:, None]
         # To the right of equal values, so that a token of probability 0 is never drawn.
-        tokens_B1 = torch.searchsorted(cumulative_BV, uniform_B1 * total_B1, right=True)
-        tokens_B = tokens_B1.squeeze(1).clamp_(max=logits_BV.shape[-1] - 1)
-    return tokens_B, logprobs_BV.gather(1, tokens_B[:, None]).squeeze(1)
+        found_C = torch.searchsorted(cumulative_BV.flatten(), uniform_C + row_C, right=True)
+        vocabulary = logits_BV.shape[1]
+        tokens_C = (found_C - row_C * vocabulary).clamp_(max=vocabulary - 1)
+    return tokens_C, logprobs_BV[row_C, tokens_C]
 
 
 def _nucleus(logprobs_BV: Tensor, top_p: float) -> Tensor:

@@ -118,7 +118,7 @@ def _trained(template: Template, wanted: Sequence[Target]) -> Iterator[Trained]:
     forest, ends = grow([Part(0, range(len(wanted)), tree)])
     layout = forest.layout()
     for target, end in zip(wanted, ends, strict=True):
-        yield Trained(target.decision, layout.input_ids[list(layout.places(end))].tolist())
+        yield Trained(target.decision, layout.input_ids[layout.last_places(*end)].tolist())
 
 
 def _check_tokens(template: Template, trained: Trained, targets: Targets) -> None:

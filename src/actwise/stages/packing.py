@@ -30,10 +30,14 @@ class Tree:
         """By which conversations that begin alike are found."""
         return head_of(self.trunk)
 
-    @property
+    @cached_property
     def num_branch_tokens(self) -> int:
-        """Tokens of all completions: what is learned."""
-        return sum(len(completion) for of_one in self.completions for completion in of_one)
+        """Tokens of all completions, what those of a prompt begin with in common only once."""
+        forest = Forest()
+        for number, of_one in enumerate(self.completions):
+            for completion in of_one:
+                forest.insert(completion, tree=number)
+        return forest.num_tokens
 
     @property
     def num_tokens(self) -> int:
@@ -81,8 +85,8 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
     return passes
 
 
-def grow(parts: Sequence[Part]) -> tuple[Forest, list[Node]]:
-    """Return a pass as a forest, and the ends of all completions in the order of the parts."""
+def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
+    """Return a pass as a forest, and the end and length of each completion in the parts' order."""
     forest = Forest()
     decisions = [(part, i) for part in parts for i in range(len(part.tree.prompts))]
     together: dict[tuple[int, ...], list[int]] = {}
@@ -93,7 +97,7 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[Node]]:
         prompts = [decisions[n][0].tree.prompts[decisions[n][1]] for n in members]
         nodes |= zip(members, forest.insert_all(prompts, tree=number), strict=True)
     return forest, [
-        forest.attach(nodes[n], completion, shared=False)
+        (forest.extend(nodes[n], completion), len(completion))
         for n, (part, i) in enumerate(decisions)
         for completion in part.tree.completions[i]
     ]

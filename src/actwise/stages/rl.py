@@ -1,9 +1,10 @@
 """GRPO over decisions: sample groups, judge them, move the policy towards the better half.
 
 A batch of rollouts is some conversations; every decision of theirs is completed `num_generations`
-times on the shared trunk. Completions of one decision are a group. A group whose rewards are all
-equal teaches nothing: it is counted and costs no forward pass. Recorded actions of all kinds take
-part, also those that call nothing, unless `rl.decisions` says otherwise.
+times on the shared trunk. Completions of one decision are a group; what they begin with in common
+is computed once. A group whose rewards are all equal teaches nothing: it is counted and costs no
+forward pass. Recorded actions of all kinds take part, also those that call nothing, unless
+`rl.decisions` says otherwise.
 """
 
 import random
@@ -249,7 +250,7 @@ def accumulate(
         forest, ends = grow(packed)
         layout = forest.layout(policy.device)
         places_T = torch.tensor(
-            [place for node in ends for place in layout.places(node)], device=policy.device
+            [place for end in ends for place in layout.last_places(*end)], device=policy.device
         )
         owner_T = torch.tensor(
             [i for i, r in enumerate(batch) for _ in r.sample.token_ids], device=policy.device

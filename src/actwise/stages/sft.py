@@ -91,7 +91,7 @@ def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> 
         forest, ends = grow(packed)
         layout = forest.layout(policy.device)
         places = torch.tensor(
-            [p for node in ends for p in layout.places(node)], device=policy.device
+            [place for end in ends for place in layout.last_places(*end)], device=policy.device
         )
         loss = -policy.score(layout, places).logprobs.sum() / total
         loss.backward()  # type: ignore[no-untyped-call]
