@@ -336,6 +336,16 @@ def test_models_in_which_branches_would_see_each_other_are_refused_when_loaded(
         Policy.load(str(tmp_path))
 
 
+def test_a_model_that_scales_its_logits_is_refused_when_loaded(
+    tiny_tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_tokenizer_dir)
+    make_model("Granite", vocab_size=len(tokenizer), logits_scaling=8.0).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="scales or caps the logits"):
+        Policy.load(str(tmp_path))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_plain_models_pass_the_check_when_loaded(dtype: torch.dtype, tiny_model_dir: Path) -> None:
     assert Policy.load(str(tiny_model_dir), dtype=dtype).model.dtype == dtype

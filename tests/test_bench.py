@@ -313,8 +313,14 @@ def tiny_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHAPES, "desk", Shape("desk", TINY, completion_tokens=4, num_generations=2))
 
 
-def run(out: Path, *names: str, conversations: int = 1, shapes: Any = ("desk",)) -> dict[str, Any]:
-    request = Request(conversations, repeats=1, device="cpu", logs=None)
+def run(
+    out: Path,
+    *names: str,
+    conversations: int = 1,
+    shapes: Any = ("desk",),
+    model: str | None = None,
+) -> dict[str, Any]:
+    request = Request(conversations, repeats=1, device="cpu", logs=None, model=model)
     return measure(
         out, names, shapes, request,
         threads=1, command="actwise bench", console=Console(quiet=True),
@@ -337,6 +343,22 @@ def test_measured_parts_are_written_and_not_measured_again(
     assert "large: needs a GPU" in text
     with pytest.raises(RunError, match="with other options"):
         run(out, "sft", conversations=2)
+
+
+@pytest.mark.usefixtures("tiny_shape")
+def test_completions_are_those_of_a_given_model(tmp_path: Path, folder: Path) -> None:
+    sure = Policy.load(str(folder))
+    with torch.no_grad():  # so that all completions of a decision are the likeliest
+        sure.model.model.norm.weight.mul_(10_000)
+    sure.save(tmp_path / "sure")
+    found = run(tmp_path / "bench", "rollout", model=str(tmp_path / "sure"))
+    decisions = pool_of((), 0)[0].decisions()
+    trunk = max(len(sure.template.prompt(d, thinking=True)) for d in decisions)
+    (note,) = found["records"][0]["notes"]
+    assert f"; {trunk + 4 * len(decisions):,} tokens as trees" in note
+    assert f"Completions are those of `{tmp_path / 'sure'}`." in page(found)
+    with pytest.raises(RunError, match="with other options"):
+        run(tmp_path / "bench", "rollout")
 
 
 @pytest.mark.usefixtures("tiny_shape")
@@ -364,7 +386,7 @@ def test_the_page_writes_numbers_to_be_read() -> None:
     )
     empty = {
         "machine": {"versions": {}, "cores": 1, "threads": 1, "device": "cpu", "actwise": "0"},
-        "command": "actwise bench", "records": [], "not_measured": {},
+        "command": "actwise bench", "records": [], "not_measured": {}, "request": {"model": None},
     }  # fmt: skip
     assert "## Aims" not in page(empty)
 

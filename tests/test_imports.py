@@ -20,7 +20,7 @@ LAYERS = [
     {"config", "split", "renaming", "template.parse"},
     {"desk", "formats", "rewards"},
     {"doctor", "examples", "desk.thoughts"},
-    {"template", "tree", "linear", "lean"},
+    {"template", "tree", "linear", "lean", "head"},
     {"attention", "fitting"},
     {"policy", "objective"},
     {"engine", "machine"},

@@ -1,13 +1,12 @@
 """A causal language model that scores forests: the policy that is trained.
 
-Letters in shapes: N tokens of a layout, T scored tokens, V vocabulary.
+Letters in shapes: N tokens of a layout, T scored tokens, U of them that differ, D dimension.
 """
 
 import contextlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,19 +14,11 @@ from transformers import AutoModelForCausalLM
 
 from actwise.attention import IMPLEMENTATION, TreeAttention
 from actwise.errors import ModelError
+from actwise.head import Scores, score_tokens
 from actwise.lean import use_lean_layers
 from actwise.linear import use_fast_products
 from actwise.template.render import Template
 from actwise.tree import Forest, Layout
-
-
-class Scores(NamedTuple):
-    """How likely tokens are, given what they see."""
-
-    logprobs: Tensor
-    """(T,) with gradient"""
-    entropy: Tensor
-    """(T,) of the distribution each token was drawn from, in nats; without gradient"""
 
 
 class Policy:
@@ -136,15 +127,11 @@ class Policy:
             temperature: Divides the logits, as when the tokens were sampled; above 0.
         """
         once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        logits = self.model(
-            input_ids=layout.input_ids[None],
-            position_ids=layout.position_ids[None],
-            use_cache=False,
-            logits_to_keep=layout.predecessor[once],
-            tree=TreeAttention(layout),
-        ).logits[0]
-        chosen = _Chosen.apply(logits, layout.input_ids[once], temperature)  # type: ignore[no-untyped-call]
-        return Scores(*(x[number_T] for x in chosen))
+        hidden_UD = _hidden(self.model, layout)[layout.predecessor[once]]
+        scores = score_tokens(
+            self.model.get_output_embeddings(), hidden_UD, layout.input_ids[once], temperature
+        )
+        return Scores(*(x[number_T] for x in scores))
 
     def save(self, folder: Path) -> None:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.
@@ -166,36 +153,16 @@ class Policy:
         self.template.tokenizer.save_pretrained(folder)
 
 
-class _Chosen(torch.autograd.Function):
-    """Log-probabilities of tokens and the entropies, keeping one (T, V) tensor for the gradient."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits_TV: Tensor, tokens_T: Tensor, temperature: float
-    ) -> tuple[Tensor, Tensor]:
-        # Powers of two: exp() takes several times as long on a CPU.
-        log_two = temperature * math.log(2)
-        scores_TV = logits_TV.float() / log_two
-        chosen_T = scores_TV.gather(1, tokens_T[:, None]).squeeze(1)
-        top_T1 = scores_TV.amax(-1, keepdim=True)
-        chances_TV = torch.exp2(scores_TV - top_T1)
-        total_T1 = chances_TV.sum(-1, keepdim=True)
-        chances_TV /= total_T1
-        lse_T = (top_T1 + total_T1.log2()).squeeze(1)
-        mean_T = torch.linalg.vecdot(chances_TV, scores_TV)
-        ctx.save_for_backward(chances_TV, tokens_T)
-        ctx.temperature, ctx.dtype = temperature, logits_TV.dtype
-        entropy_T = (lse_T - mean_T) * math.log(2)
-        ctx.mark_non_differentiable(entropy_T)
-        return (chosen_T - lse_T) * math.log(2), entropy_T
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        chances_TV, tokens_T = ctx.saved_tensors
-        grad_T1 = grads[0][:, None] / ctx.temperature
-        dlogits_TV = chances_TV * -grad_T1
-        dlogits_TV.scatter_add_(1, tokens_T[:, None], grad_T1)
-        return dlogits_TV.to(ctx.dtype), None, None
+def _hidden(model: Any, layout: Layout) -> Tensor:
+    """Return what the output layer is applied to, (N, D)."""
+    body = getattr(model, "get_base_model", lambda: model)().base_model
+    hidden: Tensor = body(
+        input_ids=layout.input_ids[None],
+        position_ids=layout.position_ids[None],
+        use_cache=False,
+        tree=TreeAttention(layout),
+    ).last_hidden_state[0]
+    return hidden
 
 
 @torch.no_grad()
@@ -204,7 +171,8 @@ def _check_branches(model: Any) -> None:
 
     Layers that carry a state along the row (convolutions, state spaces, linear attention) and
     attention that transformers cannot replace know nothing of the tree, and nothing else would
-    tell: the log-probs would be wrong without an error.
+    tell: the log-probs would be wrong without an error. So would they be where the model changes
+    what its output layer returns.
     """
     alone, both = Forest(), Forest()
     alone.attach(alone.insert([1, 2, 3]), [7, 8])
@@ -214,16 +182,18 @@ def _check_branches(model: Any) -> None:
     logits = []
     for forest in (alone, both):
         layout = forest.layout(model.device)
-        logits.append(
-            model(
-                input_ids=layout.input_ids[None],
-                position_ids=layout.position_ids[None],
-                use_cache=False,
-                tree=TreeAttention(layout),
+        own = model(
+            input_ids=layout.input_ids[None],
+            position_ids=layout.position_ids[None],
+            use_cache=False,
+            tree=TreeAttention(layout),
+        ).logits[0]
+        logits.append(own[-2:].double())
+        if not torch.allclose(own, model.get_output_embeddings()(_hidden(model, layout))):
+            raise ModelError(
+                f"{type(model).__name__} scales or caps the logits of its output layer, which is "
+                "not covered; use a model that takes them as they are"
             )
-            .logits[0, -2:]
-            .double()
-        )
     difference = (logits[0] - logits[1]).norm() / logits[0].norm()
     if not difference <= torch.finfo(model.dtype).eps ** 0.5:
         raise ModelError(

@@ -90,16 +90,16 @@ class Dimensions:
         attention = 4 * self.layers * self.heads * self.head_dim * pairs
         return float(linear + head + attention)
 
-    def kept_bytes(self, tokens: int, scored: int) -> float:
+    def kept_bytes(self, tokens: int) -> float:
         """Return the bytes that a forward pass keeps for the backward pass.
 
         Of each layer: its input, the normed input, the sum after attention and that normed; queries
         and keys before and after norm and rotation, and values; the attention's output; gate, up,
-        gate's activation and the product. Of each scored token: logits and log-probs.
+        gate's activation and the product. Logits need not be kept.
         """
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
         layer = 4 * self.hidden + 3 * queries + 3 * keys + 4 * self.intermediate
-        return float((layer * self.layers * tokens + 2 * self.vocabulary * scored) * self.item)
+        return float(layer * self.layers * tokens * self.item)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def update_cost(dimensions: Dimensions, tokens: Tokens, *, passes: int, referenc
         reference: Whether a reference model is scored as well.
     """
     forward = dimensions.flops(tokens.computed, tokens.scored, tokens.pairs)
-    kept = dimensions.kept_bytes(tokens.computed, tokens.scored)
+    kept = dimensions.kept_bytes(tokens.computed)
     weights = dimensions.weight_bytes * passes
     # The backward pass has two products for each of the forward pass, reads the weights again and
     # adds to their gradients.

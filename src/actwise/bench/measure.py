@@ -34,6 +34,8 @@ class Request:
     device: str
     logs: str | None
     """Where conversations come from, other than the desk's."""
+    model: str | None = None
+    """In place of random weights."""
 
 
 def measure(
@@ -64,6 +66,7 @@ def measure(
 
     Raises:
         ConfigError: The device cannot be used, or another TRL is installed.
+        ModelError: The model cannot be loaded.
         RunError: The folder holds a benchmark with another request.
     """
     device = _device(request.device)
@@ -84,7 +87,7 @@ def measure(
             continue
         found["not_measured"].pop(name, None)
         with tempfile.TemporaryDirectory() as folder:
-            build_model(shape, Path(folder))
+            build_model(shape, Path(folder), request.model)
             bench = Bench(
                 shape, Path(folder), device, request.conversations, request.repeats, logs,
                 progress, missing is None,

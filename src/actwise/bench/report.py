@@ -24,6 +24,8 @@ def page(found: dict[str, Any]) -> str:
         f"actwise {machine['actwise']}, {versions}.",
         "",
     ]
+    if found["request"]["model"]:
+        lines += [f"Completions are those of `{found['request']['model']}`.", ""]
     aims = [
         {"shape": record["shape"], **aim} for record in found["records"] for aim in record["aims"]
     ]

@@ -1,8 +1,10 @@
 """What is measured: models with random weights, and the conversations of each shape.
 
-Weights do not change how long anything takes. Completions are sampled from the random model without
-a stop token, so all of a shape have the same length and every contestant has the same work; the
-padding that rows of unequal length would cost the peers does not occur.
+Weights do not change how long a product takes, but they decide how much completions of a decision
+have in common: with random ones nothing, which is the worst case for trees, and after training most
+of it. Completions are sampled without a stop token, so all of a shape have the same length and
+every contestant has the same work; the padding that rows of unequal length would cost the peers
+does not occur.
 """
 
 from collections.abc import Sequence
@@ -140,19 +142,36 @@ class Workload:
         return replace(first, prompts=((first.prompts[0][0][:8],),), samples=((samples,),))
 
 
-def build_model(shape: Shape, folder: Path) -> None:
-    """Write a model with random weights, and the shipped tokenizer."""
+def build_model(shape: Shape, folder: Path, name: str | None = None) -> None:
+    """Write the model that is measured.
+
+    Args:
+        shape: Its model gets random weights and the shipped tokenizer.
+        folder: Where to write.
+        name: Folder or hub name of a model to copy in place of that.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be used for trees.
+    """
+    if name is None:
+        model, tokenizer = _random_model(shape)
+    else:
+        policy = Policy.load(name, dtype=shape.dtype)
+        model, tokenizer = policy.model, policy.template.tokenizer
+    # Without a stop token, so that peers, too, write completions of full length.
+    model.config.eos_token_id = model.generation_config.eos_token_id = None
+    model.config.pad_token_id = model.generation_config.pad_token_id = 0
+    model.to(shape.dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _random_model(shape: Shape) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
     tokenizer = AutoTokenizer.from_pretrained(_TOKENIZER)
     members = {"vocab_size": len(tokenizer), **shape.model}
     torch.manual_seed(0)
-    model = Qwen3ForCausalLM(
-        # Without a stop token, so that peers, too, write completions of full length.
-        Qwen3Config(**members, tie_word_embeddings=True, eos_token_id=None, pad_token_id=0)
-    )
-    model.to(shape.dtype).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return Qwen3ForCausalLM(Qwen3Config(**members, tie_word_embeddings=True)), tokenizer
 
 
 def conversations_of(

@@ -30,6 +30,10 @@ _SHAPES = ("desk", "service", "large")
 )
 @click.option("--repeats", default=3, type=click.IntRange(1), help="Rounds; 3 if absent.")
 @click.option("--device", default="cpu", help="A torch device; the CPU if absent.")
+@click.option(
+    "--model",
+    help="Folder or hub name of a model in place of random weights, which complete nothing twice.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Of torch; measured if absent.")
 @click.option(
     "--data",
@@ -42,8 +46,8 @@ _SHAPES = ("desk", "service", "large")
 @TOOLS
 @click.option("--out", default="runs/bench", type=click.Path(path_type=Path), help="Folder.")
 def bench(parts: Sequence[str], shapes: Sequence[str], conversations: int, repeats: int,
-          device: str, threads: int | None, files: Sequence[Path], format_name: str | None,
-          tools: Path | None, out: Path) -> None:  # fmt: skip
+          device: str, model: str | None, threads: int | None, files: Sequence[Path],
+          format_name: str | None, tools: Path | None, out: Path) -> None:  # fmt: skip
     """Measure speed and memory beside peers: all PARTS, or some of them.
 
     PARTS are update, rollout, step, sft, memory, scaling and limits. TRL, a peer, comes with the
@@ -64,7 +68,9 @@ def bench(parts: Sequence[str], shapes: Sequence[str], conversations: int, repea
         out,
         parts or _PARTS,
         _SHAPES if "all" in shapes else tuple(dict.fromkeys(shapes)),
-        Request(conversations, repeats, device, ", ".join(file.name for file in files) or None),
+        Request(
+            conversations, repeats, device, ", ".join(file.name for file in files) or None, model
+        ),
         logs=logs,
         threads=threads,
         command=" ".join(["actwise", *sys.argv[1:]]),

@@ -1,0 +1,93 @@
+"""The output layer: how likely tokens are, without all logits at once.
+
+The logits of a pass can be larger than everything else it keeps: 8,000 tokens and a vocabulary of
+150,000 are 5 GB in float32. Here they exist for a few tokens at a time, and again, for the
+gradient, in the backward pass.
+
+Letters in shapes: T scored tokens, D dimension, V vocabulary.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+_CPU_LOGITS, _GPU_LOGITS = 2**19, 2**27
+"""Logits that are computed at once: on a CPU they stay in the cache, on a GPU they are 512 MiB."""
+_FEWEST = 128
+"""Tokens that are computed at once at least; a product of fewer is slow."""
+
+
+class Scores(NamedTuple):
+    """How likely tokens are, given what they see."""
+
+    logprobs: Tensor
+    """(T,) with gradient"""
+    entropy: Tensor
+    """(T,) of the distribution each token was drawn from, in nats; without gradient"""
+
+
+def score_tokens(
+    head: nn.Module, hidden_TD: Tensor, tokens_T: Tensor, temperature: float
+) -> Scores:
+    """Score tokens by the hidden states before them.
+
+    Args:
+        head: The output layer.
+        hidden_TD: What it is applied to.
+        tokens_T: The tokens.
+        temperature: Divides the logits.
+    """
+    weight = head.get_parameter("weight")
+    logits = _CPU_LOGITS if weight.device.type == "cpu" else _GPU_LOGITS
+    at_once = max(_FEWEST, logits // len(weight))
+    parts: list[tuple[Tensor, Tensor]] = [
+        checkpoint(
+            _score, head, hidden, tokens, temperature, use_reentrant=False, preserve_rng_state=False
+        )
+        for hidden, tokens in zip(
+            torch.split(hidden_TD, at_once), torch.split(tokens_T, at_once), strict=True
+        )
+    ]
+    return Scores(*(torch.cat(of_all) for of_all in zip(*parts, strict=True)))
+
+
+def _score(
+    head: nn.Module, hidden_TD: Tensor, tokens_T: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    found: tuple[Tensor, Tensor] = _Chosen.apply(head(hidden_TD), tokens_T, temperature)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Chosen(torch.autograd.Function):
+    """Log-probabilities of tokens and the entropies, keeping one (T, V) tensor for the gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits_TV: Tensor, tokens_T: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        # Powers of two: exp() takes several times as long on a CPU.
+        log_two = temperature * math.log(2)
+        scores_TV = logits_TV.float() / log_two
+        chosen_T = scores_TV.gather(1, tokens_T[:, None]).squeeze(1)
+        top_T1 = scores_TV.amax(-1, keepdim=True)
+        chances_TV = torch.exp2(scores_TV - top_T1)
+        total_T1 = chances_TV.sum(-1, keepdim=True)
+        chances_TV /= total_T1
+        lse_T = (top_T1 + total_T1.log2()).squeeze(1)
+        mean_T = torch.linalg.vecdot(chances_TV, scores_TV)
+        ctx.save_for_backward(chances_TV, tokens_T)
+        ctx.temperature, ctx.dtype = temperature, logits_TV.dtype
+        entropy_T = (lse_T - mean_T) * math.log(2)
+        ctx.mark_non_differentiable(entropy_T)
+        return (chosen_T - lse_T) * math.log(2), entropy_T
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        chances_TV, tokens_T = ctx.saved_tensors
+        grad_T1 = grads[0][:, None] / ctx.temperature
+        dlogits_TV = chances_TV * -grad_T1
+        dlogits_TV.scatter_add_(1, tokens_T[:, None], grad_T1)
+        return dlogits_TV.to(ctx.dtype), None, None
