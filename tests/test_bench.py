@@ -247,10 +247,10 @@ def test_operations_are_those_that_torch_counts(policy: Policy, folder: Path) ->
 def test_tokens_of_trees_are_those_of_the_layout(work: Workload) -> None:
     forest = Forest()
     for tree, (prompts, of_conversation) in enumerate(zip(work.prompts, work.samples, strict=True)):
-        nodes = forest.insert_all(prompts, tree=tree)
-        for node, samples in zip(nodes, of_conversation, strict=True):
+        forest.insert_all(prompts, tree=tree)
+        for prompt, samples in zip(prompts, of_conversation, strict=True):
             for sample in samples:
-                forest.extend(node, sample.token_ids)
+                forest.insert([*prompt, *sample.token_ids], tree=tree)
     counted = limits.tree_tokens(work)
     assert counted.computed == forest.num_tokens
     assert counted.scored == work.num_decisions * 4 * 5

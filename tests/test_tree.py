@@ -97,6 +97,11 @@ def test_inserted_sequences_come_back_and_share_every_prefix(
     forest = Forest()
     nodes = [forest.insert(s, tree=t) for s, t in zip(sequences, trees, strict=False)]
     assert [forest.token_ids(node) for node in nodes] == sequences
+    layout = forest.layout()
+    for node, sequence in zip(nodes, sequences, strict=True):
+        for count in range(len(sequence) + 1):
+            last = layout.last_places(node, count)
+            assert layout.input_ids[last].tolist() == sequence[len(sequence) - count :]
     prefixes = {
         (tree, tuple(sequence[: end + 1]))
         for sequence, tree in zip(sequences, trees, strict=False)
@@ -121,24 +126,6 @@ def test_sequences_of_different_trees_share_nothing() -> None:
     forest.insert([1, 2, 3], tree=0)
     forest.insert([1, 2, 3], tree=1)
     assert forest.num_tokens == 6
-
-
-@given(SEQUENCES, SEQUENCES)
-def test_what_begins_alike_after_a_prompt_is_there_once(
-    prompts: list[list[int]], completions: list[list[int]]
-) -> None:
-    forest = Forest()
-    ends = forest.insert_all(prompts)
-    found = [forest.extend(node, completion) for node in ends for completion in completions]
-    wanted = [[*prompt, *completion] for prompt in prompts for completion in completions]
-    assert [forest.token_ids(node) for node in found] == wanted
-    begun = {tuple(tokens[: end + 1]) for tokens in wanted for end in range(len(tokens))}
-    assert forest.num_tokens == len(begun)
-    layout = forest.layout()
-    for node, tokens in zip(found, wanted, strict=True):
-        for count in range(len(tokens) + 1):
-            last = layout.last_places(node, count)
-            assert layout.input_ids[last].tolist() == tokens[len(tokens) - count :]
 
 
 def test_a_small_forest_worked_out_by_hand() -> None:

@@ -53,20 +53,16 @@ class Forest:
             self._roots[tree, token_ids[0]] = len(self.segments)
             self.segments.append(_Segment(tuple(token_ids), None))
             return Node(len(self.segments) - 1, len(token_ids))
-        return self.extend(Node(root, 0), token_ids)
-
-    def extend(self, node: Node, token_ids: Sequence[int]) -> Node:
-        """Go on from a node, along what is there as far as it agrees; return the end."""
+        segment = root
         while True:
-            own = self.segments[node.segment].token_ids[node.offset :]
-            length = common_prefix(own, token_ids)
-            node, token_ids = Node(node.segment, node.offset + length), token_ids[length:]
+            length = common_prefix(self.segments[segment].token_ids, token_ids)
+            node, token_ids = Node(segment, length), token_ids[length:]
             if not token_ids:
                 return node
             child = self._children.get((node, token_ids[0]))
             if child is None:
                 return self.attach(node, token_ids)
-            node = Node(child, 0)
+            segment = child
 
     def insert_all(self, sequences: Sequence[Sequence[int]], *, tree: int = 0) -> list[Node]:
         """Add sequences, the longest first as the trunk; return their ends in the given order."""

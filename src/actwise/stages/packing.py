@@ -88,18 +88,15 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
 def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
     """Return a pass as a forest, and the end and length of each completion in the parts' order."""
     forest = Forest()
-    decisions = [(part, i) for part in parts for i in range(len(part.tree.prompts))]
-    together: dict[tuple[int, ...], list[int]] = {}
-    for n, (part, _) in enumerate(decisions):
-        together.setdefault(part.tree.head, []).append(n)
-    nodes: dict[int, Node] = {}
-    for number, members in enumerate(together.values()):
-        prompts = [decisions[n][0].tree.prompts[decisions[n][1]] for n in members]
-        nodes |= zip(members, forest.insert_all(prompts, tree=number), strict=True)
+    numbers: dict[tuple[int, ...], int] = {}
+    trees = [part.tree for part in parts]
+    for tree in sorted(trees, key=lambda tree: -len(tree.trunk)):
+        forest.insert(tree.trunk, tree=numbers.setdefault(tree.head, len(numbers)))
     return forest, [
-        (forest.extend(nodes[n], completion), len(completion))
-        for n, (part, i) in enumerate(decisions)
-        for completion in part.tree.completions[i]
+        (forest.insert([*prompt, *completion], tree=numbers[tree.head]), len(completion))
+        for tree in trees
+        for prompt, completions in zip(tree.prompts, tree.completions, strict=True)
+        for completion in completions
     ]
 
 
