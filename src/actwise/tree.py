@@ -205,10 +205,17 @@ class Layout:
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two sequences have in common at their beginning."""
-    limit = min(len(one), len(other))
-    if tuple(one[:limit]) == tuple(other[:limit]):
-        return limit
-    return next(i for i in range(limit) if one[i] != other[i])
+    one, other = tuple(one), tuple(other)
+    # Slices are compared fast, so the place is found by halving: equal before `low`, not before
+    # `high`.
+    low, high = 0, min(len(one), len(other)) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def head_of(trunk: Sequence[int]) -> tuple[int, ...]:

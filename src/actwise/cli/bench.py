@@ -32,7 +32,7 @@ _SHAPES = ("desk", "service", "large")
 @click.option("--device", default="cpu", help="A torch device; the CPU if absent.")
 @click.option(
     "--model",
-    help="Folder or hub name of a model in place of random weights, which complete nothing twice.",
+    help="Folder or hub name of a model to measure with; one with random weights if absent.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Of torch; measured if absent.")
 @click.option(
