@@ -71,6 +71,20 @@ def test_a_pass_is_larger_than_allowed_only_where_it_has_to_be(
             assert branches <= max(limit - len(tree.trunk), 3 * len(tree.trunk)) + longest
 
 
+@given(trees(), st.integers(1, 300))
+def test_a_conversation_is_divided_no_further_than_it_has_to_be(tree: Tree, limit: int) -> None:
+    room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
+    fewest = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
+    assert len(pack([tree], limit)) <= fewest
+
+
+def test_equal_completions_do_not_divide_a_conversation() -> None:
+    prompts = tuple(list(range(100, 100 + n)) for n in (10, 14, 18, 20))
+    tree = Tree(prompts, tuple(tuple([[5] * 5] * 4) for _ in prompts))
+    assert tree.num_tokens == needed(tree) == 20 + 4 * 5
+    assert [[p.decisions for p in ps] for ps in pack([tree], 40)] == [[range(4)]]
+
+
 def test_conversations_that_begin_alike_are_one_trunk() -> None:
     one = Tree(([*HEADS[0], 1, 2, 3], [*HEADS[0], 1, 2, 3, 4]), (((5,), (6,)), ((5,),)))
     other = Tree(([*HEADS[1], 1],), (((5, 5),),))

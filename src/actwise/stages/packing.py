@@ -31,13 +31,19 @@ class Tree:
         return head_of(self.trunk)
 
     @cached_property
+    def branch_tokens(self) -> tuple[int, ...]:
+        """Tokens of each prompt's completions, what they begin with in common only once."""
+        counts = []
+        for of_one in self.completions:
+            forest = Forest()
+            forest.insert_all(of_one)
+            counts.append(forest.num_tokens)
+        return tuple(counts)
+
+    @property
     def num_branch_tokens(self) -> int:
-        """Tokens of all completions, what those of a prompt begin with in common only once."""
-        forest = Forest()
-        for number, of_one in enumerate(self.completions):
-            for completion in of_one:
-                forest.insert(completion, tree=number)
-        return forest.num_tokens
+        """Tokens of all completions."""
+        return sum(self.branch_tokens)
 
     @property
     def num_tokens(self) -> int:
@@ -105,8 +111,8 @@ def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
     room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
     count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
     begin, branches = 0, 0
-    for i, completions in enumerate(tree.completions):
-        branches += sum(map(len, completions))
+    for i, tokens in enumerate(tree.branch_tokens):
+        branches += tokens
         last = i + 1 == len(tree.prompts)
         if last or branches * count >= tree.num_branch_tokens:
             decisions = range(begin, i + 1)
