@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "actwise"
 # From the bottom to the top. A module imports from lower layers, and from its own package; within
 # a layer of several modules, none imports another.
 LAYERS = [
-    {"errors", "stats", "progress", "allocator"},
+    {"errors", "stats", "progress", "allocator", "workers"},
     {"conversation", "run", "results", "rewards.settings"},
     {"config", "split", "renaming", "template.parse"},
     {"desk", "formats", "rewards"},
@@ -36,8 +36,8 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Stages do not know each other; these are what they share.
 SHARED_BY_STAGES = {"stages.training", "stages.judging", "stages.packing"}
-# The cold start is supervised fine-tuning on targets with thoughts.
-ALLOWED = {("stages.think", "stages.sft")}
+# The cold start is supervised fine-tuning on targets with thoughts; GRPO's update is a part of it.
+ALLOWED = {("stages.think", "stages.sft"), ("stages.rl", "stages.update")}
 
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft", "accelerate"}
 LIGHT = {"report", "audit"}

@@ -136,6 +136,26 @@ def test_sft_takes_the_mean_over_target_tokens_however_it_is_cut(
     assert_near(gradient(policy.model), gradient(model))
 
 
+def test_the_gradient_of_sft_is_the_same_with_any_number_of_workers(policy: Policy) -> None:
+    trees = [sft_tree(policy.template, of) for of in targets(thinking=True)]
+    found = []
+    for workers in (1, 2, 3):
+        policy.workers = workers
+        policy.model.zero_grad()
+        loss = accumulate(policy, trees, max_batch_tokens=1)
+        found.append((loss, gradient(policy.model)))
+    assert all(loss == found[0][0] for loss, _ in found)
+    assert all(torch.equal(grad, found[0][1]) for _, grad in found)
+
+
+def test_parameters_without_influence_have_no_gradient(policy: Policy) -> None:
+    policy.model.idle = torch.nn.Parameter(torch.ones(1))
+    policy.workers = 2
+    accumulate(policy, [sft_tree(policy.template, of) for of in targets(False)], 1)
+    assert policy.model.idle.grad is None
+    assert policy.model.get_output_embeddings().weight.grad is not None
+
+
 def test_direct_mode_has_the_empty_thought_in_the_prompt_and_never_as_a_target(
     policy: Policy,
 ) -> None:
@@ -320,13 +340,32 @@ def test_rl_gradients_are_those_of_the_formulas_row_by_row(
     live = [r for r in rollouts if r.live]
     totals = len(rollouts), sum(len(r.sample.token_ids) for r in rollouts)
     figures = rl.accumulate(
-        policy, live, totals, reference, config, rl_settings(max_batch_tokens=max_batch_tokens)
+        policy, live, totals, reference, config, max_tokens=90, max_batch_tokens=max_batch_tokens
     )
     assert figures["loss"] == pytest.approx(expected.item(), rel=1e-4, abs=1e-7)
     assert figures["kl"] == pytest.approx(kl, rel=1e-4, abs=1e-9)
     assert figures["clipped_low"] > 0
     assert figures["clipped_high"] > 0
     assert_near(gradient(policy.model), gradient(model))
+
+
+def test_the_gradient_of_grpo_is_the_same_with_any_number_of_workers(
+    policy: Policy, run: Run
+) -> None:
+    config = RlConfig(num_generations=4, kl_coefficient=0.1)
+    reference = {n: w + 0.01 * torch.randn_like(w) for n, w in policy.weights().items()}
+    rollouts = make_rollouts(policy, run, config)
+    totals = len(rollouts), sum(len(r.sample.token_ids) for r in rollouts)
+    found = []
+    for workers in (1, 2, 3):
+        policy.workers = workers
+        policy.model.zero_grad()
+        figures = rl.accumulate(
+            policy, rollouts, totals, reference, config, max_tokens=90, max_batch_tokens=1
+        )
+        found.append((figures, gradient(policy.model)))
+    assert all(figures == found[0][0] for figures, _ in found)
+    assert all(torch.equal(grad, found[0][1]) for _, grad in found)
 
 
 def test_rollouts_know_their_groups_advantages_and_prompts(policy: Policy, run: Run) -> None:
@@ -391,9 +430,11 @@ def test_several_optimiser_steps_take_a_part_of_the_conversations_each(
     seen = []
     accumulate_part = rl.accumulate
 
-    def watch(policy: Policy, rollouts: Sequence[Rollout], totals: Any, *rest: Any) -> Any:
+    def watch(
+        policy: Policy, rollouts: Sequence[Rollout], totals: Any, *rest: Any, **limits: int
+    ) -> Any:
         seen.append(({r.conversation for r in rollouts}, totals[0]))
-        return accumulate_part(policy, rollouts, totals, *rest)
+        return accumulate_part(policy, rollouts, totals, *rest, **limits)
 
     monkeypatch.setattr(rl, "accumulate", watch)
     run_rl(run, policy, mixed, optimiser_steps=2)
@@ -406,9 +447,9 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
     seen: list[Rollout] = []
     accumulate_part = rl.accumulate
 
-    def watch(policy: Policy, rollouts: Sequence[Rollout], *rest: Any) -> Any:
+    def watch(policy: Policy, rollouts: Sequence[Rollout], *rest: Any, **limits: int) -> Any:
         seen.extend(rollouts)
-        return accumulate_part(policy, rollouts, *rest)
+        return accumulate_part(policy, rollouts, *rest, **limits)
 
     def rambling(decision: Decision, number: int) -> str:
         return "<think>\n" + "x" * 200 if number == 0 else mixed(decision, number)

@@ -58,6 +58,9 @@ class ModelConfig(_Section):
     """A torch device; the first GPU where there is one, else the CPU."""
     threads: int | None = Field(None, ge=1)
     """Threads of torch on a CPU; measured at the start where not given."""
+    workers: int | None = Field(None, ge=1)
+    """Training passes computed at once on a CPU, each on `threads` cores and in memory of its own;
+    as many as there are cores for where not given. Results do not depend on it."""
     max_length: int | None = Field(None, ge=16)
     """Longest prompt and completion in tokens; the model's own limit where not given."""
 

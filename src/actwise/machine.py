@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from actwise import __version__
 from actwise.allocator import keep_freed_memory
-from actwise.config import RunConfig
+from actwise.config import ModelConfig, RunConfig
 from actwise.errors import ConfigError
 from actwise.policy import Policy
 from actwise.run import write_json
@@ -34,36 +35,43 @@ def versions() -> dict[str, Any]:
     }
 
 
-def choose_threads(folder: Path, configured: int | None, policy: Policy) -> int:
-    """Set torch's number of threads and how its memory is managed.
+def choose_threads(folder: Path, config: ModelConfig, policy: Policy) -> None:
+    """Set torch's number of threads, the policy's workers and how memory is managed.
 
-    The number is measured once in a run and kept in its folder: sums depend on it, and a resumed
-    run has to add up as the first did.
+    The number of threads is measured once in a run and kept in its folder: sums depend on it, and
+    a resumed run has to add up as the first did. They do not depend on the number of workers.
 
     Args:
         folder: The run folder.
-        configured: Taken as it is where given.
+        config: Numbers are taken as they are where given.
         policy: What the threads are for; small models are faster with one.
     """
     keep_freed_memory()
     file = folder / "threads.json"
-    if configured is None and file.exists():
-        configured = int(json.loads(file.read_text()))
-    threads = configured or _fastest_threads(policy)
+    threads = config.threads
+    if threads is None and file.exists():
+        threads = int(json.loads(file.read_text()))
+    if threads is None:
+        threads = fastest_threads(policy, num_cores())
     torch.set_num_threads(threads)
     write_json(file, threads)
-    return threads
+    if policy.device.type == "cpu":
+        policy.workers = config.workers or max(1, num_cores() // threads)
+
+
+def num_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @torch.no_grad()
-def _fastest_threads(policy: Policy) -> int:
+def fastest_threads(policy: Policy, cores: int) -> int:
     """Return 1 or the number of cores, whichever scores a conversation faster now.
 
     On a machine that is busy, or whose cores are shared, more threads can be several times slower
     than one, because each product waits for the last of them; with a small model they wait for
     each other most of the time on any machine.
     """
-    cores = os.cpu_count() or 1
     if cores == 1 or policy.device.type != "cpu":
         return 1 if cores == 1 else torch.get_num_threads()
     forest = Forest()

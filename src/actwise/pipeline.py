@@ -312,7 +312,7 @@ def run_pipeline(
         policy = load_policy(model, config)
         pipeline = Pipeline(run, policy, splits, config, skipped)
         run.begin()  # not before model and data are known to fit each other
-        choose_threads(run.folder, config.model.threads, policy)
+        choose_threads(run.folder, config.model, policy)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         return pipeline()

@@ -27,6 +27,8 @@ class Policy:
     def __init__(self, model: Any, template: Template) -> None:
         self.model = model
         self.template = template
+        self.workers = 1
+        """Passes that training computes at once; see `actwise.machine.choose_threads`."""
 
     @classmethod
     def load(

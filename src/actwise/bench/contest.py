@@ -16,6 +16,7 @@ from actwise.bench.shapes import Shape, Workload, conversations_of, workload
 from actwise.bench.timing import Seconds, Timing, interleaved, timed
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
+from actwise.machine import fastest_threads
 from actwise.policy import Policy
 from actwise.progress import Progress
 
@@ -38,6 +39,8 @@ class Bench:
     progress: Progress
     trl: bool
     """Whether TRL takes part."""
+    threads: int
+    """Of a CPU, that each contestant may use."""
 
     @cached_property
     def config(self) -> RunConfig:
@@ -47,7 +50,25 @@ class Bench:
     @cached_property
     def policy(self) -> Policy:
         """Our model."""
-        return Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
+        return self.new_policy()
+
+    def new_policy(self) -> Policy:
+        """Load our model once more."""
+        policy = Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
+        if self.device.type == "cpu":
+            policy.workers = self.workers
+        return policy
+
+    @cached_property
+    def workers(self) -> int:
+        """Passes that we compute at once."""
+        return max(1, self.threads // self.own_threads)
+
+    @cached_property
+    def own_threads(self) -> int:
+        """Threads of torch on which each of our passes is computed."""
+        policy = Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
+        return fastest_threads(policy, self.threads)
 
     @cached_property
     def model(self) -> Any:
@@ -83,13 +104,28 @@ class Bench:
 
     def our_update(self, work: Workload) -> Callable[[], Seconds]:
         """Prepare our update."""
-        update = ours.Update(self.policy, work, self.config, self.policy.weights())
-        return lambda: timed(update, self.device)
+        return self.own(ours.Update(self.policy, work, self.config, self.policy.weights()))
 
     def row_update(self, work: Workload) -> Callable[[], Seconds]:
         """Prepare the update row by row."""
-        update = rows.Update(self.model, self.policy, work, self.config)
-        return lambda: timed(update, self.device)
+        return self.peer(rows.Update(self.model, self.policy, work, self.config))
+
+    def own(self, work: Callable[[], object]) -> Callable[[], Seconds]:
+        """Prepare to time work of ours, whose workers share the threads."""
+        return self.on_threads(self.own_threads, lambda: timed(work, self.device))
+
+    def peer(self, work: Callable[[], object]) -> Callable[[], Seconds]:
+        """Prepare to time work that divides each operation among the threads."""
+        return self.on_threads(self.threads, lambda: timed(work, self.device))
+
+    def on_threads(self, threads: int, run: Callable[[], Seconds]) -> Callable[[], Seconds]:
+        """Let torch have some threads for a run."""
+
+        def with_threads() -> Seconds:
+            torch.set_num_threads(threads)
+            return run()
+
+        return with_threads
 
     def compare(self, title: str, makes: Mapping[str, Make], work: Workload) -> dict[str, Timing]:
         """Time contestants on the same workload, after one decision of it to warm up."""

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from actwise.allocator import keep_freed_memory
 from actwise.bench.contest import Bench
 from actwise.bench.parts import PARTS
 from actwise.bench.peers import trl_missing
@@ -19,8 +19,7 @@ from actwise.bench.report import page, plot_growth
 from actwise.bench.shapes import SHAPES, build_model
 from actwise.conversation import Conversation
 from actwise.errors import ConfigError, RunError
-from actwise.machine import choose_threads, versions
-from actwise.policy import Policy
+from actwise.machine import num_cores, versions
 from actwise.progress import Progress
 from actwise.run import write_json, write_text
 
@@ -57,7 +56,7 @@ def measure(
         shapes: Names in `SHAPES`.
         request: How it is measured.
         logs: Conversations to use in place of the desk's.
-        threads: Of torch; measured where None.
+        threads: Of a CPU, that each contestant may use; one for each core where None.
         command: Written down with the figures.
         console: Where progress is shown.
 
@@ -75,10 +74,11 @@ def measure(
     if missing is not None and {"update", "step", "memory"} & set(parts):
         progress.say(missing)
     found = _begin(out, request, command)
-    chosen = _threads(out, threads)
+    threads = threads or num_cores()
     found["machine"] = {
-        "cores": os.cpu_count(), "threads": chosen, "device": _name(device), **versions(),
+        "cores": num_cores(), "threads": threads, "device": _name(device), **versions(),
     }  # fmt: skip
+    keep_freed_memory()
     for name in shapes:
         shape = SHAPES[name]
         if shape.gpu and device.type == "cpu":
@@ -90,18 +90,12 @@ def measure(
             build_model(shape, Path(folder), request.model)
             bench = Bench(
                 shape, Path(folder), device, request.conversations, request.repeats, logs,
-                progress, missing is None,
+                progress, missing is None, threads,
             )  # fmt: skip
             for part in parts:
                 _measure_part(out, found, part, bench)
     _write(out, found)
     return found
-
-
-def _threads(out: Path, threads: int | None) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        build_model(SHAPES["desk"], Path(folder))
-        return choose_threads(out, threads, Policy.load(folder))
 
 
 def _measure_part(out: Path, found: dict[str, Any], part: str, bench: Bench) -> None:

@@ -39,6 +39,9 @@ class Task:
     device: str
     dtype: torch.dtype
     threads: int
+    """Of torch."""
+    workers: int
+    """Ours alone has them."""
 
 
 def _ours(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
@@ -61,6 +64,7 @@ class Growth(NamedTuple):
     """By how many bytes an update grows memory at its peak."""
 
     tensors: int
+    """On a CPU an upper bound if there are several workers: the peak of one for each."""
     resident: int | None
     """Of the process; None on a GPU."""
 
@@ -85,6 +89,8 @@ def peak_growth(task: Task) -> Growth:
 def _measure(task: Task, sender: Connection) -> None:
     torch.set_num_threads(task.threads)
     policy = Policy.load(str(task.folder), dtype=task.dtype, device=task.device)
+    if task.contestant == "ours":
+        policy.workers = task.workers
     build = UPDATES[task.contestant]
     build(task, policy, task.work.tiny())()
     update = build(task, policy, task.work)
@@ -97,7 +103,8 @@ def _measure(task: Task, sender: Connection) -> None:
     before = _resident_peak(True)
     update()
     resident = _resident_peak(False) - before
-    sender.send((_tensor_peak(update), resident))
+    workers, policy.workers = policy.workers, 1  # the profiler sees one thread
+    sender.send((workers * _tensor_peak(update), resident))
 
 
 def _tensor_peak(update: Callable[[], object]) -> int:

@@ -12,8 +12,9 @@ from actwise.engine.local import LocalEngine
 from actwise.objective import group_advantages
 from actwise.policy import Policy
 from actwise.rewards.settings import JudgeSettings
-from actwise.stages import rl, sft
+from actwise.stages import sft
 from actwise.stages.judging import judge_samples
+from actwise.stages.update import Rollout, accumulate
 
 LEARNING_RATE = 1e-6
 """So small that repeats of a step work on the same model."""
@@ -24,7 +25,7 @@ def reward_of(token_ids: Sequence[int]) -> float:
     return sum(token_ids) % 16 / 16
 
 
-def rollouts_of(policy: Policy, work: Workload, config: RlConfig) -> list[rl.Rollout]:
+def rollouts_of(policy: Policy, work: Workload, config: RlConfig) -> list[Rollout]:
     """Return the completions as the stage has them; every group is alive."""
     # The judge is no part of what is compared, so nobody reads its verdicts.
     first = work.decisions[0][0], Sample((), (), "length")
@@ -40,20 +41,9 @@ def rollouts_of(policy: Policy, work: Workload, config: RlConfig) -> list[rl.Rol
     rewards = torch.tensor([[reward_of(s.token_ids)] for _, _, s in found], dtype=torch.float64)
     advantages = group_advantages(rewards, torch.tensor(groups), scale=config.scale).tolist()
     return [
-        rl.Rollout(work.decisions[c][i], c, group, work.prompts[c][i], sample, unread, a, True)
+        Rollout(work.decisions[c][i], c, group, work.prompts[c][i], sample, unread, a, True)
         for (c, i, sample), group, a in zip(found, groups, advantages, strict=True)
     ]
-
-
-def settings_of(work: Workload, config: RunConfig) -> rl.RlSettings:
-    """Return what the stage is told besides its own configuration."""
-    return rl.RlSettings(
-        judge=config.reward,
-        max_tokens=work.completion_tokens,
-        seed=config.seed,
-        checkpoint_every=config.checkpoint_every,
-        max_batch_tokens=config.max_batch_tokens,
-    )
 
 
 class Update:
@@ -62,16 +52,22 @@ class Update:
     def __init__(
         self, policy: Policy, work: Workload, config: RunConfig, reference: dict[str, Tensor]
     ) -> None:
-        self._policy, self._config, self._reference = policy, config.rl, reference
+        self._policy, self._work, self._config = policy, work, config
+        self._reference = reference
         self._rollouts = rollouts_of(policy, work, config.rl)
-        self._settings = settings_of(work, config)
 
     def __call__(self) -> None:
         """Leave the gradient in the policy's parameters."""
         self._policy.model.zero_grad(set_to_none=True)
         totals = len(self._rollouts), sum(len(r.sample.token_ids) for r in self._rollouts)
-        rl.accumulate(
-            self._policy, self._rollouts, totals, self._reference, self._config, self._settings
+        accumulate(
+            self._policy,
+            self._rollouts,
+            totals,
+            self._reference,
+            self._config.rl,
+            max_tokens=self._work.completion_tokens,
+            max_batch_tokens=self._config.max_batch_tokens,
         )
 
 

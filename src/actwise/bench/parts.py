@@ -8,8 +8,7 @@ import torch
 from actwise.bench import limits, memory, ours, peers, rows
 from actwise.bench.contest import Bench, Make, Record, at_least, at_most, described
 from actwise.bench.shapes import Workload, compose, pool_of
-from actwise.bench.timing import Seconds, timed
-from actwise.policy import Policy
+from actwise.bench.timing import Seconds
 
 OURS, ROWS, TRL = "ours", "row by row", "TRL 1.16"
 DYNAMIC, STATIC = "generate, dynamic cache", "generate, static cache"
@@ -35,8 +34,9 @@ def update(bench: Bench) -> Record:
     if bench.trl:
 
         def trl(work: Workload) -> Callable[[], Seconds]:
-            run = peers.TrlUpdate(bench.folder, bench.policy, work, bench.config, bench.device)
-            return lambda: timed(run, bench.device)
+            return bench.peer(
+                peers.TrlUpdate(bench.folder, bench.policy, work, bench.config, bench.device)
+            )
 
         makes[TRL] = trl
     return _compared(bench, "update", makes, aim_at=[TRL])
@@ -46,17 +46,15 @@ def rollout(bench: Bench) -> Record:
     """Sampling every completion."""
 
     def sample(work: Workload) -> Callable[[], Seconds]:
-        def run() -> object:
-            return ours.sample(
+        return bench.own(
+            lambda: ours.sample(
                 bench.policy, work, bench.config.rl, max_tokens=work.completion_tokens
             )
-
-        return lambda: timed(run, bench.device)
+        )
 
     def generate(cache: str | None) -> Make:
         def make(work: Workload) -> Callable[[], Seconds]:
-            run = peers.Generate(bench.model, work, bench.config, cache)
-            return lambda: timed(run, bench.device)
+            return bench.peer(peers.Generate(bench.model, work, bench.config, cache))
 
         return make
 
@@ -68,13 +66,13 @@ def step(bench: Bench) -> Record:
     """One whole GRPO step: sampling, advantages, gradient, optimiser."""
 
     def our_step(work: Workload) -> Callable[[], Seconds]:
-        policy = Policy.load(str(bench.folder), dtype=bench.shape.dtype, device=str(bench.device))
-        run = ours.Step(policy, work, bench.config)
-        return lambda: timed(run, bench.device)
+        return bench.own(ours.Step(bench.new_policy(), work, bench.config))
 
     makes: dict[str, Make] = {OURS: our_step}
     if bench.trl:
-        makes[TRL] = lambda work: peers.trl_step(bench.folder, work, bench.config, bench.device)
+        makes[TRL] = lambda work: bench.on_threads(
+            bench.threads, peers.trl_step(bench.folder, work, bench.config, bench.device)
+        )
     return _compared(bench, "step", makes, aim_at=[TRL])
 
 
@@ -82,12 +80,10 @@ def sft(bench: Bench) -> Record:
     """The gradient of one supervised step on the recorded actions."""
 
     def our_sft(work: Workload) -> Callable[[], Seconds]:
-        run = ours.Sft(bench.policy, work, bench.config)
-        return lambda: timed(run, bench.device)
+        return bench.own(ours.Sft(bench.policy, work, bench.config))
 
     def row_sft(work: Workload) -> Callable[[], Seconds]:
-        run = rows.Sft(bench.model, ours.Sft(bench.policy, work, bench.config).trees)
-        return lambda: timed(run, bench.device)
+        return bench.peer(rows.Sft(bench.model, ours.Sft(bench.policy, work, bench.config).trees))
 
     record = _compared(bench, "sft", {OURS: our_sft, ROWS: row_sft}, aim_at=[])
     trees = ours.Sft(bench.policy, bench.work, bench.config).trees
@@ -125,8 +121,9 @@ def peak_memory(bench: Bench) -> Record:
         for turn in range(bench.repeats):
             for i, name in enumerate(names):
                 task = memory.Task(
-                    name, bench.folder, bench.work, bench.config,
-                    str(bench.device), bench.shape.dtype, torch.get_num_threads(),
+                    name, bench.folder, bench.work, bench.config, str(bench.device),
+                    bench.shape.dtype, bench.own_threads if name == OURS else bench.threads,
+                    bench.workers,
                 )  # fmt: skip
                 growth[name].append(memory.peak_growth(task))
                 show(turn * len(names) + i + 1)
@@ -232,19 +229,18 @@ def machine_limits(bench: Bench) -> Record:
     update_once = ours.Update(policy, work, config, policy.weights())
 
     def sample(tokens: int) -> Callable[[], Seconds]:
-        return lambda: timed(
-            lambda: ours.sample(policy, work, config.rl, max_tokens=tokens), bench.device
-        )
+        return bench.own(lambda: ours.sample(policy, work, config.rl, max_tokens=tokens))
 
     whole, first = "sampling", "first token"
     timings = bench.time(
         "limits",
         {
-            "update": lambda: timed(update_once, bench.device),
+            "update": bench.own(update_once),
             whole: sample(work.completion_tokens),
             first: sample(1),
         },
     )
+    torch.set_num_threads(bench.threads)
     rates = limits.machine(bench.dimensions, bench.device, bench.shape.dtype)
     reference = config.rl.kl_coefficient > 0
     costs = {
@@ -274,9 +270,10 @@ def machine_limits(bench: Bench) -> Record:
         for phase, cost in costs.items()
     ]
     profiled: dict[str, Callable[[], object]] = {
-        "update": update_once,
+        "update": bench.own(update_once),
         "sampling": sample(work.completion_tokens),
     }
+    policy.workers = 1  # the profiler sees one thread
     top = [
         {"phase": phase, **line}
         for phase, run in profiled.items()
@@ -290,7 +287,7 @@ def machine_limits(bench: Bench) -> Record:
         ],
         "notes": [
             described(work),
-            f"this machine, same threads and precision: matrix product {rates.matmul / 1e9:.1f} "
+            f"this machine, all threads, same precision: matrix product {rates.matmul / 1e9:.1f} "
             f"GFLOP/s (2,048 tokens through the model's widest layer: "
             f"{rates.model_matmul / 1e9:.1f}), copy {rates.copy / 1e9:.1f} GB/s",
         ],

@@ -34,7 +34,9 @@ _SHAPES = ("desk", "service", "large")
     "--model",
     help="Folder or hub name of a model to measure with; one with random weights if absent.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Of torch; measured if absent.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Cores that each contestant may use; all if absent."
+)
 @click.option(
     "--data",
     "files",

@@ -165,7 +165,7 @@ def _intervene(task: Task, config: RunConfig, splits: Splits) -> None:
         if file.exists():
             continue
         policy = load_policy(str(task.folder / "models" / stage), config)
-        choose_threads(task.folder, config.model.threads, policy)
+        choose_threads(task.folder, config.model, policy)
         records = intervene(
             LocalEngine(policy), policy.template, splits.tests["test"], read_records(evaluation),
             limit=INTERVENED, max_tokens=results["max_completion_tokens"],

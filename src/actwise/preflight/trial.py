@@ -113,7 +113,7 @@ def try_out(
     with tempfile.TemporaryDirectory(prefix="actwise-preflight-") as name:
         steps = _Steps()
         with Run.open(Path(name) / "run", {}, steps) as run:
-            choose_threads(run.folder, config.model.threads, policy)
+            choose_threads(run.folder, config.model, policy)
             progress.say("preflight: two supervised steps")
             seconds, tokens = _update(run, steps, policy, train, config)
             progress.say(f"preflight: greedy answers to {decisions} decisions")

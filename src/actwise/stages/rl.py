@@ -16,32 +16,16 @@ from torch import Tensor
 
 from actwise.config import RlConfig
 from actwise.conversation import Conversation, Decision
-from actwise.engine import Engine, Sample, SamplingParams
+from actwise.engine import Engine, SamplingParams
 from actwise.errors import RunError
-from actwise.objective import group_advantages, live_groups, policy_loss
+from actwise.objective import group_advantages, live_groups
 from actwise.policy import Policy
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeSettings
 from actwise.run import Run
-from actwise.stages.judging import Judged, judge_samples, spent, spent_since
-from actwise.stages.packing import Tree, grow, pack
+from actwise.stages.judging import judge_samples, spent, spent_since
 from actwise.stages.training import Training, batch_of, mean
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One judged completion."""
-
-    decision: Decision
-    conversation: int
-    """Number of the conversation in its batch."""
-    group: int
-    """Number of the decision in its batch."""
-    prompt: list[int]
-    sample: Sample
-    judged: Judged
-    advantage: float = 0.0
-    live: bool = False
+from actwise.stages.update import Rollout, accumulate
 
 
 @dataclass(frozen=True)
@@ -214,91 +198,18 @@ def _improve(
             continue
         totals = len(of_step), sum(len(r.sample.token_ids) for r in of_step)
         for name, value in accumulate(
-            policy, learners, totals, reference, config, settings
+            policy,
+            learners,
+            totals,
+            reference,
+            config,
+            max_tokens=settings.max_tokens,
+            max_batch_tokens=settings.max_batch_tokens,
         ).items():
             figures.setdefault(name, []).append(value)
         figures.setdefault("grad_norm", []).append(training.update())
     figures.setdefault("learning_rate", []).append(training.learning_rate())
     return {name: mean(values) for name, values in figures.items()}
-
-
-def accumulate(
-    policy: Policy,
-    rollouts: Sequence[Rollout],
-    totals: tuple[int, int],
-    reference: dict[str, Tensor],
-    config: RlConfig,
-    settings: RlSettings,
-) -> dict[str, float]:
-    """Add the gradient of the loss over one optimiser step's completions.
-
-    Args:
-        policy: Its gradients are added to.
-        rollouts: Completions with something to teach.
-        totals: Completions of the step and their tokens, those of dead groups included: their
-            advantages are zero and their divergence is not taken, but they count in the mean.
-        reference: Weights that the divergence is taken from.
-        config: Of the stage.
-        settings: The rest.
-    """
-    num_completions, num_tokens = totals
-    learning_tokens = sum(len(r.sample.token_ids) for r in rollouts)
-    groups, trees = _trees(rollouts)
-    figures = {"loss": 0.0, "kl": 0.0, "clipped_low": 0.0, "clipped_high": 0.0, "entropy": 0.0}
-    for packed in pack(trees, settings.max_batch_tokens):
-        batch = [r for p in packed for i in p.decisions for r in groups[p.conversation][i]]
-        forest, ends = grow(packed)
-        layout = forest.layout(policy.device)
-        places_T = torch.tensor(
-            [place for end in ends for place in layout.last_places(*end)], device=policy.device
-        )
-        owner_T = torch.tensor(
-            [i for i, r in enumerate(batch) for _ in r.sample.token_ids], device=policy.device
-        )
-        reference_T = None
-        if config.kl_coefficient:
-            with torch.no_grad(), policy.using(reference):
-                reference_T = policy.score(
-                    layout, places_T, temperature=config.temperature
-                ).logprobs
-        scores = policy.score(layout, places_T, temperature=config.temperature)
-        parts = policy_loss(
-            scores.logprobs,
-            torch.tensor([lp for r in batch for lp in r.sample.logprobs], device=policy.device),
-            torch.tensor([r.advantage for r in batch], device=policy.device),
-            owner_T,
-            reference_logprobs_T=reference_T,
-            clip_low=config.clip_low,
-            clip_high=config.clip_high,
-            kl_coefficient=config.kl_coefficient,
-            ratio_level=config.ratio_level,
-            aggregation=config.aggregation,
-            num_completions=num_completions,
-            num_tokens=num_tokens,
-            max_completion_tokens=settings.max_tokens,
-        )
-        parts.loss.backward()  # type: ignore[no-untyped-call]
-        figures["loss"] += parts.loss.item()
-        figures["kl"] += parts.kl.item() * num_tokens / learning_tokens
-        figures["clipped_low"] += parts.ratio_clipped_low.item()
-        figures["clipped_high"] += parts.ratio_clipped_high.item()
-        figures["entropy"] += scores.entropy.sum().item() / learning_tokens
-    return figures
-
-
-def _trees(rollouts: Sequence[Rollout]) -> tuple[list[list[list[Rollout]]], list[Tree]]:
-    """Return the rollouts by conversation and decision, and the trees of the conversations."""
-    by_conversation: dict[int, dict[int, list[Rollout]]] = {}
-    for r in rollouts:
-        by_conversation.setdefault(r.conversation, {}).setdefault(r.group, []).append(r)
-    groups = [list(of_one.values()) for of_one in by_conversation.values()]
-    return groups, [
-        Tree(
-            tuple(of_decision[0].prompt for of_decision in of_one),
-            tuple(tuple(r.sample.token_ids for r in of_decision) for of_decision in of_one),
-        )
-        for of_one in groups
-    ]
 
 
 def _figures(rollouts: Sequence[Rollout]) -> dict[str, float]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from actwise.config import SftConfig
 from actwise.conversation import Decision
 from actwise.policy import Policy
 from actwise.run import Run
-from actwise.stages.packing import Tree, grow, pack
-from actwise.stages.training import Training, batch_of
+from actwise.stages.packing import Part, Tree, grow, pack
+from actwise.stages.training import Training, add_gradients, batch_of
 from actwise.template.render import Template
 
 
@@ -86,14 +87,14 @@ def train_sft(
 def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> float:
     """Add the gradient of the mean negative log-likelihood of all targets; return its value."""
     total = sum(tree.num_branch_tokens for tree in trees)
-    value = 0.0
-    for packed in pack(trees, max_batch_tokens):
+
+    def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
         forest, ends = grow(packed)
         layout = forest.layout(policy.device)
         places = torch.tensor(
             [place for end in ends for place in layout.last_places(*end)], device=policy.device
         )
         loss = -policy.score(layout, places).logprobs.sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]
-        value += loss.item()
-    return value
+        return loss, {"loss": loss.detach()}
+
+    return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)["loss"]

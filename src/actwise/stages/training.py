@@ -6,15 +6,17 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from actwise.config import OptimiserConfig
 from actwise.policy import Policy
 from actwise.run import Run, write_atomically
+from actwise.workers import in_order
 
 T = TypeVar("T")
 
@@ -142,6 +144,39 @@ class Training:
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self._best_weights = state["best_weights"]
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
+
+
+Losses = Callable[[T], tuple[Tensor, dict[str, Tensor]]]
+"""Returns a pass's share of the loss, with gradient, and further figures to be added up."""
+
+
+def add_gradients(policy: Policy, passes: Sequence[T], loss_of: Losses[T]) -> dict[str, float]:
+    """Add up the gradients of all passes in the policy's parameters; return the sums of figures.
+
+    The sums are taken in the order of the passes, so they are the same with any number of workers,
+    bit for bit.
+    """
+    parameters = list(policy.trainable().values())
+
+    def gradients(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
+        loss, figures = loss_of(one)
+        return torch.autograd.grad(loss, parameters, allow_unused=True), figures
+
+    def in_place(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
+        # No second copy of the gradients, which a large model on a GPU has no room for.
+        loss, figures = loss_of(one)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return (), figures
+
+    sums: dict[str, float] = {}
+    compute = in_place if policy.workers == 1 else gradients
+    for grads, figures in in_order(compute, passes, policy.workers):
+        for parameter, grad in zip(parameters, grads, strict=False):
+            if grad is not None:
+                parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)
+        for name, figure in figures.items():
+            sums[name] = sums.get(name, 0.0) + figure.item()
+    return sums
 
 
 def optimisers(
