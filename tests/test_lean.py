@@ -10,7 +10,9 @@ from transformers.models.gemma2.modeling_gemma2 import Gemma2Config, Gemma2MLP, 
 from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
+from actwise import lean
 from actwise.lean import use_lean_layers
+from actwise.linear import use_fast_products
 
 SIZES = {"hidden_size": 24, "intermediate_size": 40, "num_attention_heads": 4}
 
@@ -21,10 +23,16 @@ def norm(kind: type[nn.Module]) -> nn.Module:
     return layer
 
 
+def fast(layer: nn.Module) -> nn.Module:
+    use_fast_products(layer)
+    return layer
+
+
 LAYERS = {
     "Qwen3 norm": lambda: norm(Qwen3RMSNorm),
     "Llama norm": lambda: norm(LlamaRMSNorm),
-    "Qwen3 gated": lambda: Qwen3MLP(Qwen3Config(**SIZES)),
+    "Qwen3 gated": lambda: fast(Qwen3MLP(Qwen3Config(**SIZES))),
+    "Qwen3 gated, other linear layers": lambda: Qwen3MLP(Qwen3Config(**SIZES)),
     "Llama gated with bias": lambda: LlamaMLP(LlamaConfig(**SIZES, mlp_bias=True)),
 }
 
@@ -38,8 +46,11 @@ def run(layer: nn.Module, x: Tensor, grad: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_outputs_and_gradients_are_the_same(name: str, dtype: torch.dtype) -> None:
+def test_outputs_and_gradients_are_the_same(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
+    monkeypatch.setattr(lean, "_SLICE", 4)  # of 15 tokens
     theirs = LAYERS[name]().to(dtype)
     ours = copy.deepcopy(theirs)
     use_lean_layers(ours)
@@ -77,6 +88,10 @@ def test_less_is_kept() -> None:
     assert kept(layer, x) == 10 * 4  # one number a row
     assert before >= 10 * 24 * 4
     gated = LAYERS["Qwen3 gated"]()
+    assert kept(gated, x) > 0
+    use_lean_layers(gated)
+    assert kept(gated, x) == 0
+    gated = LAYERS["Qwen3 gated, other linear layers"]()
     before = kept(gated, x)
     use_lean_layers(gated)
     # Two operands and the product, which the last layer needs, less the activation.

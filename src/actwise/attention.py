@@ -36,7 +36,7 @@ IMPLEMENTATION = "actwise_tree"
 _LOG2_E = math.log2(math.e)
 _FEW_SCORES = 100_000
 """Scores of a head below which one product of all heads is faster than one for each."""
-_MANY_SCORES = 400_000
+_MANY_SCORES = 800_000
 """Scores that are computed at once at most."""
 
 
@@ -203,15 +203,16 @@ class _Rows(NamedTuple):
 def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """Return outputs (K, R, D) and log-sum-exp (K, R)."""
     out_KRD, lse_KR = torch.empty_like(q_KRD), q_KRD.new_empty(q_KRD.shape[:2])
+    group = q_KRD.shape[1] // k_KND.shape[1]
     for batch in layout.own:
-        scores = _own_scores(batch, q_KRD, k_KND)
+        q, keys = _gather(q_KRD, batch.index, group), _gather(k_KND, batch.index, 1)
+        scores = _own_scores(q, keys)
         top = scores.amax(-1, keepdim=True)
         chances = scores.sub_(top).exp2_()
         total = chances.sum(-1, keepdim=True)
         out = chances @ _gather(v_KND, batch.index, 1)
         _scatter(out_KRD, batch, out.div_(total))
         _scatter(lse_KR[..., None], batch, total.log2_().add_(top))
-    group = q_KRD.shape[1] // k_KND.shape[1]
     for block in layout.blocks:
         for head, row in _portions(block, len(k_KND), group):
             keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
@@ -284,18 +285,18 @@ def _own_backward(
     padding = torch.ones(batch.index.numel(), dtype=torch.bool)
     padding[batch.flat] = False
     lse.masked_fill_(padding.view(*batch.index.shape, 1).repeat_interleave(group, 1), torch.inf)
-    chances = _own_scores(batch, rows.q_KRD, k_KND).sub_(lse).exp2_()
+    chances = _own_scores(q, keys).sub_(lse).exp2_()
     dscores = (grad @ values.transpose(2, 3)).sub_(delta).mul_(chances)
     _scatter(into[0], batch, dscores @ keys)
     _scatter(into[1], batch, dscores.transpose(2, 3) @ q)
     _scatter(into[2], batch, chances.transpose(2, 3) @ grad)
 
 
-def _own_scores(batch: OwnBatch, q_KRD: Tensor, k_KND: Tensor) -> Tensor:
+def _own_scores(q: Tensor, keys: Tensor) -> Tensor:
     """Return (K, pieces, longest * group, longest), -inf where the key comes after the query."""
-    group, longest = q_KRD.shape[1] // k_KND.shape[1], batch.index.shape[1]
-    q, keys = _gather(q_KRD, batch.index, group), _gather(k_KND, batch.index, 1)
-    future = q.new_full((longest, longest), -torch.inf).triu_(1).repeat_interleave(group, 0)
+    longest = keys.shape[2]
+    future = q.new_full((longest, longest), -torch.inf).triu_(1)
+    future = future.repeat_interleave(q.shape[2] // longest, 0)
     return (q @ keys.transpose(2, 3)).add_(future)
 
 

@@ -32,6 +32,14 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return nn.functional.linear(x, weight, bias)
 
 
+def weight_gradient(x_MI: Tensor, grad_MO: Tensor) -> Tensor:
+    """Return the gradient of a weight, (outputs, inputs), from a layer's input and its output's."""
+    # The first operand is copied to be transposed: let it be the smaller one.
+    if x_MI.shape[1] < grad_MO.shape[1]:
+        return product(x_MI.t(), grad_MO.t()).t()
+    return product(grad_MO.t(), x_MI.t())
+
+
 def _suits(x: Tensor, outputs: int) -> bool:
     plain = _AVAILABLE and x.dtype == torch.float32 and x.device.type == "cpu"
     return plain and x.numel() * outputs > _FEW
@@ -72,11 +80,7 @@ class _Linear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             dx = product(grad, weight.t())
         if ctx.needs_input_grad[1]:
-            # The first operand is copied to be transposed: let it be the smaller one.
-            if x_MI.shape[1] < grad_MO.shape[1]:
-                dw = product(x_MI.t(), grad_MO.t()).t()
-            else:
-                dw = product(grad_MO.t(), x_MI.t())
+            dw = weight_gradient(x_MI, grad_MO)
         if ctx.needs_input_grad[2]:
             db = grad_MO.sum(0)
         return dx, dw, db
