@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from actwise.bench import limits, memory, ours, parts, peers, rows
+from actwise.bench import contest, limits, memory, ours, parts, peers, rows
 from actwise.bench.contest import Bench
 from actwise.bench.measure import Request, measure
 from actwise.bench.report import page, table
@@ -278,6 +278,23 @@ def test_the_limit_is_the_slower_of_computing_and_copying() -> None:
     machine = limits.Machine(matmul=100.0, model_matmul=50.0, copy=10.0)
     assert machine.seconds(limits.Cost(flops=200, bytes=10)) == 2
     assert machine.seconds(limits.Cost(flops=200, bytes=50)) == 5
+
+
+# --- threads ----------------------------------------------------------------------------------
+
+
+def test_each_contestant_has_the_threads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(contest, "fastest_threads", lambda policy, threads: threads // 2)
+    bench = Bench(SHAPES["desk"], folder, DEVICE, 1, 1, (), Progress(Console(quiet=True)), False, 4)
+    seen = []
+    for prepare in (bench.own, bench.peer):
+        prepare(lambda: seen.append(torch.get_num_threads()))()
+    torch.set_num_threads(before)
+    assert seen == [2, 4]
+    assert bench.policy.workers == bench.new_policy().workers == 2
 
 
 # --- memory -----------------------------------------------------------------------------------

@@ -24,11 +24,14 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
     if workers == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        begun: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    begun: deque[Future[R]] = deque()
+    try:
         for item in items:
             begun.append(pool.submit(function, item))
             if len(begun) > workers:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nothing further is begun

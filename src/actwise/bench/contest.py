@@ -55,14 +55,14 @@ class Bench:
     def new_policy(self) -> Policy:
         """Load our model once more."""
         policy = Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
-        if self.device.type == "cpu":
-            policy.workers = self.workers
+        policy.workers = self.workers
         return policy
 
     @cached_property
     def workers(self) -> int:
         """Passes that we compute at once."""
-        return max(1, self.threads // self.own_threads)
+        on_cpu = self.device.type == "cpu"
+        return max(1, self.threads // self.own_threads) if on_cpu else 1
 
     @cached_property
     def own_threads(self) -> int:
@@ -96,11 +96,6 @@ class Bench:
             num_generations=num_generations,
             completion_tokens=self.shape.completion_tokens,
         )
-
-    def passes(self, work: Workload) -> int:
-        """Return how many of our passes an update takes, if each holds one conversation or more."""
-        size = limits.tree_tokens(work).computed
-        return max(1, min(len(work.prompts), round(size / self.config.max_batch_tokens)))
 
     def our_update(self, work: Workload) -> Callable[[], Seconds]:
         """Prepare our update."""

@@ -64,7 +64,7 @@ class Growth(NamedTuple):
     """By how many bytes an update grows memory at its peak."""
 
     tensors: int
-    """On a CPU an upper bound if there are several workers: the peak of one for each."""
+    """On a CPU the peak of one pass for each that is computed at once."""
     resident: int | None
     """Of the process; None on a GPU."""
 
@@ -103,8 +103,9 @@ def _measure(task: Task, sender: Connection) -> None:
     before = _resident_peak(True)
     update()
     resident = _resident_peak(False) - before
-    workers, policy.workers = policy.workers, 1  # the profiler sees one thread
-    sender.send((workers * _tensor_peak(update), resident))
+    at_once = min(policy.workers, update.num_passes) if isinstance(update, ours.Update) else 1
+    policy.workers = 1  # the profiler sees one thread
+    sender.send((at_once * _tensor_peak(update), resident))
 
 
 def _tensor_peak(update: Callable[[], object]) -> int:

@@ -14,7 +14,7 @@ from actwise.policy import Policy
 from actwise.rewards.settings import JudgeSettings
 from actwise.stages import sft
 from actwise.stages.judging import judge_samples
-from actwise.stages.update import Rollout, accumulate
+from actwise.stages.update import Rollout, accumulate, passes_of
 
 LEARNING_RATE = 1e-6
 """So small that repeats of a step work on the same model."""
@@ -55,6 +55,12 @@ class Update:
         self._policy, self._work, self._config = policy, work, config
         self._reference = reference
         self._rollouts = rollouts_of(policy, work, config.rl)
+
+    @property
+    def num_passes(self) -> int:
+        """Forward and backward passes."""
+        limit = self._config.max_batch_tokens
+        return len(passes_of(self._rollouts, limit, self._policy.device))
 
     def __call__(self) -> None:
         """Leave the gradient in the policy's parameters."""

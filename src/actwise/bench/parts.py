@@ -246,7 +246,7 @@ def machine_limits(bench: Bench) -> Record:
     costs = {
         "update": limits.update_cost(
             bench.dimensions, limits.tree_tokens(work),
-            passes=bench.passes(work), reference=reference,
+            passes=update_once.num_passes, reference=reference,
         ),
         "sampling: trunks": limits.prefill_cost(
             bench.dimensions, limits.tree_tokens(work, completions=False)

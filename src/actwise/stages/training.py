@@ -146,30 +146,36 @@ class Training:
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
 
 
-Losses = Callable[[T], tuple[Tensor, dict[str, Tensor]]]
-"""Returns a pass's share of the loss, with gradient, and further figures to be added up."""
-
-
-def add_gradients(policy: Policy, passes: Sequence[T], loss_of: Losses[T]) -> dict[str, float]:
-    """Add up the gradients of all passes in the policy's parameters; return the sums of figures.
+def add_gradients(
+    policy: Policy,
+    passes: Sequence[T],
+    loss_of: Callable[[T], tuple[Tensor, dict[str, Tensor]]],
+) -> dict[str, float]:
+    """Add up the gradients of all passes in the policy's parameters.
 
     The sums are taken in the order of the passes, so they are the same with any number of workers,
     bit for bit.
+
+    Args:
+        policy: Computes as many passes at once as it has workers.
+        passes: What `loss_of` is given.
+        loss_of: Returns a pass's share of the loss, with gradient, and further figures. Called in
+            several threads.
+
+    Returns:
+        The sums of the further figures.
     """
     parameters = list(policy.trainable().values())
 
-    def gradients(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
+    def compute(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
         loss, figures = loss_of(one)
-        return torch.autograd.grad(loss, parameters, allow_unused=True), figures
-
-    def in_place(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
-        # No second copy of the gradients, which a large model on a GPU has no room for.
-        loss, figures = loss_of(one)
+        if policy.workers > 1:
+            return torch.autograd.grad(loss, parameters, allow_unused=True), figures
+        # In place: a large model on a GPU has no room for a second copy of its gradients.
         loss.backward()  # type: ignore[no-untyped-call]
         return (), figures
 
     sums: dict[str, float] = {}
-    compute = in_place if policy.workers == 1 else gradients
     for grads, figures in in_order(compute, passes, policy.workers):
         for parameter, grad in zip(parameters, grads, strict=False):
             if grad is not None:

@@ -58,10 +58,10 @@ def accumulate(
     """
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for r in rollouts)
-    passes = _passes(rollouts, max_batch_tokens, policy.device)
+    passes = passes_of(rollouts, max_batch_tokens, policy.device)
 
     @torch.no_grad()
-    def logprobs(one: _Pass) -> Tensor:
+    def logprobs(one: Pass) -> Tensor:
         return policy.score(one.layout, one.places_T, temperature=config.temperature).logprobs
 
     references: list[Tensor | None] = [None] * len(passes)
@@ -101,7 +101,9 @@ def accumulate(
 
 
 @dataclass(frozen=True)
-class _Pass:
+class Pass:
+    """Completions that are computed together."""
+
     rollouts: list[Rollout]
     layout: Layout
     places_T: Tensor
@@ -110,7 +112,8 @@ class _Pass:
     """Number of the rollout each token belongs to."""
 
 
-def _passes(rollouts: Sequence[Rollout], limit: int, device: torch.device) -> list[_Pass]:
+def passes_of(rollouts: Sequence[Rollout], limit: int, device: torch.device) -> list[Pass]:
+    """Return the forward and backward passes of a step; see `pack`."""
     groups, trees = _trees(rollouts)
     passes = []
     for packed in pack(trees, limit):
@@ -120,7 +123,7 @@ def _passes(rollouts: Sequence[Rollout], limit: int, device: torch.device) -> li
         places = [place for end in ends for place in layout.last_places(*end)]
         owners = [i for i, r in enumerate(of_pass) for _ in r.sample.token_ids]
         passes.append(
-            _Pass(
+            Pass(
                 of_pass,
                 layout,
                 torch.tensor(places, device=device),
