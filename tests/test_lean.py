@@ -63,6 +63,17 @@ def test_outputs_and_gradients_are_the_same(
         assert torch.equal(ours(x), theirs(x))
 
 
+def test_the_input_may_lie_in_memory_in_any_order() -> None:
+    torch.manual_seed(0)
+    theirs = LAYERS["Qwen3 gated"]()
+    ours = copy.deepcopy(theirs)
+    use_lean_layers(ours)
+    x, grad = torch.randn(2, 3, 5, 24).transpose(1, 2)
+    assert not x.is_contiguous()
+    for expected, found in zip(run(theirs, x, grad), run(ours, x, grad), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
 def kept(layer: nn.Module, x: Tensor) -> int:
     """Return the bytes that a forward pass keeps besides input and parameters."""
     own = {t.untyped_storage().data_ptr() for t in (x, *layer.parameters())}

@@ -116,7 +116,7 @@ class _GatedProducts(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         exact = torch.promote_types(x.dtype, torch.float32)
         sums = [torch.zeros_like(weight, dtype=exact) for weight in weights]
-        dx = torch.empty_like(x)
+        dx = x.new_empty(x.shape)  # contiguous, so that slices write into it
         slices = (y.flatten(0, -2).split(_SLICE) for y in (x, grads[0].contiguous(), dx))
         for x_MI, grad_MI, dx_MI in zip(*slices, strict=True):
             dx_MI.copy_(_slice_backward(x_MI, grad_MI, weights, sums))
