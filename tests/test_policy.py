@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from actwise.attention import IMPLEMENTATION
 from actwise.errors import ModelError
 from actwise.policy import Policy
 from actwise.tree import Forest
@@ -78,6 +79,38 @@ def test_other_weights_for_a_while(lora_rank: int | None, tiny_model_dir: Path) 
 
 def test_the_context_is_the_models(tiny_model_dir: Path) -> None:
     assert Policy.load(str(tiny_model_dir)).context_length == 8192
+
+
+def test_longer_sequences_would_change_the_others(tiny_model_dir: Path) -> None:
+    policy = Policy.load(str(tiny_model_dir))
+    longrope = {
+        "rope_type": "longrope", "rope_theta": 10_000.0, "factor": 4.0,
+        "short_factor": [1.0] * 8, "long_factor": [3.0] * 8,
+        "original_max_position_embeddings": 20,
+    }  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=100, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=80, rope_parameters=longrope,
+        attn_implementation=IMPLEMENTATION,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    policy.model = LlamaForCausalLM(config).eval()
+    assert policy.context_length == 20
+    with torch.no_grad():
+        alone, within, beyond = (
+            first_scores(policy, length) for length in (5, policy.context_length, 21)
+        )
+    assert torch.allclose(within, alone)
+    assert not torch.allclose(beyond, alone)
+
+
+def first_scores(policy: Policy, longest: int) -> torch.Tensor:
+    """Score a sequence of five tokens beside another one."""
+    forest = Forest()
+    end = forest.insert([1, 2, 3, 4, 5])
+    forest.insert([7] * longest, tree=1)
+    layout = forest.layout()
+    return policy.score(layout, torch.tensor(layout.last_places(end, 4))).logprobs
 
 
 def test_a_folder_without_a_model_is_refused(tiny_tokenizer_dir: Path) -> None:

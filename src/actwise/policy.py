@@ -90,8 +90,21 @@ class Policy:
 
     @property
     def context_length(self) -> int:
-        """The longest sequence the model was made for, in tokens."""
-        return int(self.model.config.max_position_embeddings)
+        """The longest sequence that the policy may hold, in tokens.
+
+        Mostly what the model was made for. With LongRoPE (arXiv:2402.13753) what it was pre-trained
+        on: one longer sequence in a pass would change the angles of all positions, so that the
+        others would be scored otherwise than they were sampled.
+        """
+        config = self.model.config
+        rope = getattr(config, "rope_parameters", None) or {}
+        of_layer_types = [rope, *(x for x in rope.values() if isinstance(x, dict))]
+        pretrained = [
+            parameters["original_max_position_embeddings"]
+            for parameters in of_layer_types
+            if parameters.get("rope_type") == "longrope"
+        ]
+        return int(min([config.max_position_embeddings, *pretrained]))
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Return the parameters that are trained, by name."""
