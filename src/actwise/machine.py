@@ -55,8 +55,14 @@ def choose_threads(folder: Path, config: ModelConfig, policy: Policy) -> None:
         threads = fastest_threads(policy, num_cores())
     torch.set_num_threads(threads)
     write_json(file, threads)
-    if policy.device.type == "cpu":
-        policy.workers = config.workers or max(1, num_cores() // threads)
+    policy.workers = workers_beside(threads, num_cores(), policy)
+    if config.workers is not None and policy.device.type == "cpu":
+        policy.workers = config.workers
+
+
+def workers_beside(threads: int, cores: int, policy: Policy) -> int:
+    """Return how many passes, each on some threads, can be computed at once: one on a GPU."""
+    return max(1, cores // threads) if policy.device.type == "cpu" else 1
 
 
 def num_cores() -> int:

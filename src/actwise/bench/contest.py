@@ -16,7 +16,7 @@ from actwise.bench.shapes import Shape, Workload, conversations_of, workload
 from actwise.bench.timing import Seconds, Timing, interleaved, timed
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.machine import fastest_threads
+from actwise.machine import fastest_threads, workers_beside
 from actwise.policy import Policy
 from actwise.progress import Progress
 
@@ -50,25 +50,23 @@ class Bench:
     @cached_property
     def policy(self) -> Policy:
         """Our model."""
-        return self.new_policy()
+        policy = self._load()
+        policy.workers = workers_beside(fastest_threads(policy, self.threads), self.threads, policy)
+        return policy
 
     def new_policy(self) -> Policy:
         """Load our model once more."""
-        policy = Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
-        policy.workers = self.workers
+        policy = self._load()
+        policy.workers = self.policy.workers
         return policy
 
-    @cached_property
-    def workers(self) -> int:
-        """Passes that we compute at once."""
-        on_cpu = self.device.type == "cpu"
-        return max(1, self.threads // self.own_threads) if on_cpu else 1
+    def _load(self) -> Policy:
+        return Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
 
-    @cached_property
+    @property
     def own_threads(self) -> int:
         """Threads of torch on which each of our passes is computed."""
-        policy = Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
-        return fastest_threads(policy, self.threads)
+        return self.threads // self.policy.workers
 
     @cached_property
     def model(self) -> Any:

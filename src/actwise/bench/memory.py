@@ -45,7 +45,9 @@ class Task:
 
 
 def _ours(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
-    return ours.Update(policy, work, task.config, policy.weights())
+    update = ours.Update(policy, work, task.config, policy.weights())
+    policy.workers = min(task.workers, update.num_passes)
+    return update
 
 
 def _rows(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
@@ -89,8 +91,6 @@ def peak_growth(task: Task) -> Growth:
 def _measure(task: Task, sender: Connection) -> None:
     torch.set_num_threads(task.threads)
     policy = Policy.load(str(task.folder), dtype=task.dtype, device=task.device)
-    if task.contestant == "ours":
-        policy.workers = task.workers
     build = UPDATES[task.contestant]
     build(task, policy, task.work.tiny())()
     update = build(task, policy, task.work)
@@ -103,9 +103,8 @@ def _measure(task: Task, sender: Connection) -> None:
     before = _resident_peak(True)
     update()
     resident = _resident_peak(False) - before
-    at_once = min(policy.workers, update.num_passes) if isinstance(update, ours.Update) else 1
-    policy.workers = 1  # the profiler sees one thread
-    sender.send((at_once * _tensor_peak(update), resident))
+    workers, policy.workers = policy.workers, 1  # the profiler sees one thread
+    sender.send((workers * _tensor_peak(update), resident))
 
 
 def _tensor_peak(update: Callable[[], object]) -> int:

@@ -123,7 +123,7 @@ def peak_memory(bench: Bench) -> Record:
                 task = memory.Task(
                     name, bench.folder, bench.work, bench.config, str(bench.device),
                     bench.shape.dtype, bench.own_threads if name == OURS else bench.threads,
-                    bench.workers,
+                    bench.policy.workers,
                 )  # fmt: skip
                 growth[name].append(memory.peak_growth(task))
                 show(turn * len(names) + i + 1)

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from actwise.tree import Forest, Node, common_prefix, head_of
+import torch
+from torch import Tensor
+
+from actwise.tree import Forest, Layout, Node, common_prefix, head_of
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,14 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
         for prompt, completions in zip(tree.prompts, tree.completions, strict=True)
         for completion in completions
     ]
+
+
+def lay_out(parts: Sequence[Part], device: torch.device) -> tuple[Layout, Tensor]:
+    """Return a pass as tensors, and the places of all completions' tokens in the parts' order."""
+    forest, ends = grow(parts)
+    layout = forest.layout(device)
+    places = [place for end in ends for place in layout.last_places(*end)]
+    return layout, torch.tensor(places, device=device)
 
 
 def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:

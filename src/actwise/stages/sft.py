@@ -8,14 +8,13 @@ recorded action. The loss is the mean over the target tokens of a step.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from actwise.config import SftConfig
 from actwise.conversation import Decision
 from actwise.policy import Policy
 from actwise.run import Run
-from actwise.stages.packing import Part, Tree, grow, pack
+from actwise.stages.packing import Part, Tree, lay_out, pack
 from actwise.stages.training import Training, add_gradients, batch_of
 from actwise.template.render import Template
 
@@ -89,12 +88,7 @@ def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> 
     total = sum(tree.num_branch_tokens for tree in trees)
 
     def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
-        forest, ends = grow(packed)
-        layout = forest.layout(policy.device)
-        places = torch.tensor(
-            [place for end in ends for place in layout.last_places(*end)], device=policy.device
-        )
-        loss = -policy.score(layout, places).logprobs.sum() / total
+        loss = -policy.score(*lay_out(packed, policy.device)).logprobs.sum() / total
         return loss, {"loss": loss.detach()}
 
     return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)["loss"]

@@ -12,7 +12,7 @@ from actwise.engine import Sample
 from actwise.objective import policy_loss
 from actwise.policy import Policy
 from actwise.stages.judging import Judged
-from actwise.stages.packing import Tree, grow, pack
+from actwise.stages.packing import Tree, lay_out, pack
 from actwise.stages.training import add_gradients
 from actwise.tree import Layout
 from actwise.workers import in_order
@@ -118,18 +118,9 @@ def passes_of(rollouts: Sequence[Rollout], limit: int, device: torch.device) -> 
     passes = []
     for packed in pack(trees, limit):
         of_pass = [r for p in packed for i in p.decisions for r in groups[p.conversation][i]]
-        forest, ends = grow(packed)
-        layout = forest.layout(device)
-        places = [place for end in ends for place in layout.last_places(*end)]
         owners = [i for i, r in enumerate(of_pass) for _ in r.sample.token_ids]
-        passes.append(
-            Pass(
-                of_pass,
-                layout,
-                torch.tensor(places, device=device),
-                torch.tensor(owners, device=device),
-            )
-        )
+        layout, places_T = lay_out(packed, device)
+        passes.append(Pass(of_pass, layout, places_T, torch.tensor(owners, device=device)))
     return passes
 
 
