@@ -398,6 +398,19 @@ def test_limits_and_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "<svg" in (tmp_path / by_part["scaling"]["plot"]).read_text()
 
 
+@pytest.mark.usefixtures("tiny_shape")
+def test_what_follows_the_limits_has_all_workers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(contest, "fastest_threads", lambda policy, threads: 1)
+    monkeypatch.setattr(limits, "machine", lambda *_: limits.Machine(1e11, 1e11, 1e10))
+    bench = Bench(SHAPES["desk"], folder, DEVICE, 1, 1, (), Progress(Console(quiet=True)), False, 2)
+    parts.machine_limits(bench)
+    torch.set_num_threads(before)
+    assert bench.policy.workers == 2
+
+
 def test_the_page_writes_numbers_to_be_read() -> None:
     assert table([{"a": 1234, "b": 0.12345, "c": 5678.9, "d": True, "e": "x"}])[2] == (
         "| 1,234 | 0.123 | 5,679 | yes | x |"

@@ -273,12 +273,13 @@ def machine_limits(bench: Bench) -> Record:
         "update": bench.own(update_once),
         "sampling": sample(work.completion_tokens),
     }
-    policy.workers = 1  # the profiler sees one thread
+    workers, policy.workers = policy.workers, 1  # the profiler sees one thread
     top = [
         {"phase": phase, **line}
         for phase, run in profiled.items()
         for line in limits.profile(run, bench.device)
     ]
+    policy.workers = workers  # for the parts that follow
     return {
         "rows": lines,
         "profile": top,
