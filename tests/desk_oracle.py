@@ -142,14 +142,30 @@ def _day(date: str) -> int:
 
 
 MEANINGS = {
-    "REFUND_IT": "REFUND", "CANCEL_IT": "CANCEL", "PAY_IT": "PAY", "DAYS_TOO": "DAYS",
-    "SHIPPING_TOO": "SHIPPING", "BREAKFAST_TOO": "BREAKFAST", "SETUP_TOO": "SETUP",
-    "TAKE_IT": "BUY", "MOVE_NO_DATE": "MOVE", "CHANGE_NO_PLAN": "CHANGE", "BUY_NO_QUANTITY": "BUY",
-}  # fmt: skip
+    "REFUND_IT": "REFUND",
+    "CANCEL_IT": "CANCEL",
+    "PAY_IT": "PAY",
+    "DAYS_TOO": "DAYS",
+    "SHIPPING_TOO": "SHIPPING",
+    "BREAKFAST_TOO": "BREAKFAST",
+    "SETUP_TOO": "SETUP",
+    "TAKE_IT": "BUY",
+    "MOVE_NO_DATE": "MOVE",
+    "CHANGE_NO_PLAN": "CHANGE",
+    "BUY_NO_QUANTITY": "BUY",
+}
 ABOUT_THE_SAME = {
-    "REFUND_IT", "CANCEL_IT", "PAY_IT", "DAYS_TOO", "SHIPPING_TOO", "BREAKFAST_TOO", "SETUP_TOO",
-    "TAKE_IT", "BOTH", "DIFFERENCE",
-}  # fmt: skip
+    "REFUND_IT",
+    "CANCEL_IT",
+    "PAY_IT",
+    "DAYS_TOO",
+    "SHIPPING_TOO",
+    "BREAKFAST_TOO",
+    "SETUP_TOO",
+    "TAKE_IT",
+    "BOTH",
+    "DIFFERENCE",
+}
 REPLIES = {"NUMBER", "CORRECTION", "OTHER", "DATE", "QUANTITY", "PLAN_NAME"}
 FORBIDDEN = {"EXCEPTION", "DISCOUNT", "UPGRADE", "STRANGER"}
 DETAILS = {"MOVE": "date", "CHANGE": "plan", "BUY": "quantity"}

@@ -12,37 +12,59 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "actwise"
 
-# From the bottom to the top. A module imports from lower layers, and from its own package; within
-# a layer of several modules, none imports another.
+# From the bottom to the top; a module imports from its own package and from lower layers. README
+# and CONTRIBUTING show the same list.
 LAYERS = [
-    {"errors", "stats", "progress", "allocator", "workers"},
-    {"conversation", "run", "results", "rewards.settings"},
-    {"config", "split", "renaming", "template.parse"},
-    {"desk", "formats", "rewards"},
-    {"doctor", "examples", "desk.thoughts"},
-    {"template", "tree", "linear", "head"},
-    {"attention", "fitting", "lean"},
-    {"policy", "objective"},
-    {"engine", "machine"},
-    {"report"},
-    {"audit"},
-    {"stages"},
-    {"pipeline", "measure", "bench", "preflight"},
-    {"experiment"},
-    {"cli"},
-    {"__main__"},
+    ({"errors"}, "what a user can mend, in one line"),
+    ({"conversation"}, "conversations and their decisions"),
+    ({"run"}, "the run folder, its files, progress"),
+    ({"results"}, "intervals, tables, examples, from what was judged"),
+    ({"template"}, "messages to tokens and back"),
+    ({"formats"}, "readers of logs, one file a format"),
+    ({"rewards"}, "the judge"),
+    ({"config"}, "the settings"),
+    ({"data"}, "from logs to what is trained and measured on"),
+    ({"desk"}, "the embedded world and its small model"),
+    ({"findings"}, "what the next three have in common"),
+    ({"doctor"}, "what would poison training"),
+    ({"tree"}, "a conversation as a tree, without a model"),
+    ({"model"}, "the policy; attention over trees; what makes it fast"),
+    ({"engine"}, "sampling with shared trunks"),
+    ({"evaluation"}, "completions judged, policies measured"),
+    ({"training"}, "objective, update, and recipes: sft, think, rl"),
+    ({"report"}, "the page of a run"),
+    ({"audit"}, "what a run's rewards taught"),
+    ({"pipeline"}, "the stages of a run in order"),
+    ({"preflight"}, "can it work, and what will it cost"),
+    ({"bench"}, "speed and memory beside peers"),
+    ({"experiment"}, "repeated runs with seeds"),
+    ({"cli"}, "one verb for each thing a person wants"),
+    ({"__main__"}, "python -m actwise"),
 ]
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+RANK = {name: rank for rank, (layer, _) in enumerate(LAYERS) for name in layer}
 
-# Stages do not know each other; these are what they share.
-SHARED_BY_STAGES = {"stages.training", "stages.judging", "stages.packing"}
-# The cold start is supervised fine-tuning on targets with thoughts; GRPO's update is a part of it.
-ALLOWED = {("stages.think", "stages.sft"), ("stages.rl", "stages.update")}
+# The cold start is supervised fine-tuning on targets with thoughts.
+KNOWN_TO_EACH_OTHER = {("training.recipes.think", "training.recipes.sft")}
 
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft", "accelerate"}
-LIGHT = {"report", "audit"}
-# Modules that may import them, besides the layers from `template` on (all but the light ones).
-HEAVY_ELSEWHERE = {"desk.base_tokenizer", "desk.base_rows", "desk.base_probes", "desk.build_base"}
+# What `actwise check` and `actwise report` need; the rest may use torch.
+LIGHT = {
+    "errors",
+    "conversation",
+    "run",
+    "results",
+    "formats",
+    "rewards",
+    "config",
+    "desk",
+    "findings",
+    "doctor",
+    "report",
+    "audit",
+    "template.parse",
+    "data.split",
+    "data.rename",
+}
 
 
 def name_of(file: Path) -> str:
@@ -82,6 +104,20 @@ def layer_of(module: str) -> int:
     return RANK[module] if module in RANK else RANK[module.split(".")[0]]
 
 
+def drawn() -> str:
+    """Return the layers as README and CONTRIBUTING draw them, the highest first."""
+    lines = []
+    for names, meaning in reversed(LAYERS):
+        paths = sorted(f"{n}/" if (SOURCE / n).is_dir() else f"{n}.py" for n in names)
+        lines.append(f"{'  '.join(paths):<22}{meaning}\n")
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_pages_draw_the_same_layers(page: str) -> None:
+    assert f"```\n{drawn()}```\n" in (SOURCE.parents[1] / page).read_text("utf-8")
+
+
 def test_every_module_has_a_layer() -> None:
     known = {name.split(".")[0] for name in RANK}
     assert {name.split(".")[0] for name in MODULES if name} <= known
@@ -108,26 +144,20 @@ def test_the_root_imports_nothing_of_its_own() -> None:
     assert imports("") == ([], set())
 
 
-def test_stages_do_not_know_each_other() -> None:
-    wrong = [
+def test_recipes_do_not_know_each_other() -> None:
+    wrong = {
         (module, target)
         for module in MODULES
-        if module.startswith("stages.")
+        if module.startswith("training.recipes.")
         for target in imports(module)[0]
-        if target.startswith("stages") and target not in SHARED_BY_STAGES
-    ]
-    assert set(wrong) <= ALLOWED
+        if target.startswith("training.recipes.")
+    }
+    assert wrong <= KNOWN_TO_EACH_OTHER
 
 
-def test_the_lower_half_imports_nothing_heavy() -> None:
-    first_heavy = RANK["template"]
-    light = [
-        module
-        for module in MODULES
-        if module and (layer_of(module) < first_heavy or module.split(".")[0] in LIGHT)
-    ]
-    assert {"doctor", "report.page", "formats.read", "rewards.judge", "config", "run"} <= set(light)
-    wrong = [(m, imports(m)[1] & HEAVY) for m in light if m not in HEAVY_ELSEWHERE]
+def test_what_has_to_answer_at_once_imports_nothing_heavy() -> None:
+    light = [m for m in MODULES if m in LIGHT or m.split(".")[0] in LIGHT]
+    wrong = [(m, imports(m)[1] & HEAVY) for m in light]
     assert [item for item in wrong if item[1]] == []
 
 

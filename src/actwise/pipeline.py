@@ -17,25 +17,32 @@ from rich.console import Console
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, Decision, all_decisions
+from actwise.data.fit import completion_budget, context_of, count_left_out, fitting
+from actwise.data.rename import rename_share
+from actwise.data.split import Splits
 from actwise.engine.local import LocalEngine
 from actwise.errors import RunError
-from actwise.examples import choose_examples
-from actwise.fitting import completion_budget, context_of, count_left_out, fitting
-from actwise.machine import choose_threads, load_policy, versions
-from actwise.policy import Policy
-from actwise.progress import Progress
-from actwise.renaming import rename_share
+from actwise.evaluation.evaluate import Evaluator
+from actwise.evaluation.judging import spent, spent_since
+from actwise.model.loading import load_policy
+from actwise.model.policy import Policy
+from actwise.model.threads import choose_threads
 from actwise.report import write_report
-from actwise.results import best_on_development, paired, row, verdict_sentence
+from actwise.results.examples import choose_examples
+from actwise.results.summary import best_on_development, paired, row, verdict_sentence
 from actwise.rewards.floors import floors
-from actwise.run import Run, read_records, write_atomically, write_json, write_records
-from actwise.split import Splits
-from actwise.stages.evaluate import Evaluator
-from actwise.stages.judging import spent, spent_since
-from actwise.stages.rl import RlSettings, train_rl
-from actwise.stages.sft import Target, train_sft
-from actwise.stages.think import recorded_thoughts, self_generated_thoughts, with_direct_share
-from actwise.stages.training import Training
+from actwise.run.files import read_records, write_atomically, write_json, write_records
+from actwise.run.folder import Run
+from actwise.run.progress import Progress
+from actwise.run.versions import versions
+from actwise.training.recipes.rl import RlSettings, train_rl
+from actwise.training.recipes.sft import Target, train_sft
+from actwise.training.recipes.think import (
+    recorded_thoughts,
+    self_generated_thoughts,
+    with_direct_share,
+)
+from actwise.training.stage import Training
 
 
 class Pipeline:
@@ -98,11 +105,21 @@ class Pipeline:
     def _rl(self) -> None:
         config = self._config
         training = train_rl(
-            self._run, "rl", self._policy, self._engine, self._splits.train, config.rl,
-            RlSettings(config.reward, self._max_tokens, config.seed, config.checkpoint_every,
-                       config.max_batch_tokens),
+            self._run,
+            "rl",
+            self._policy,
+            self._engine,
+            self._splits.train,
+            config.rl,
+            RlSettings(
+                config.reward,
+                self._max_tokens,
+                config.seed,
+                config.checkpoint_every,
+                config.max_batch_tokens,
+            ),
             development_score=lambda: self._dev_score(config.rl.mode == "thinking"),
-        )  # fmt: skip
+        )
         self._stage_done("rl", training, config.rl.mode)
 
     def _train_sft(
@@ -110,13 +127,16 @@ class Pipeline:
     ) -> Training:
         config = self._config
         return train_sft(
-            self._run, stage, self._policy, examples,
+            self._run,
+            stage,
+            self._policy,
+            examples,
             config.think if stage == "think" else config.sft,
             seed=config.seed,
             checkpoint_every=config.checkpoint_every,
             max_batch_tokens=config.max_batch_tokens,
             development_score=lambda: self._dev_score(thinking),
-        )  # fmt: skip
+        )
 
     def _thoughts(self) -> list[list[Target]]:
         config = self._config.think
@@ -140,10 +160,15 @@ class Pipeline:
         file = self._run.folder / "thoughts.jsonl"
         if not file.exists():
             targets = self_generated_thoughts(
-                self._run, self._engine, self._policy.template, conversations,
-                self._config.think, settings=self._config.reward, max_tokens=self._max_tokens,
+                self._run,
+                self._engine,
+                self._policy.template,
+                conversations,
+                self._config.think,
+                settings=self._config.reward,
+                max_tokens=self._max_tokens,
                 generator=torch.Generator(self._policy.device).manual_seed(self._config.seed),
-            )  # fmt: skip
+            )
             found = [
                 {"decision": t.decision.key, "thought": t.thought}
                 for of_conversation in targets

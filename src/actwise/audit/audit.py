@@ -13,10 +13,10 @@ from actwise.audit.findings import Evidence, findings
 from actwise.audit.recorded import recorded_decisions
 from actwise.audit.rollouts import Rollout, read_rollouts
 from actwise.conversation import Decision
-from actwise.doctor.findings import Finding
 from actwise.errors import InputError, RunError
+from actwise.findings.finding import Finding
 from actwise.report.folder import Metrics, Results, RunFolder, read_run_folder
-from actwise.stats import Interval
+from actwise.results.stats import Interval
 
 STAGE = "rl"
 """The stage that samples."""

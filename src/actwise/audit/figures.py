@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from actwise.audit.reading import facts, has_stray_tag, words
 from actwise.audit.rollouts import Rollout
-from actwise.stats import Interval, bootstrap_mean
+from actwise.results.stats import Interval, bootstrap_mean
 
 Value = Callable[[Rollout], float | None]
 """None where the figure does not apply."""

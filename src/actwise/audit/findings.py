@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from actwise.audit.figures import TRICKS
 from actwise.audit.rollouts import Rollout
-from actwise.doctor.findings import Finding, Severity
-from actwise.stats import Interval
+from actwise.findings.finding import Finding, Severity
+from actwise.results.stats import Interval
 
 _SMALL = 0.02
 """A change of reward or of a gap that is not worth a finding, however narrow its interval."""
@@ -41,8 +41,17 @@ class Evidence:
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Return what is worth a sentence, the gravest first."""
-    rules = (_against_right, _against_held_out, _confirmation, _calls, _length, _copying, _tricks,
-             _signal, _drift)  # fmt: skip
+    rules = (
+        _against_right,
+        _against_held_out,
+        _confirmation,
+        _calls,
+        _length,
+        _copying,
+        _tricks,
+        _signal,
+        _drift,
+    )
     found = [finding for rule in rules for finding in rule(evidence)]
     order: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda finding: order[finding.severity])

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from actwise import __version__
 from actwise.audit.audit import Audit
 from actwise.audit.table import heading, rows
-from actwise.run import write_atomically, write_json
+from actwise.run.files import write_atomically, write_json
 
 
 def write_audit(audit: Audit, folder: Path) -> Path:

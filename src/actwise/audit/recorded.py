@@ -12,7 +12,7 @@ from actwise.desk import SPLITS, generate
 from actwise.errors import InputError
 from actwise.formats import Rejected, read_files
 from actwise.report.folder import DataFile, RunRecord
-from actwise.run import fingerprint
+from actwise.run.files import fingerprint
 
 _DESK = {f"desk/{split}": split for split in SPLITS}
 """What `actwise demo` writes in place of files."""
@@ -62,8 +62,14 @@ def _of_desk(data: DataFile, seed: int) -> list[Conversation]:
 
 def _check(data: DataFile, path: Path) -> None:
     if not path.is_file():
-        raise InputError("the run's logs are not there", file=str(path),
-                         remedy="say where they are now with --data")  # fmt: skip
+        raise InputError(
+            "the run's logs are not there",
+            file=str(path),
+            remedy="say where they are now with --data",
+        )
     if fingerprint(path) != data.sha256:
-        raise InputError("not what the run was trained on, for its bytes differ", file=str(path),
-                         remedy="name the logs of the run with --data")  # fmt: skip
+        raise InputError(
+            "not what the run was trained on, for its bytes differ",
+            file=str(path),
+            remedy="name the logs of the run with --data",
+        )

@@ -92,5 +92,7 @@ def _records(path: Path) -> Iterator[Record]:
                 place = ".".join(str(part) for part in first["loc"])
                 raise InputError(
                     f"no rollout: {place} {first['msg']}".replace("  ", " "),
-                    file=str(path), line=number, remedy="run the stage again",
-                ) from error  # fmt: skip
+                    file=str(path),
+                    line=number,
+                    remedy="run the stage again",
+                ) from error

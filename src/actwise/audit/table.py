@@ -7,9 +7,9 @@ from rich.text import Text
 
 from actwise.audit.audit import Audit, Suspect
 from actwise.audit.figures import FIGURES, TRICKS, Figure
-from actwise.doctor.table import finding_lines
+from actwise.findings.lines import finding_lines
 from actwise.report.words import CURVES, number
-from actwise.stats import Interval
+from actwise.results.stats import Interval
 
 _SHOWN = 4
 """Suspicious completions on the terminal; the page has all."""

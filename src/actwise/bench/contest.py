@@ -16,9 +16,9 @@ from actwise.bench.shapes import Shape, Workload, conversations_of, workload
 from actwise.bench.timing import Seconds, Timing, interleaved, timed
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.machine import fastest_threads, workers_beside
-from actwise.policy import Policy
-from actwise.progress import Progress
+from actwise.model.policy import Policy
+from actwise.model.threads import fastest_threads, workers_beside
+from actwise.run.progress import Progress
 
 Record = dict[str, Any]
 Make = Callable[[Workload], Callable[[], Seconds]]

@@ -16,7 +16,7 @@ from torch.nn.functional import linear
 
 from actwise.bench.shapes import Workload
 from actwise.bench.timing import timed
-from actwise.linear import product
+from actwise.model.kernels.linear import product
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def machine(dimensions: Dimensions, device: torch.device, dtype: torch.dtype) ->
         2 * side**3 / _fastest_product(square, square, device),
         2 * side * wide[0] * wide[1] / _fastest_product(tokens, weights, device),
         2 * source.nbytes / _best(lambda: target.copy_(source), device),
-    )  # fmt: skip
+    )
 
 
 def _fastest_product(x: Tensor, weight: Tensor, device: torch.device) -> float:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from actwise.allocator import keep_freed_memory
 from actwise.bench.contest import Bench
 from actwise.bench.parts import PARTS
 from actwise.bench.peers import trl_missing
@@ -19,9 +18,11 @@ from actwise.bench.report import page, plot_growth
 from actwise.bench.shapes import SHAPES, build_model
 from actwise.conversation import Conversation
 from actwise.errors import ConfigError, RunError
-from actwise.machine import num_cores, versions
-from actwise.progress import Progress
-from actwise.run import write_json, write_text
+from actwise.model.kernels.allocator import keep_freed_memory
+from actwise.model.threads import num_cores
+from actwise.run.files import write_json, write_text
+from actwise.run.progress import Progress
+from actwise.run.versions import versions
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,11 @@ def measure(
     found = _begin(out, request, command)
     threads = threads or num_cores()
     found["machine"] = {
-        "cores": num_cores(), "threads": threads, "device": _name(device), **versions(),
-    }  # fmt: skip
+        "cores": num_cores(),
+        "threads": threads,
+        "device": _name(device),
+        **versions(),
+    }
     keep_freed_memory()
     for name in shapes:
         shape = SHAPES[name]
@@ -89,9 +93,16 @@ def measure(
         with tempfile.TemporaryDirectory() as folder:
             build_model(shape, Path(folder), request.model)
             bench = Bench(
-                shape, Path(folder), device, request.conversations, request.repeats, logs,
-                progress, missing is None, threads,
-            )  # fmt: skip
+                shape,
+                Path(folder),
+                device,
+                request.conversations,
+                request.repeats,
+                logs,
+                progress,
+                missing is None,
+                threads,
+            )
             for part in parts:
                 _measure_part(out, found, part, bench)
     _write(out, found)

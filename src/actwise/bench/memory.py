@@ -24,7 +24,7 @@ from actwise.bench.peers import TrlUpdate, load_model
 from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
 from actwise.errors import RunError
-from actwise.policy import Policy
+from actwise.model.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from actwise.bench.shapes import Workload
 from actwise.config import RlConfig, RunConfig
 from actwise.engine import Sample, SamplingParams
 from actwise.engine.local import LocalEngine
-from actwise.objective import group_advantages
-from actwise.policy import Policy
+from actwise.evaluation.judging import judge_samples
+from actwise.model.policy import Policy
 from actwise.rewards.settings import JudgeSettings
-from actwise.stages import sft
-from actwise.stages.judging import judge_samples
-from actwise.stages.update import Rollout, accumulate, passes_of
+from actwise.training.objective import group_advantages
+from actwise.training.recipes import sft
+from actwise.training.update import Rollout, accumulate, passes_of
 
 LEARNING_RATE = 1e-6
 """So small that repeats of a step work on the same model."""

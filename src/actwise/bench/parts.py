@@ -121,10 +121,15 @@ def peak_memory(bench: Bench) -> Record:
         for turn in range(bench.repeats):
             for i, name in enumerate(names):
                 task = memory.Task(
-                    name, bench.folder, bench.work, bench.config, str(bench.device),
-                    bench.shape.dtype, bench.own_threads if name == OURS else bench.threads,
+                    name,
+                    bench.folder,
+                    bench.work,
+                    bench.config,
+                    str(bench.device),
+                    bench.shape.dtype,
+                    bench.own_threads if name == OURS else bench.threads,
                     bench.policy.workers,
-                )  # fmt: skip
+                )
                 growth[name].append(memory.peak_growth(task))
                 show(turn * len(names) + i + 1)
     tensors = {name: median(g.tensors for g in found) for name, found in growth.items()}
@@ -137,14 +142,18 @@ def peak_memory(bench: Bench) -> Record:
             "contestant": name,
             "tensors MiB": tensors[name] / 2**20,
             "times ours": tensors[name] / tensors[OURS],
-            **({
-                "resident MiB": median(resident[name]) / 2**20,
-                "least": min(resident[name]) / 2**20,
-                "most": max(resident[name]) / 2**20,
-            } if resident[name] else {}),
+            **(
+                {
+                    "resident MiB": median(resident[name]) / 2**20,
+                    "least": min(resident[name]) / 2**20,
+                    "most": max(resident[name]) / 2**20,
+                }
+                if resident[name]
+                else {}
+            ),
         }
         for name in names
-    ]  # fmt: skip
+    ]
     aims = [at_most("memory: share of row by row, tensors", 1 / 3, tensors[OURS] / tensors[ROWS])]
     if resident[OURS]:
         share = median(resident[OURS]) / median(resident[ROWS])
@@ -188,9 +197,14 @@ def scaling(bench: Bench) -> Record:
         tokens = limits.tree_tokens(work) if who == OURS else limits.row_tokens(work)
         timing = timings[f"{axis}/{n}/{who}"]
         lines.append(
-            {"axis": axis, "number": n, "contestant": who, "tokens": tokens.computed,
-             **timing.columns()}
-        )  # fmt: skip
+            {
+                "axis": axis,
+                "number": n,
+                "contestant": who,
+                "tokens": tokens.computed,
+                **timing.columns(),
+            }
+        )
 
     def times(axis: str, who: str) -> list[float]:
         return [timings[f"{a}/{n}/{w}"].median for a, n, w, _ in cases if (a, w) == (axis, who)]
@@ -245,14 +259,16 @@ def machine_limits(bench: Bench) -> Record:
     reference = config.rl.kl_coefficient > 0
     costs = {
         "update": limits.update_cost(
-            bench.dimensions, limits.tree_tokens(work),
-            passes=update_once.num_passes, reference=reference,
+            bench.dimensions,
+            limits.tree_tokens(work),
+            passes=update_once.num_passes,
+            reference=reference,
         ),
         "sampling: trunks": limits.prefill_cost(
             bench.dimensions, limits.tree_tokens(work, completions=False)
         ),
         "sampling: decoding": limits.decode_cost(bench.dimensions, work),
-    }  # fmt: skip
+    }
     seconds = {
         "update": timings["update"].median,
         "sampling: trunks": timings[first].median,

@@ -19,7 +19,7 @@ from actwise.bench.shapes import Workload
 from actwise.bench.timing import Seconds, now, since
 from actwise.config import RunConfig
 from actwise.errors import ConfigError
-from actwise.policy import Policy
+from actwise.model.policy import Policy
 
 _TRL = "1.16."
 _ROWS_TOKENS = 250_000

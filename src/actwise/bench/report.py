@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actwise.run import write_atomically
+from actwise.run.files import write_atomically
 
 
 def page(found: dict[str, Any]) -> str:

@@ -15,9 +15,9 @@ from torch.nn.functional import log_softmax
 from actwise.bench.ours import rollouts_of
 from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
-from actwise.objective import policy_loss
-from actwise.policy import Policy
-from actwise.stages.packing import Tree
+from actwise.model.policy import Policy
+from actwise.training.objective import policy_loss
+from actwise.tree.packing import Tree
 
 MICRO_BATCH = 8
 """Rows of one forward and backward pass: on a CPU faster than more, for TRL as well."""

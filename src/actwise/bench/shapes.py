@@ -19,7 +19,7 @@ from actwise.conversation import Conversation, Decision, Message, Tool, tool_nam
 from actwise.desk import generate
 from actwise.engine import Sample, SamplingParams
 from actwise.engine.local import LocalEngine
-from actwise.policy import Policy
+from actwise.model.policy import Policy
 from actwise.template.render import Template
 
 _POLICY = "Help the customer, and use the tools."

@@ -30,8 +30,18 @@ def cli(context: click.Context) -> None:
 
 
 for verb in (
-    check, convert, preflight, run, demo, evaluate, report, audit, list_settings, experiment, bench,
-):  # fmt: skip
+    check,
+    convert,
+    preflight,
+    run,
+    demo,
+    evaluate,
+    report,
+    audit,
+    list_settings,
+    experiment,
+    bench,
+):
     cli.add_command(verb)
 
 

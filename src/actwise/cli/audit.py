@@ -10,10 +10,20 @@ from rich.console import Console
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--data", "files", multiple=True, type=click.Path(path_type=Path),
-              help="The run's logs, if they have moved; in the order of the run.")  # fmt: skip
-@click.option("--examples", default=20, show_default=True, type=click.IntRange(min=0),
-              help="Completions to list in which reward and independent check differ.")  # fmt: skip
+@click.option(
+    "--data",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The run's logs, if they have moved; in the order of the run.",
+)
+@click.option(
+    "--examples",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Completions to list in which reward and independent check differ.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
 def audit(folder: Path, files: Sequence[Path], examples: int, as_json: bool) -> None:
     """Look for where a run's reward rose and correctness did not, and for tricks it has taught.

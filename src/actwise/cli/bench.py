@@ -47,9 +47,19 @@ _SHAPES = ("desk", "service", "large")
 @FORMAT
 @TOOLS
 @click.option("--out", default="runs/bench", type=click.Path(path_type=Path), help="Folder.")
-def bench(parts: Sequence[str], shapes: Sequence[str], conversations: int, repeats: int,
-          device: str, model: str | None, threads: int | None, files: Sequence[Path],
-          format_name: str | None, tools: Path | None, out: Path) -> None:  # fmt: skip
+def bench(
+    parts: Sequence[str],
+    shapes: Sequence[str],
+    conversations: int,
+    repeats: int,
+    device: str,
+    model: str | None,
+    threads: int | None,
+    files: Sequence[Path],
+    format_name: str | None,
+    tools: Path | None,
+    out: Path,
+) -> None:
     """Measure speed and memory beside peers: all PARTS, or some of them.
 
     PARTS are update, rollout, step, sft, memory, scaling and limits. TRL, a peer, comes with the

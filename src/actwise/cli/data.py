@@ -28,12 +28,23 @@ from actwise.errors import InputError
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write them as a page, too.")
 @click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy of FILES.")
-@click.option("--show", metavar="DECISION", help="Only show one decision token by token: 12#3 is "
-              "line 12, messages[3].")  # fmt: skip
+@click.option(
+    "--show",
+    metavar="DECISION",
+    help="Only show one decision token by token: 12#3 is line 12, messages[3].",
+)
 @click.option("--model", default="base", help="With --show: folder or hub name of the model.")
-def check(files: Sequence[Path], format_name: str | None, tools: Path | None,
-          held_out: Sequence[Path], as_json: bool, html: Path | None, fix: Path | None,
-          show: str | None, model: str) -> None:  # fmt: skip
+def check(
+    files: Sequence[Path],
+    format_name: str | None,
+    tools: Path | None,
+    held_out: Sequence[Path],
+    as_json: bool,
+    html: Path | None,
+    fix: Path | None,
+    show: str | None,
+    model: str,
+) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
     from actwise.doctor import examine, render, write_mended, write_page
     from actwise.formats import read_files

@@ -13,17 +13,31 @@ from actwise.cli.loading import error_console, model_path, prepare_torch
 from actwise.cli.options import SET
 
 _OPTIONS = (
-    click.option("--seeds", default=5, type=click.IntRange(1), show_default=True,
-                 help="Repetitions."),
-    click.option("--jobs", default=1, type=click.IntRange(1), show_default=True,
-                 help="Runs at a time; each has one thread."),
-    click.option("--out", default="runs/paper", type=click.Path(path_type=Path), show_default=True,
-                 help="Folder of the runs; both experiments share what they have in common."),
+    click.option(
+        "--seeds", default=5, type=click.IntRange(1), show_default=True, help="Repetitions."
+    ),
+    click.option(
+        "--jobs",
+        default=1,
+        type=click.IntRange(1),
+        show_default=True,
+        help="Runs at a time; each has one thread.",
+    ),
+    click.option(
+        "--out",
+        default="runs/paper",
+        type=click.Path(path_type=Path),
+        show_default=True,
+        help="Folder of the runs; both experiments share what they have in common.",
+    ),
     click.option("--model", default="base", help="Folder or hub name; `base` is shipped."),
-    click.option("--page", type=click.Path(path_type=Path, dir_okay=False),
-                 help="Write the figures into this page, and as JSON beside it."),
+    click.option(
+        "--page",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write the figures into this page, and as JSON beside it.",
+    ),
     SET,
-)  # fmt: skip
+)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,8 +53,11 @@ def experiment() -> None:
 
 @experiment.command()
 @_options
-@click.option("--readme", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the figures between the marks `paper` of this file.")  # fmt: skip
+@click.option(
+    "--readme",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures between the marks `paper` of this file.",
+)
 def paper(readme: Path | None, **options: Any) -> None:
     """Compare base, SFT, and GRPO with and without thinking, as the paper does."""
     prepare_torch()
@@ -66,8 +83,17 @@ def ablations(settings: Sequence[str], **options: Any) -> None:
     _experiment(design(config), heading, settings=settings, **options)
 
 
-def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, model: str,
-                page: Path | None, settings: Sequence[str]) -> dict[str, Any]:  # fmt: skip
+def _experiment(
+    design: Any,
+    heading: str,
+    *,
+    seeds: int,
+    jobs: int,
+    out: Path,
+    model: str,
+    page: Path | None,
+    settings: Sequence[str],
+) -> dict[str, Any]:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -75,17 +101,23 @@ def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, 
     from actwise.experiment.page import page as render
     from actwise.experiment.page import write_block
     from actwise.experiment.runs import run_experiment
-    from actwise.progress import Progress
-    from actwise.run import write_json
+    from actwise.run.files import write_json
+    from actwise.run.progress import Progress
 
     os.environ["OMP_NUM_THREADS"] = "1"
     begin = time.monotonic()
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare_worker) as executor:
         try:
             run_experiment(
-                design, out, seeds, model_path(model), settings, executor=executor,
-                command=["actwise", *sys.argv[1:]], progress=Progress(error_console()),
-            )  # fmt: skip
+                design,
+                out,
+                seeds,
+                model_path(model),
+                settings,
+                executor=executor,
+                command=["actwise", *sys.argv[1:]],
+                progress=Progress(error_console()),
+            )
         finally:
             executor.shutdown(cancel_futures=True)
     figures = collect(design, out, seeds)
@@ -94,8 +126,10 @@ def _experiment(design: Any, heading: str, *, seeds: int, jobs: int, out: Path, 
         write_block(page, "figures", render(figures), heading=heading)
         write_json(page.with_suffix(".json"), figures)
     click.echo(render(figures))
-    click.echo(f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
-               f"computing in all\nfigures: {out / (design.name + '.json')}")  # fmt: skip
+    click.echo(
+        f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
+        f"computing in all\nfigures: {out / (design.name + '.json')}"
+    )
     return figures
 
 

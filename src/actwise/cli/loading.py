@@ -62,8 +62,8 @@ def read_logs(files: Sequence[Path], config: Any) -> tuple[list[Any], list[dict[
 
 
 def split_logs(conversations: Sequence[Any], config: Any) -> Any:
-    """Divide conversations as the sections of a configuration say; see `actwise.split.split`."""
-    from actwise.split import split
+    """Divide conversations as the sections of a configuration say; see `data.split`."""
+    from actwise.data.split import split
 
     return split(
         conversations,

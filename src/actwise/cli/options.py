@@ -5,9 +5,14 @@ from pathlib import Path
 import click
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-DATA = click.option("--data", "files", multiple=True, required=True,
-                    type=click.Path(path_type=Path),
-                    help="Logs; may be given several times.")  # fmt: skip
+DATA = click.option(
+    "--data",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Logs; may be given several times.",
+)
 MODEL = click.option(
     "--model", required=True, help="Folder or hub name of the model; `base` is shipped."
 )

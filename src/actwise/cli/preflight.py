@@ -22,19 +22,37 @@ from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS
 @click.command()
 @DATA
 @MODEL
-@click.option("--out", default=Path(), type=click.Path(path_type=Path),
-              help="Where the run folder will be; its disk is looked at.")  # fmt: skip
+@click.option(
+    "--out",
+    default=Path(),
+    type=click.Path(path_type=Path),
+    help="Where the run folder will be; its disk is looked at.",
+)
 @FORMAT
 @TOOLS
 @CONFIG
 @SET
-@click.option("--decisions", default=24, show_default=True, type=click.IntRange(min=1),
-              help="Training decisions to sample for; whole batches are taken.")  # fmt: skip
+@click.option(
+    "--decisions",
+    default=24,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Training decisions to sample for; whole batches are taken.",
+)
 @click.option("--no-model", is_flag=True, help="Leave out what the model has to sample for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def preflight(files: Sequence[Path], model: str, out: Path, format_name: str | None,
-              tools: Path | None, config: Path | None, settings: Sequence[str], decisions: int,
-              no_model: bool, as_json: bool) -> None:  # fmt: skip
+def preflight(
+    files: Sequence[Path],
+    model: str,
+    out: Path,
+    format_name: str | None,
+    tools: Path | None,
+    config: Path | None,
+    settings: Sequence[str],
+    decisions: int,
+    no_model: bool,
+    as_json: bool,
+) -> None:
     """Check a run before it begins; exit code 2 if it cannot work."""
     from actwise.config import load_config
 
@@ -47,9 +65,14 @@ def preflight(files: Sequence[Path], model: str, out: Path, format_name: str | N
     from actwise.preflight import render
 
     found = examine(
-        model_path(model), splits, resolved,
-        decisions=decisions, with_model=not no_model, out=out, console=error_console(),
-    )  # fmt: skip
+        model_path(model),
+        splits,
+        resolved,
+        decisions=decisions,
+        with_model=not no_model,
+        out=out,
+        console=error_console(),
+    )
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
     else:

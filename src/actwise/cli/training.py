@@ -29,11 +29,18 @@ from actwise.errors import RunError
 @TOOLS
 @CONFIG
 @SET
-def run(files: Sequence[Path], model: str, out: Path, format_name: str | None,
-        tools: Path | None, config: Path | None, settings: Sequence[str]) -> None:  # fmt: skip
+def run(
+    files: Sequence[Path],
+    model: str,
+    out: Path,
+    format_name: str | None,
+    tools: Path | None,
+    config: Path | None,
+    settings: Sequence[str],
+) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
     from actwise.config import load_config
-    from actwise.run import fingerprint
+    from actwise.run.files import fingerprint
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
@@ -80,9 +87,16 @@ def demo(out: Path, model: str, settings: Sequence[str]) -> None:
 @TOOLS
 @CONFIG
 @SET
-def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path | None,
-             format_name: str | None, tools: Path | None, config: Path | None,
-             settings: Sequence[str]) -> None:  # fmt: skip
+def evaluate(
+    files: Sequence[Path],
+    model: str,
+    modes: Sequence[str],
+    out: Path | None,
+    format_name: str | None,
+    tools: Path | None,
+    config: Path | None,
+    settings: Sequence[str],
+) -> None:
     """Measure a model on logs."""
     from actwise.config import load_config
 
@@ -92,9 +106,9 @@ def evaluate(files: Sequence[Path], model: str, modes: Sequence[str], out: Path 
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
     conversations, skipped = read_logs(files, resolved)
     prepare_torch()
-    from actwise.measure import measure
+    from actwise.evaluation.measure import measure
     from actwise.report import write_table
-    from actwise.run import write_json, write_records
+    from actwise.run.files import write_json, write_records
 
     results, records = measure(
         model_path(model), conversations, modes, resolved, skipped=skipped, console=error_console()
@@ -129,16 +143,28 @@ def list_settings() -> None:
         click.echo(f"{key} = {default}\n    {meaning}")
 
 
-def _run(out: Path, model: str, splits: Any, config: Any, data: list[dict[str, Any]],
-         skipped: list[dict[str, Any]]) -> None:  # fmt: skip
+def _run(
+    out: Path,
+    model: str,
+    splits: Any,
+    config: Any,
+    data: list[dict[str, Any]],
+    skipped: list[dict[str, Any]],
+) -> None:
     prepare_torch()
     from actwise.pipeline import run_pipeline
     from actwise.report import write_table
 
     results = run_pipeline(
-        out, model_path(model), splits, config,
-        data=data, skipped=skipped, command=["actwise", *sys.argv[1:]], console=error_console(),
-    )  # fmt: skip
+        out,
+        model_path(model),
+        splits,
+        config,
+        data=data,
+        skipped=skipped,
+        command=["actwise", *sys.argv[1:]],
+        console=error_console(),
+    )
     click.echo(write_table(results))
     click.echo(results["verdict"])
     echo_skipped(results["skipped"])

@@ -4,8 +4,8 @@ from hashlib import sha256
 from typing import Any
 
 from actwise.config import DeskConfig
+from actwise.data.split import Splits
 from actwise.desk.conversations import generate
-from actwise.split import Splits
 
 
 def desk_splits(config: DeskConfig, seed: int) -> tuple[Splits, list[dict[str, Any]]]:

@@ -6,10 +6,10 @@ that, memory holds the schemas of all tools and some ten thousand texts of answe
 """
 
 from actwise.doctor.diagnosis import Diagnosis, examine
-from actwise.doctor.findings import Finding
 from actwise.doctor.mend import write_mended
 from actwise.doctor.page import write_page
 from actwise.doctor.sizes import Lengths
 from actwise.doctor.table import render
+from actwise.findings.finding import Finding
 
 __all__ = ["Diagnosis", "Finding", "Lengths", "examine", "render", "write_mended", "write_page"]

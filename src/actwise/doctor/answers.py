@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from actwise.doctor.findings import Case, Finding, Tally, clipped
+from actwise.findings.finding import Case, Finding, Tally, clipped
 
 _PLACEHOLDERS = {"null", "none", "nan", "undefined", "[object object]"}
 """What programs write where a text is missing."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from actwise.conversation import Decision
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json, digest
+from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
 
 
 class Conflicts:

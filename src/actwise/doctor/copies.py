@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actwise.conversation import Conversation
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json, digest
+from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
 
 _SHINGLE = 5
 """Words in a row that are compared as one."""

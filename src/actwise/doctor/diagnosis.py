@@ -10,7 +10,6 @@ from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
 from actwise.doctor.copies import Copies
-from actwise.doctor.findings import Family, Finding, Tally, by_severity, case_of
 from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
 from actwise.doctor.personal import Personal
@@ -19,6 +18,7 @@ from actwise.doctor.results import Results
 from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
+from actwise.findings.finding import Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
 
 

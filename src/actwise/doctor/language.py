@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
-from actwise.doctor.findings import Case, Finding, Tally
+from actwise.findings.finding import Case, Finding, Tally
 
 _ENOUGH = 20
 """Letters below which a script is not worth a judgement."""

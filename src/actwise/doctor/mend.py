@@ -13,11 +13,11 @@ from pathlib import Path
 
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.doctor.copies import content_digest
-from actwise.doctor.findings import case_of
 from actwise.doctor.nulls import without_stray_nulls
+from actwise.findings.finding import case_of
 from actwise.formats import Rejected
 from actwise.formats.validate import first_problem
-from actwise.run import write_atomically
+from actwise.run.files import write_atomically
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from actwise.conversation import Conversation, ToolCall, tool_name, tool_parameters
-from actwise.doctor.findings import Case, Finding, Tally
+from actwise.findings.finding import Case, Finding, Tally
 
 _OPEN = {"patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"}
 """With one of these, `properties` alone does not tell which keys a schema knows."""

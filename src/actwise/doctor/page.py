@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from actwise import __version__
 from actwise.doctor.diagnosis import Diagnosis
 from actwise.doctor.table import facts
-from actwise.run import write_atomically
+from actwise.run.files import write_atomically
 
 
 def write_page(diagnosis: Diagnosis, path: Path, *, files: Sequence[str]) -> None:

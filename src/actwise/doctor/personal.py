@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
-from actwise.doctor.findings import Case, Finding, Tally, written
+from actwise.findings.finding import Case, Finding, Tally, written
 
 Detect = Callable[[str], bool]
 """Tells whether a text holds data of one kind."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from actwise.conversation import Conversation, Message
-from actwise.doctor.findings import Case, Finding, Tally, clipped
+from actwise.findings.finding import Case, Finding, Tally, clipped
 
 _SHORTEST_VALUE = 3
 """Shorter argument values turn up in any context by chance and prove nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actwise.conversation import Message, ToolCall
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json
+from actwise.findings.finding import Case, Finding, Tally, canonical_json
 
 _ERROR_TEXT = re.compile(r"\s*(?:\w*(?:Error|Exception|ERROR)|error)\s*(?::|$)|\s*Traceback \(most")
 _ERROR_WORD = re.compile(r'"(?:errors?|exception|status|success|ok)"\s*:', re.IGNORECASE)

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
-from actwise.doctor.findings import Case, Finding, Tally, written
+from actwise.findings.finding import Case, Finding, Tally, written
 
 _DETECTORS = {
     "aws": "AWSKeyDetector",

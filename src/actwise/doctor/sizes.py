@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actwise.conversation import Message
-from actwise.doctor.findings import Case, Finding, Tally
+from actwise.findings.finding import Case, Finding, Tally
 
 _OUTLIER = 5
 """A conversation is an outlier when it is longer than this many times the 95th percentile."""

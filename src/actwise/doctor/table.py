@@ -5,10 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from actwise.doctor.diagnosis import Diagnosis
-from actwise.doctor.findings import Finding, Severity
 from actwise.doctor.sizes import Lengths
+from actwise.findings.lines import finding_lines
 
-_STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _MOST_TOOLS = 40
 
 
@@ -65,15 +64,3 @@ def _tools(calls: dict[str, int]) -> Table:
         rest = list(calls.values())[_MOST_TOOLS:]
         table.add_row(f"and {len(rest)} more", str(sum(rest)), style="dim")
     return table
-
-
-def finding_lines(finding: Finding) -> list[Text]:
-    """Return a finding for a terminal; examples come last."""
-    line = Text(f"{finding.severity} ", style=_STYLES[finding.severity])
-    line.append(f"{finding.code}: ", style="bold")
-    line.append(finding.sentence, style="default")
-    return [
-        line,
-        Text(f"    {finding.effect} {finding.remedy}", style="dim"),
-        *(Text(f"    {example}") for example in finding.examples),
-    ]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from actwise.conversation import tool_name, tool_parameters
-from actwise.doctor.findings import Case, Finding, Tally, canonical_json, digest
+from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
 
 _MANY_VERSIONS = 1000
 """Versions told apart per tool; more say nothing more, and would take memory."""

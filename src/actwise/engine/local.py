@@ -17,7 +17,7 @@ from torch import Tensor
 
 from actwise.engine import Sample, SamplingParams
 from actwise.engine.prefill import Prompts, prefill
-from actwise.policy import Policy
+from actwise.model.policy import Policy
 
 
 class LocalEngine:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actwise.attention import TreeAttention
 from actwise.engine.decoding import Decoding, Reading, Trunk
-from actwise.policy import Policy
-from actwise.tree import Forest, Node, head_of
+from actwise.model.attention.interface import TreeAttention
+from actwise.model.policy import Policy
+from actwise.tree.forest import Forest, Node, head_of
+from actwise.tree.layout import lay_out
 
 _PREFILL_TOKENS = 4096
 """Tokens of one prefill, unless one tree has more: this bounds memory."""
@@ -70,7 +71,7 @@ def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) ->
 
 def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) -> Prompts:
     """Return the prompts of one forest, in the order of the nodes."""
-    layout = forest.layout(policy.device)
+    layout = lay_out(forest, policy.device)
     seen = [
         [place for part in forest.path(node) for place in layout.places(part)]
         for node in nodes.values()
@@ -92,8 +93,9 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
     ]
     tail_PS = torch.tensor([places[len(places) - tail :] for places in seen], dtype=torch.long)
     tail_PS = tail_PS.to(policy.device)
-    tails = [(k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1))
-             for k, v in by_layer]  # fmt: skip
+    tails = [
+        (k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1)) for k, v in by_layer
+    ]
     lengths_P = torch.tensor([len(places) for places in seen], device=policy.device)
     return Prompts(trunks, readings, tails, lengths_P, logits_PV)
 

@@ -17,9 +17,9 @@ from actwise.desk.splits import desk_splits
 from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.runs import THINKING_STAGES, run_folder
-from actwise.results import METRICS, Record, slices_of
-from actwise.run import read_records
-from actwise.stats import bootstrap_seeds, paired_bootstrap_seeds
+from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
+from actwise.results.summary import METRICS, Record, slices_of
+from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
 
 Figures = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 from actwise.errors import InputError
 from actwise.experiment.paper import BASE, BASE_DIRECT, OVER_BASE, OVER_SFT, RL, SFT
-from actwise.run import write_text
+from actwise.run.files import write_text
 
 Figures = dict[str, Any]
 
@@ -131,11 +131,16 @@ def _differences(figures: Figures, split: str) -> str:
         same = {key: found[key] for key in ("split", "model", "against")}
         reasoning = next(_all(figures["paired"], **same, slice="reasoning"), None)
         seeds = " ".join(f"{100 * value:+.1f}" for value in found["per_seed"])
-        lines.append([
-            found["model"], found["against"],
-            _signed(found["difference"]), _signed(found["relative"], " %"),
-            _signed(reasoning and reasoning["difference"]), seeds,
-        ])  # fmt: skip
+        lines.append(
+            [
+                found["model"],
+                found["against"],
+                _signed(found["difference"]),
+                _signed(found["relative"], " %"),
+                _signed(reasoning and reasoning["difference"]),
+                seeds,
+            ]
+        )
     return "Differences on the same decisions.\n\n" + _markdown(header, lines)
 
 
@@ -156,16 +161,33 @@ def _beside_the_paper(figures: Figures) -> str:
 
 
 def _trainings(figures: Figures) -> str:
-    header = ["seed", "arm", "SFT steps (best)", "SFT dev.", "before GRPO, dev.", "GRPO best dev.",
-              "GRPO last dev.", "reward, first tenth", "reward, last tenth"]  # fmt: skip
+    header = [
+        "seed",
+        "arm",
+        "SFT steps (best)",
+        "SFT dev.",
+        "before GRPO, dev.",
+        "GRPO best dev.",
+        "GRPO last dev.",
+        "reward, first tenth",
+        "reward, last tenth",
+    ]
     lines = []
     for run in figures["runs"]:
         sft, rl = run["trainings"]["sft"], run["trainings"]["rl"]
-        lines.append([
-            str(run["seed"]), run["arm"], f"{sft['steps']} ({sft['best_step']})",
-            _percent(sft["best"]), _percent(_before_rl(run)), _percent(run["development"]["rl"]),
-            _percent(rl["last"]), f"{rl['first_reward']:.3f}", f"{rl['last_reward']:.3f}",
-        ])  # fmt: skip
+        lines.append(
+            [
+                str(run["seed"]),
+                run["arm"],
+                f"{sft['steps']} ({sft['best_step']})",
+                _percent(sft["best"]),
+                _percent(_before_rl(run)),
+                _percent(run["development"]["rl"]),
+                _percent(rl["last"]),
+                f"{rl['first_reward']:.3f}",
+                f"{rl['last_reward']:.3f}",
+            ]
+        )
     trained = [run["trainings"]["rl"] for run in figures["runs"]]
     end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
     return (
@@ -191,20 +213,35 @@ def _thoughts(figures: Figures) -> str:
         for t in figures["thoughts"]
     ]
     given = [
-        [_STAGES[i["stage"]], _GIVEN[i["thought"]], str(i["decisions"]),
-         *(_interval(i[name]) for name in ("keeps", "follows", "other"))]
+        [
+            _STAGES[i["stage"]],
+            _GIVEN[i["thought"]],
+            str(i["decisions"]),
+            *(_interval(i[name]) for name in ("keeps", "follows", "other")),
+        ]
         for i in figures["interventions"]
-    ]  # fmt: skip
-    return "\n\n".join([
-        "## Are the thoughts any good?",
-        "Share of thoughts of which each is true, among those that hold such a thing; \"act "
-        "follows\": the act refuses where the thought does, and states the number it comes to.",
-        _markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
-        "Does the thought matter? On decisions of `test` that need reasoning, what becomes of the "
-        "act when another thought is put in its place.",
-        _markdown(["model", "thought", "decisions", "act stays", "act has the thought's number",
-                   "another act"], given),
-    ])  # fmt: skip
+    ]
+    return "\n\n".join(
+        [
+            "## Are the thoughts any good?",
+            'Share of thoughts of which each is true, among those that hold such a thing; "act '
+            'follows": the act refuses where the thought does, and states the number it comes to.',
+            _markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
+            "Does the thought matter? On decisions of `test` that need reasoning, what becomes of "
+            "the act when another thought is put in its place.",
+            _markdown(
+                [
+                    "model",
+                    "thought",
+                    "decisions",
+                    "act stays",
+                    "act has the thought's number",
+                    "another act",
+                ],
+                given,
+            ),
+        ]
+    )
 
 
 def _what_mattered(figures: Figures) -> str:
@@ -223,19 +260,32 @@ def _what_mattered(figures: Figures) -> str:
 
 
 def _course(figures: Figures) -> str:
-    header = ["changed", "before", "best", "last", "reward", "live groups", "entropy",
-              "words of thought"]  # fmt: skip
+    header = [
+        "changed",
+        "before",
+        "best",
+        "last",
+        "reward",
+        "live groups",
+        "entropy",
+        "words of thought",
+    ]
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [run for run in figures["runs"] if run["arm"] == arm]
         rl = [run["trainings"]["rl"] for run in runs]
         before = [_before_rl(run) for run in runs]
         scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
-        lines.append([
-            figures["changed"].get(arm, "(nothing)"),
-            *(_percent(sum(values) / len(values)) for values in scores),
-            *(_from_to(rl, name) for name in ("reward", "live_groups", "entropy", "thought_words")),
-        ])  # fmt: skip
+        lines.append(
+            [
+                figures["changed"].get(arm, "(nothing)"),
+                *(_percent(sum(values) / len(values)) for values in scores),
+                *(
+                    _from_to(rl, name)
+                    for name in ("reward", "live_groups", "entropy", "thought_words")
+                ),
+            ]
+        )
     return (
         "## How GRPO went\n\nMeans over the seeds. Development scores before it, the best of its "
         "own evaluations and the last one; and from its first tenth to its last: reward, share of "

@@ -15,16 +15,18 @@ from pathlib import Path
 from rich.console import Console
 
 from actwise.config import RunConfig, load_config
+from actwise.data.split import Splits
 from actwise.desk.splits import desk_splits
 from actwise.engine.local import LocalEngine
 from actwise.errors import ConfigError, RunError
 from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import intervene
-from actwise.machine import choose_threads, load_policy
+from actwise.model.loading import load_policy
+from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
-from actwise.progress import Progress
-from actwise.run import Run, read_records, write_records
-from actwise.split import Splits
+from actwise.run.files import read_records, write_records
+from actwise.run.folder import Run
+from actwise.run.progress import Progress
 
 SETTINGS = Path(__file__).parents[1] / "desk" / "paper.toml"
 """What all arms of all experiments have in common."""
@@ -148,11 +150,17 @@ def run_task(task: Task) -> None:
             finished = (task.folder / "results.json").exists()
         if not finished:
             run_pipeline(
-                task.folder, task.model, splits, config,
-                data=data, skipped=[], command=task.command, console=console,
+                task.folder,
+                task.model,
+                splits,
+                config,
+                data=data,
+                skipped=[],
+                command=task.command,
+                console=console,
                 begin_from=run_folder(task.out, task.seed, task.first) if task.arm.shares else None,
                 taken=task.arm.shares,
-            )  # fmt: skip
+            )
         if task.arm == task.first:
             _intervene(task, config, splits)
 
@@ -167,7 +175,11 @@ def _intervene(task: Task, config: RunConfig, splits: Splits) -> None:
         policy = load_policy(str(task.folder / "models" / stage), config)
         choose_threads(task.folder, config.model, policy)
         records = intervene(
-            LocalEngine(policy), policy.template, splits.tests["test"], read_records(evaluation),
-            limit=INTERVENED, max_tokens=results["max_completion_tokens"],
-        )  # fmt: skip
+            LocalEngine(policy),
+            policy.template,
+            splits.tests["test"],
+            read_records(evaluation),
+            limit=INTERVENED,
+            max_tokens=results["max_completion_tokens"],
+        )
         write_records(file, records)

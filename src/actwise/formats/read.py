@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from actwise.conversation import Conversation, Tool
 from actwise.errors import ConfigError, InputError
-from actwise.formats import (
+from actwise.formats.readers import (
     acebench,
     api_bank,
     bfcl,

@@ -5,7 +5,8 @@ from typing import Any
 
 from actwise.conversation import Tool
 from actwise.errors import InputError
-from actwise.formats import openapi, sgd, star
+from actwise.formats import openapi
+from actwise.formats.readers import sgd, star
 from actwise.formats.record import Unusable, strict_json
 from actwise.formats.source import read_text
 from actwise.formats.tools import read_tools

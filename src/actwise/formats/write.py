@@ -10,7 +10,7 @@ from typing import Any
 from actwise.conversation import Conversation
 from actwise.errors import InputError
 from actwise.formats.record import Rejected
-from actwise.run import write_atomically
+from actwise.run.files import write_atomically
 
 
 @dataclass

@@ -10,12 +10,12 @@ import torch
 
 from actwise.config import RunConfig, SftConfig
 from actwise.conversation import Conversation, all_decisions
-from actwise.doctor.findings import Finding
-from actwise.policy import Policy
+from actwise.data.split import Splits
+from actwise.findings.finding import Finding
+from actwise.model.policy import Policy
 from actwise.preflight.trial import Speeds
-from actwise.split import Splits
-from actwise.stages.sft import Target, sft_tree
-from actwise.stages.think import recorded_thoughts
+from actwise.training.recipes.sft import Target, sft_tree
+from actwise.training.recipes.think import recorded_thoughts
 
 _ENOUGH = 64
 """Conversations whose tokens are counted for the mean."""
@@ -143,19 +143,23 @@ def cost_findings(cost: Estimate) -> Iterator[Finding]:
     """Yield what the machine may not have enough of."""
     if cost.disk > _ROOM * cost.free_disk:
         yield Finding(
-            "warning", "disk", 0,
+            "warning",
+            "disk",
+            0,
             f"the run will write about {size(cost.disk)} and {size(cost.free_disk)} are free",
             "It would stop when the disk is full.",
             "Free some, name another --out, or --set model.lora_rank=16 for small checkpoints.",
-        )  # fmt: skip
+        )
     if cost.peak_memory > _ROOM * cost.memory:
         yield Finding(
-            "warning", "memory", 0,
+            "warning",
+            "memory",
+            0,
             f"a few steps took {size(cost.peak_memory)} of {size(cost.memory)}",
             "A larger batch may not fit.",
             "Lower max_batch_tokens, --set model.workers=1, --set model.lora_rank=16, or --set "
             "model.dtype=bfloat16.",
-        )  # fmt: skip
+        )
 
 
 def size(count: float) -> str:

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.doctor.findings import Finding, by_severity
+from actwise.data.fit import completion_budget, context_of, count_left_out, fitting
+from actwise.data.split import Splits
 from actwise.errors import InputError
-from actwise.fitting import completion_budget, context_of, count_left_out, fitting
-from actwise.machine import load_policy
-from actwise.policy import Policy
+from actwise.findings.finding import Finding, by_severity
+from actwise.model.loading import load_policy
+from actwise.model.policy import Policy
 from actwise.preflight.estimate import Estimate, cost_findings, estimate
 from actwise.preflight.targets import (
     FEW,
@@ -25,8 +26,7 @@ from actwise.preflight.targets import (
     target_findings,
 )
 from actwise.preflight.trial import Samples, Speeds, try_out
-from actwise.progress import Progress
-from actwise.split import Splits
+from actwise.run.progress import Progress
 from actwise.template.render import Template
 
 
@@ -222,18 +222,26 @@ def _fitting(
     except InputError as error:
         return splits, [
             Finding(
-                "error", "does_not_fit", 0, f"{error.file}: {error.problem}",
-                "The run would stop here.", f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
+                "error",
+                "does_not_fit",
+                0,
+                f"{error.file}: {error.problem}",
+                "The run would stop here.",
+                f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
             )
-        ]  # fmt: skip
+        ]
     return kept, [
         Finding(
-            "note", "left_out", item["count"], f"conversations are left out: {item['reason']}",
-            "Nothing is learned from them.", "Use a model with a longer context.",
+            "note",
+            "left_out",
+            item["count"],
+            f"conversations are left out: {item['reason']}",
+            "Nothing is learned from them.",
+            "Use a model with a longer context.",
             item["examples"],
         )
         for item in left_out
-    ]  # fmt: skip
+    ]
 
 
 def _sample_findings(samples: Samples | None, config: RunConfig) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actwise.doctor.table import finding_lines
+from actwise.findings.lines import finding_lines
 from actwise.preflight.estimate import Estimate, size
 from actwise.preflight.preflight import Preflight
 from actwise.preflight.targets import BINS, Distribution
@@ -87,8 +87,7 @@ def _cost(cost: Estimate) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for stage in cost.stages:
         cells = (stage.steps, stage.trained_tokens, stage.sampled_tokens)
-        table.add_row(stage.name, *(f"{n:,}" if n else "·" for n in cells),
-                      duration(stage.seconds))  # fmt: skip
+        table.add_row(stage.name, *(f"{n:,}" if n else "·" for n in cells), duration(stage.seconds))
     return table
 
 

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from actwise.conversation import Conversation, Decision
-from actwise.doctor.findings import Finding, Severity, Tally
 from actwise.engine import Sample
 from actwise.errors import InputError
+from actwise.evaluation.judging import Judged, judge_samples
+from actwise.findings.finding import Finding, Severity, Tally
 from actwise.rewards.settings import JudgeSettings
-from actwise.stages.judging import Judged, judge_samples
-from actwise.stages.packing import Part, grow
-from actwise.stages.sft import Target, sft_tree
 from actwise.template.parse import parse_completion
 from actwise.template.render import Template
+from actwise.training.recipes.sft import Target, sft_tree
+from actwise.tree.layout import lay_out
+from actwise.tree.packing import Part, grow
 
 FEW = 0.01
 """Share of decisions up to which a fault of the data is a warning."""
@@ -116,7 +117,7 @@ def _renderable(template: Template, wanted: Sequence[Target], targets: Targets) 
 def _trained(template: Template, wanted: Sequence[Target]) -> Iterator[Trained]:
     tree = sft_tree(template, wanted)
     forest, ends = grow([Part(0, range(len(wanted)), tree)])
-    layout = forest.layout()
+    layout = lay_out(forest)
     for target, end in zip(wanted, ends, strict=True):
         yield Trained(target.decision, layout.input_ids[layout.last_places(*end)].tolist())
 
@@ -258,14 +259,20 @@ def probe_findings(probes: Probes, mode: str) -> Iterator[Finding]:
     if probes.empty.mean > 0:
         paid = probes.empty.count - probes.empty.histogram[0]
         yield Finding(
-            "error", "empty_rewarded", paid, f"decisions reward an empty completion ({mode} mode)",
-            "The model would learn to say nothing.", "Report it: the judge is wrong.",
-        )  # fmt: skip
+            "error",
+            "empty_rewarded",
+            paid,
+            f"decisions reward an empty completion ({mode} mode)",
+            "The model would learn to say nothing.",
+            "Report it: the judge is wrong.",
+        )
     if probes.shuffled is not None and probes.shuffled.mean > 0.5:
         severe = probes.shuffled.mean > 0.9 * probes.gold.mean
         yield Finding(
-            "error" if severe else "warning", "shuffled_rewarded", 0,
+            "error" if severe else "warning",
+            "shuffled_rewarded",
+            0,
             f"actions of other decisions earn {probes.shuffled.mean:.2f} on average ({mode} mode)",
             "The reward hardly depends on what was asked, so there is little to learn.",
             "Use logs whose actions differ, or a stricter section `reward`.",
-        )  # fmt: skip
+        )

@@ -22,15 +22,16 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.engine import Engine, Sample, SamplingParams
 from actwise.engine.local import LocalEngine
-from actwise.machine import choose_threads
-from actwise.policy import Policy
+from actwise.evaluation.evaluate import Evaluator
+from actwise.model.policy import Policy
+from actwise.model.threads import choose_threads
 from actwise.preflight.targets import Distribution, distribution
-from actwise.progress import Progress
-from actwise.run import Run, read_records
-from actwise.stages.evaluate import Evaluator
-from actwise.stages.rl import RlSettings, train_rl
-from actwise.stages.sft import Target, sft_tree, train_sft
-from actwise.stages.training import batch_of, mean
+from actwise.run.files import read_records
+from actwise.run.folder import Run
+from actwise.run.progress import Progress
+from actwise.training.recipes.rl import RlSettings, train_rl
+from actwise.training.recipes.sft import Target, sft_tree, train_sft
+from actwise.training.stage import batch_of, mean
 
 _NEVER = 10**9
 """Steps between two checkpoints or evaluations that do not come."""
@@ -130,9 +131,10 @@ def try_out(
                 sampling, sampled = timed.seconds / steps.steps, timed.tokens / steps.steps
     return Trial(
         samples,
-        Speeds(seconds, tokens, evaluation, sampling, sampled, rl_step,
-               _peak_memory(policy.device)),
-    )  # fmt: skip
+        Speeds(
+            seconds, tokens, evaluation, sampling, sampled, rl_step, _peak_memory(policy.device)
+        ),
+    )
 
 
 class _Timed:
@@ -201,11 +203,16 @@ def _update(
     examples = [[Target(d, None) for d in c.decisions()] for c in train]
     with steps.until(lambda: steps.steps >= _SFT_STEPS):
         train_sft(
-            run, "sft", policy, examples,
+            run,
+            "sft",
+            policy,
+            examples,
             config.sft.model_copy(update=_unending(config.sft.steps, _SFT_STEPS)),
-            seed=config.seed, checkpoint_every=_NEVER, max_batch_tokens=config.max_batch_tokens,
+            seed=config.seed,
+            checkpoint_every=_NEVER,
+            max_batch_tokens=config.max_batch_tokens,
             development_score=lambda: 0.0,
-        )  # fmt: skip
+        )
     batch = batch_of(examples, config.sft.conversations_per_step, _SFT_STEPS - 1, config.seed)
     tokens = sum(sft_tree(policy.template, targets).num_tokens for targets in batch)
     return steps.times[-1] - steps.times[-2], tokens
@@ -251,11 +258,15 @@ def _rl(
     """Return the seconds of one step of RL."""
     with steps.until(lambda: engine.decisions >= decisions):
         train_rl(
-            run, "rl", policy, engine, train,
+            run,
+            "rl",
+            policy,
+            engine,
+            train,
             config.rl.model_copy(update=_unending(config.rl.steps, decisions)),
             RlSettings(config.reward, max_tokens, config.seed, _NEVER, config.max_batch_tokens),
             development_score=lambda: 0.0,
-        )  # fmt: skip
+        )
     return (steps.times[-1] - steps.times[0]) / steps.steps
 
 

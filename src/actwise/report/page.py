@@ -21,7 +21,7 @@ from actwise.report.folder import (
     RunFolder,
     read_run_folder,
 )
-from actwise.run import write_atomically
+from actwise.run.files import write_atomically
 
 KINDS = ("call", "answer")
 """Slices by the kind of decision; the others are labels."""

@@ -1,0 +1,95 @@
+"""Evaluation: one greedy completion per decision, judged against the recorded action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actwise.conversation import Conversation, Decision
+from actwise.engine import Engine, Sample, SamplingParams
+from actwise.evaluation.judging import Judged, judge_samples, prepare
+from actwise.rewards.settings import JudgeSettings
+from actwise.run.progress import Progress
+from actwise.template.render import Template
+
+_CHUNK = 64  # conversations between two signs of progress
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """How a policy is measured; the same for every model of a run."""
+
+    engine: Engine
+    template: Template
+    settings: JudgeSettings
+    max_tokens: int
+
+    def __post_init__(self) -> None:
+        prepare(self.settings)
+
+    def evaluate(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        thinking: bool,
+        progress: Progress | None = None,
+        title: str = "",
+    ) -> list[dict[str, Any]]:
+        """Measure on every decision of the conversations.
+
+        Args:
+            conversations: Held out from what is measured.
+            thinking: The mode.
+            progress: Where it is shown, under `title`.
+            title: See `progress`.
+
+        Returns:
+            One record per decision: "decision", "conversation", "kind", "labels", "text",
+            "thought", "tokens", "thought_tokens", "stop", "verdict".
+        """
+        params = SamplingParams(self.max_tokens, self.template.stop_token_ids, temperature=0)
+        records: list[dict[str, Any]] = []
+        chunks = [conversations[i : i + _CHUNK] for i in range(0, len(conversations), _CHUNK)]
+        if progress is None:
+            for chunk in chunks:
+                records += self._evaluate(chunk, thinking, params)
+            return records
+        with progress.track(title, len(conversations)) as show:
+            for number, chunk in enumerate(chunks):
+                records += self._evaluate(chunk, thinking, params)
+                right = sum(r["verdict"]["right"] for r in records) / max(len(records), 1)
+                show(min((number + 1) * _CHUNK, len(conversations)), right=right)
+        return records
+
+    def action_accuracy(self, conversations: Sequence[Conversation], *, thinking: bool) -> float:
+        """Return the share of decisions that are right, in [0, 1]."""
+        records = self.evaluate(conversations, thinking=thinking)
+        return sum(record["verdict"]["right"] for record in records) / max(len(records), 1)
+
+    def _evaluate(
+        self, conversations: Sequence[Conversation], thinking: bool, params: SamplingParams
+    ) -> list[dict[str, Any]]:
+        decisions = [conversation.decisions() for conversation in conversations]
+        prompts = [[self.template.prompt(d, thinking=thinking) for d in ds] for ds in decisions]
+        samples = self.engine.generate(prompts, num_generations=1, params=params)
+        pairs = [
+            (decision, sample)
+            for of_conversation, samples_of in zip(decisions, samples, strict=True)
+            for decision, (sample,) in zip(of_conversation, samples_of, strict=True)
+        ]
+        judged = judge_samples(self.template, pairs, thinking=thinking, settings=self.settings)
+        return [self._record(*pair, of_pair) for pair, of_pair in zip(pairs, judged, strict=True)]
+
+    def _record(self, decision: Decision, sample: Sample, judged: Judged) -> dict[str, Any]:
+        thought = judged.parsed.thought or ""
+        return {
+            "decision": decision.key,
+            "conversation": decision.conversation.id,
+            "kind": decision.kind,
+            "labels": list(decision.gold.labels),
+            "text": judged.text,
+            "thought": thought,
+            "tokens": len(sample.token_ids),
+            "thought_tokens": len(self.template.encode(thought)),
+            "stop": sample.stop_reason,
+            "verdict": judged.verdict.to_dict(),
+        }

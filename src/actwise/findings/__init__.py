@@ -1,0 +1,1 @@
+"""What the doctor, preflight and audit have in common."""

@@ -1,0 +1,144 @@
+"""ShareGPT's shape: `conversations` of `from` and `value`, with or without Hermes' tags.
+
+Tools stand in `tools`, or between <tools> tags in the system prompt, where Hermes and Qwen put
+them. Calls are messages from `function_call`, or stand between <tool_call> tags in the
+assistant's; results come from `observation` or `tool`, each between <tool_response> tags or bare.
+All tags become fields; of a system prompt that declares tools, what explains the tags is dropped.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from actwise.conversation import Conversation, Message, Tool, ToolCall
+from actwise.formats.literal import read_literal
+from actwise.formats.readers.openai import read_call, split_thought, word
+from actwise.formats.record import Unusable, clip, kind_of
+from actwise.formats.tools import read_tools
+
+_KINDS: Mapping[str, str] = {
+    "system": "system",
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "function_call": "call",
+    "observation": "tool",
+    "tool": "tool",
+    "function_response": "tool",
+}
+_TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
+_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+_RESULT = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
+_BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
+_HOW_TO_CALL = re.compile(
+    r"(Use the following pydantic model.*?)?For each function call.*</tool_call>", re.DOTALL
+)
+
+
+def recognises(record: Any) -> bool:
+    """Return whether a record looks like a conversation in ShareGPT's shape."""
+    return isinstance(record, dict) and "conversations" in record
+
+
+def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
+    """Read one conversation. See `openai.read`."""
+    entries = record.get("conversations") if isinstance(record, dict) else None
+    if not isinstance(entries, list):
+        raise Unusable(
+            "no_messages", f"`conversations` is {kind_of(entries)}; write an array of messages"
+        )
+    messages: list[Message] = []
+    declared = record.get("tools") or None
+    if isinstance(record.get("system"), str) and record["system"].strip():
+        entries = [{"from": "system", "value": record["system"]}, *entries]
+    for index, entry in enumerate(entries):
+        kind, text, place = *_entry(entry, f"conversations[{index}]"), f"conversations[{index}]"
+        if kind == "system":
+            text, found = _split_tools(text, place)
+            declared = declared or found
+            messages += [Message(role="system", content=text)] if text else []
+        else:
+            messages += _messages(kind, text, place)
+    return Conversation(
+        id=word(record, "id", "the record") or default_id,
+        messages=tuple(messages),
+        tools=read_tools(declared) if declared else tools,
+    )
+
+
+def _entry(entry: Any, place: str) -> tuple[str, str]:
+    if not isinstance(entry, dict):
+        raise Unusable("bad_message", f"{place} is {kind_of(entry)}; write a message as an object")
+    source, text = entry.get("from"), entry.get("value")
+    if not isinstance(source, str) or source not in _KINDS:
+        raise Unusable(
+            "unknown_role",
+            f"{place} is from {clip(repr(source), 40)}; use one of {', '.join(_KINDS)}",
+        )
+    if not isinstance(text, str):
+        raise Unusable(
+            "non_text_content", f"the value of {place} is {kind_of(text)}; write a string"
+        )
+    return _KINDS[source], text
+
+
+def _split_tools(text: str, place: str) -> tuple[str, list[Any] | None]:
+    """Take the declaration of tools out of a system prompt."""
+    # The sentence before the declaration names the tags, too, with nothing between them.
+    found = next((m for m in reversed(list(_TOOLS.finditer(text))) if m[1].strip()), None)
+    if found is None:
+        return text, None
+    before = _BEFORE_TOOLS.sub("", text[: found.start()])
+    rest = f"{before.strip()}\n{_HOW_TO_CALL.sub('', text[found.end() :]).strip()}".strip()
+    return rest, _values(found[1], f"the tools in {place}")
+
+
+def _messages(kind: str, text: str, place: str) -> list[Message]:
+    if kind == "user":
+        return [Message(role="user", content=text)]
+    if kind == "tool":
+        results = [m[1].strip() for m in _RESULT.finditer(text)] or [text]
+        return [Message(role="tool", content=result) for result in results]
+    if kind == "call":
+        text, thought = split_thought(text, None, place)
+        calls = _calls(_values(text, f"the call in {place}"), place)
+        return [Message(role="assistant", tool_calls=calls, reasoning_content=thought)]
+    content, thought = split_thought(text, None, place)
+    found = [
+        value for m in _CALL.finditer(content) for value in _values(m[1], f"a call in {place}")
+    ]
+    if found:
+        content = _CALL.sub("", content).strip()
+    return [
+        Message(
+            role="assistant",
+            content=content,
+            tool_calls=_calls(found, place),
+            reasoning_content=thought,
+        )
+    ]
+
+
+def _calls(values: list[Any], place: str) -> tuple[ToolCall, ...]:
+    return tuple(
+        read_call({"function": value}, f"call {index} of {place}")
+        for index, value in enumerate(values)
+    )
+
+
+def _values(text: str, place: str) -> list[Any]:
+    """Return the values of a text: one list of them, one alone, or one on each line."""
+    try:
+        value = read_literal(text)
+        return value if isinstance(value, list) else [value]
+    except ValueError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        try:
+            if len(lines) > 1:
+                return [read_literal(line) for line in lines]
+        except ValueError:
+            pass
+        raise Unusable(
+            "broken_json", f"{place} cannot be read as JSON ({clip(str(error))}); mend it"
+        ) from None

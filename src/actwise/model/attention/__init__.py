@@ -1,0 +1,1 @@
+"""Attention over a forest, in any model of transformers."""

@@ -1,0 +1,123 @@
+"""Attention over a forest of segments, plugged into transformers' models as they are.
+
+A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys and values to what
+is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from actwise.errors import ModelError
+from actwise.model.attention.cpu import AttentionByParts
+from actwise.model.attention.gpu import block_mask, fused_flex_attention
+from actwise.tree.layout import Layout
+
+IMPLEMENTATION = "actwise_tree"
+
+
+class Attends(Protocol):
+    """What a forward call is given as `tree=`."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Return the outputs (batch, heads, tokens, dim) of one layer."""
+        ...
+
+
+class TreeAttention:
+    """Attention in which every token of a layout sees its ancestors and itself."""
+
+    def __init__(self, layout: Layout, *, keep: bool = False) -> None:
+        """Prepare for one forward pass.
+
+        Args:
+            layout: The only row of the batch is this layout.
+            keep: Whether to keep each layer's keys and values, for decoding.
+        """
+        self.layout = layout
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self._keep = keep
+        self._mask: Tensor | None = None
+        self._block_mask: BlockMask | None = None
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Return (1, heads, N, dim)."""
+        if self._keep:
+            self.keys.append(k)
+            self.values.append(v)
+        if q.device.type == "cpu":
+            return AttentionByParts.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
+        if q.device.type == "cuda":
+            return self.attend_flexibly(q, k, v, scale, fused_flex_attention())
+        return self.attend_densely(q, k, v, scale)
+
+    def attend_flexibly(
+        self, q: Tensor, k: Tensor, v: Tensor, scale: float, attention: Callable[..., Any]
+    ) -> Tensor:
+        """Do the same with `flex_attention`, compiled or not."""
+        if self._block_mask is None:
+            self._block_mask = block_mask(self.layout)
+        out: Tensor = attention(
+            q,
+            k,
+            v,
+            block_mask=self._block_mask,
+            scale=scale,
+            enable_gqa=q.shape[1] != k.shape[1],
+        )
+        return out
+
+    def attend_densely(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Do the same with a dense mask, on any device."""
+        if self._mask is None:
+            self._mask = self.layout.visible()[None, None]
+        return scaled_dot_product_attention(
+            q, k, v, attn_mask=self._mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+        )
+
+
+def _forward(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    tree: Attends | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    if tree is None:
+        raise ModelError(
+            f"{type(module).__name__} was not handed tree=, so its model cannot be used for trees; "
+            "use one whose forward call passes its keyword arguments on"
+        )
+    if sliding_window is not None or softcap is not None or s_aux is not None:
+        raise ModelError(
+            f"{type(module).__name__} uses a sliding window, soft-capped scores or attention "
+            "sinks, which tree attention does not cover; use a model with plain causal attention"
+        )
+    if query.shape[-1] != value.shape[-1]:
+        raise ModelError(
+            f"{type(module).__name__} has keys and values of different sizes, which tree attention "
+            "does not cover; use a model with plain causal attention"
+        )
+    if dropout:
+        raise ModelError("attention dropout is not supported; set attention_dropout to 0")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # Under autocast, norms and rotations of queries and keys come out in float32.
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    return tree.attend(layer, query, key, value, scale).transpose(1, 2), None
+
+
+AttentionInterface.register(IMPLEMENTATION, _forward)

@@ -1,0 +1,218 @@
+"""A causal language model that scores forests: the policy that is trained.
+
+Letters in shapes: N tokens of a layout, T scored tokens, U of them that differ, D dimension.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from actwise.errors import ModelError
+from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
+from actwise.model.kernels.lean import use_lean_layers
+from actwise.model.kernels.linear import use_fast_products
+from actwise.model.kernels.output_layer import Scores, score_tokens
+from actwise.template.render import Template
+from actwise.tree.forest import Forest
+from actwise.tree.layout import Layout, lay_out
+
+
+class Policy:
+    """A model, its template, and the parameters that are trained."""
+
+    def __init__(self, model: Any, template: Template) -> None:
+        self.model = model
+        self.template = template
+        self.workers = 1
+        """Passes that training computes at once; see `actwise.model.loading.choose_threads`."""
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        shipped_template: bool = False,
+        dtype: torch.dtype = torch.float32,
+        lora_rank: int | None = None,
+        train_embeddings: bool = True,
+        device: str = "cpu",
+    ) -> "Policy":
+        """Load a model folder or hub name.
+
+        Args:
+            name: Folder or hub name of a causal language model.
+            shipped_template: See `Template.load`.
+            dtype: Of the weights; optimiser states follow it.
+            lora_rank: Train adapters of this rank on all linear layers; None trains all weights.
+            train_embeddings: Whether the embeddings and the output layer are trained, too, where
+                all weights are.
+            device: Where to put the model.
+
+        Raises:
+            ModelError: If the model cannot be loaded or its template cannot be used.
+        """
+        template = Template.load(name, shipped=shipped_template)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, attn_implementation=IMPLEMENTATION
+            )
+        except (OSError, ValueError) as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
+        model.to(device)
+        _check_branches(model)
+        if not train_embeddings:
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+                layer.requires_grad_(False)
+        if lora_rank is not None:
+            from peft import LoraConfig, get_peft_model
+
+            lora = LoraConfig(
+                r=lora_rank,
+                lora_alpha=2 * lora_rank,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            )
+            model = get_peft_model(model, lora)
+        use_fast_products(model)
+        use_lean_layers(model)
+        model.eval()  # nothing here uses dropout: sampling and training see the same model
+        return cls(model, template)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return next(self.model.parameters()).device
+
+    @property
+    def context_length(self) -> int:
+        """The longest sequence that the policy may hold, in tokens.
+
+        Mostly what the model was made for. With LongRoPE (arXiv:2402.13753) what it was pre-trained
+        on: one longer sequence in a pass would change the angles of all positions, so that the
+        others would be scored otherwise than they were sampled.
+        """
+        config = self.model.config
+        rope = getattr(config, "rope_parameters", None) or {}
+        of_layer_types = [rope, *(x for x in rope.values() if isinstance(x, dict))]
+        pretrained = [
+            parameters["original_max_position_embeddings"]
+            for parameters in of_layer_types
+            if parameters.get("rope_type") == "longrope"
+        ]
+        return int(min([config.max_position_embeddings, *pretrained]))
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters that are trained, by name."""
+        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the trained parameters."""
+        return {name: p.detach().clone() for name, p in self.trainable().items()}
+
+    def set_weights(self, weights: dict[str, Tensor]) -> None:
+        """Overwrite the trained parameters."""
+        with torch.no_grad():
+            for name, parameter in self.trainable().items():
+                parameter.copy_(weights[name])
+
+    @contextlib.contextmanager
+    def using(self, weights: dict[str, Tensor]) -> Iterator[None]:
+        """Have other values of the trained parameters for a while, without copying any."""
+        own = {name: p.data for name, p in self.trainable().items()}
+        try:
+            for name, parameter in self.trainable().items():
+                parameter.data = weights[name]
+            yield
+        finally:
+            for name, parameter in self.trainable().items():
+                parameter.data = own[name]
+
+    def score(self, layout: Layout, places: Tensor, *, temperature: float = 1.0) -> Scores:
+        """Score tokens of a layout given their ancestors.
+
+        Args:
+            layout: Tokens of one or more trees, on the model's device.
+            places: (T,) places of the scored tokens; none may begin a tree. One that several
+                completions have in common occurs several times.
+            temperature: Divides the logits, as when the tokens were sampled; above 0.
+        """
+        once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        hidden_UD = _hidden(self.model, layout)[layout.predecessor[once]]
+        scores = score_tokens(
+            self.model.get_output_embeddings(), hidden_UD, layout.input_ids[once], temperature
+        )
+        return Scores(*(x[number_T] for x in scores))
+
+    def save(self, folder: Path) -> None:
+        """Write model, tokenizer and template as a folder that `from_pretrained` reads.
+
+        Adapters are merged into the written weights, not into the policy's own.
+        """
+        model = self.model
+        if hasattr(model, "merge_adapter"):
+            model.merge_adapter()
+            state = {
+                name.replace("base_layer.", ""): p
+                for name, p in model.get_base_model().state_dict().items()
+                if "lora_" not in name
+            }
+            model.get_base_model().save_pretrained(folder, state_dict=state)
+            model.unmerge_adapter()
+        else:
+            model.save_pretrained(folder)
+        self.template.tokenizer.save_pretrained(folder)
+
+
+def _hidden(model: Any, layout: Layout) -> Tensor:
+    """Return what the output layer is applied to, (N, D)."""
+    body = getattr(model, "get_base_model", lambda: model)().base_model
+    hidden: Tensor = body(
+        input_ids=layout.input_ids[None],
+        position_ids=layout.position_ids[None],
+        use_cache=False,
+        tree=TreeAttention(layout),
+    ).last_hidden_state[0]
+    return hidden
+
+
+@torch.no_grad()
+def _check_branches(model: Any) -> None:
+    """Refuse a model in which a branch is influenced by its sibling.
+
+    Layers that carry a state along the row (convolutions, state spaces, linear attention) and
+    attention that transformers cannot replace know nothing of the tree, and nothing else would
+    tell: the log-probs would be wrong without an error. So would they be where the model changes
+    what its output layer returns.
+    """
+    alone, both = Forest(), Forest()
+    alone.attach(alone.insert([1, 2, 3]), [7, 8])
+    trunk = both.insert([1, 2, 3])
+    for branch in ([4, 5, 6, 4], [7, 8]):
+        both.attach(trunk, branch)
+    logits = []
+    for forest in (alone, both):
+        layout = lay_out(forest, model.device)
+        own = model(
+            input_ids=layout.input_ids[None],
+            position_ids=layout.position_ids[None],
+            use_cache=False,
+            tree=TreeAttention(layout),
+        ).logits[0]
+        logits.append(own[-2:].double())
+        if not torch.allclose(own, model.get_output_embeddings()(_hidden(model, layout))):
+            raise ModelError(
+                f"{type(model).__name__} scales or caps the logits of its output layer, which is "
+                "not covered; use a model that takes them as they are"
+            )
+    difference = (logits[0] - logits[1]).norm() / logits[0].norm()
+    if not difference <= torch.finfo(model.dtype).eps ** 0.5:
+        raise ModelError(
+            f"in {type(model).__name__} something else than attention connects tokens, so a "
+            "conversation cannot be computed as a tree; use a model with plain causal attention"
+        )

@@ -1,0 +1,1 @@
+"""What was found, as numbers; needs no torch."""

@@ -1,0 +1,155 @@
+"""From judged decisions to the table: means with intervals, slices, paired differences.
+
+Each row of the table is one model in one mode on one split. All intervals are 95 % bootstrap
+intervals over conversations.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actwise.results.stats import bootstrap_mean, paired_bootstrap
+
+Record = dict[str, Any]
+
+METRICS: dict[str, Callable[[Record], float | None]] = {
+    "action_accuracy": lambda r: r["verdict"]["right"],
+    "tool_names": lambda r: r["verdict"]["tool_names"],
+    "arguments": lambda r: r["verdict"]["arguments"],
+    "recall": lambda r: r["verdict"]["recall"],
+    "answer_correctness": lambda r: r["verdict"]["answer_correctness"],
+    "missed_calls": lambda r: r["verdict"]["missed_call"] if r["kind"] == "call" else None,
+    "needless_calls": lambda r: r["verdict"]["needless_call"] if r["kind"] == "answer" else None,
+    "format": lambda r: r["verdict"]["format"],
+    "truncated": lambda r: r["stop"] == "length",
+    "thought_tokens": lambda r: r["thought_tokens"],
+}
+"""Value of each metric at a decision; None where the metric does not apply."""
+
+
+def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[str, Any]:
+    """Return one row of the table.
+
+    Args:
+        model: Name of the model.
+        mode: "direct" or "thinking".
+        split: Name of the split.
+        records: From `stages.evaluate`, at least one.
+    """
+    slices = {}
+    for name in sorted({s for record in records for s in slices_of(record)}):
+        of_slice = [record for record in records if name in slices_of(record)]
+        slices[name] = {
+            "decisions": len(of_slice),
+            "action_accuracy": _interval(of_slice, METRICS["action_accuracy"]),
+        }
+    return {
+        "model": model,
+        "mode": mode,
+        "split": split,
+        "decisions": len(records),
+        "conversations": len({record["conversation"] for record in records}),
+        "metrics": {
+            name: interval
+            for name, value in METRICS.items()
+            if (interval := _interval(records, value)) is not None
+        },
+        "slices": slices,
+    }
+
+
+def paired(
+    split: str,
+    model: tuple[str, Sequence[Record]],
+    against: tuple[str, Sequence[Record]],
+) -> list[dict[str, Any]]:
+    """Return how much more often one model is right than another on the same decisions.
+
+    Args:
+        split: Name of the split.
+        model: Name and records of the one.
+        against: Name and records of the other, on the same decisions.
+
+    Returns:
+        One difference over all decisions and one for each slice.
+    """
+    theirs = {record["decision"]: record for record in against[1]}
+    differences = []
+    for name in ["all", *sorted({s for record in model[1] for s in slices_of(record)})]:
+        ours = [r for r in model[1] if name == "all" or name in slices_of(r)]
+        result = paired_bootstrap(
+            [float(r["verdict"]["right"]) for r in ours],
+            [float(theirs[r["decision"]]["verdict"]["right"]) for r in ours],
+            [r["conversation"] for r in ours],
+            seed=0,
+        )
+        relative = result.relative
+        differences.append(
+            {
+                "split": split,
+                "model": model[0],
+                "against": against[0],
+                "slice": name,
+                "difference": result.difference._asdict(),
+                "relative": None if relative is None else relative.value,
+                "relative_interval": None if relative is None else relative._asdict(),
+            }
+        )
+    return differences
+
+
+def slices_of(record: Record) -> list[str]:
+    """Return the slices of the table that a judged decision belongs to, besides all."""
+    return [record["kind"], *record["labels"]]
+
+
+def _interval(
+    records: Sequence[Record], value: Callable[[Record], float | None]
+) -> dict[str, float] | None:
+    pairs = [(v, r["conversation"]) for r in records if (v := value(r)) is not None]
+    if not pairs:
+        return None
+    values, clusters = zip(*pairs, strict=True)
+    return bootstrap_mean([float(v) for v in values], clusters, seed=0)._asdict()
+
+
+def verdict_sentence(
+    rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], promoted: str
+) -> str:
+    """Say in words what the run found on its first test split.
+
+    Args:
+        rows: The table.
+        differences: From `paired`.
+        promoted: Name of the model that was best on the development split.
+    """
+    split = rows[0]["split"]
+    found = [
+        _comparison(d)
+        for d in differences
+        if d["split"] == split
+        and d["slice"] == "all"
+        and d["model"].startswith("rl")
+        and d["against"].startswith("sft")
+    ] or [
+        f"{r['model']} ({r['mode']}) is right on "
+        f"{100 * r['metrics']['action_accuracy']['value']:.1f} %."
+        for r in rows
+        if r["split"] == split
+    ]
+    return f"On {split}, {' '.join(found)} Promoted by the development split: {promoted}."
+
+
+def _comparison(paired_difference: dict[str, Any]) -> str:
+    value, low, high = (100 * paired_difference["difference"][k] for k in ("value", "low", "high"))
+    found = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    relative = paired_difference["relative"]
+    gain = "" if relative is None else f", {100 * relative:+.1f} % relative"
+    model, against = paired_difference["model"], paired_difference["against"]
+    return f"{model} is {found} {against}: {value:+.1f} points ({low:+.1f} to {high:+.1f}){gain}."
+
+
+def best_on_development(scores: dict[str, float]) -> str:
+    """Return the name with the highest score; of equals the earliest."""
+    known = {name: score for name, score in scores.items() if not math.isnan(score)}
+    return max(known, key=lambda name: known[name])

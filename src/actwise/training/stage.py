@@ -1,0 +1,162 @@
+"""What every training stage needs: an optimiser, its place in the data, checkpoints.
+
+Everything that a step depends on is either in the checkpoint or a function of the seed and the
+step's number, so a run that is killed and started again ends with the same weights, bit for bit.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from actwise.config import OptimiserConfig
+from actwise.model.policy import Policy
+from actwise.run.files import write_atomically
+from actwise.run.folder import Run
+from actwise.training.optimisers import optimisers, suitable_rate
+
+T = TypeVar("T")
+
+_FALL = 0.25
+"""With patience: steps in which the rate falls, as a share of those before; a fifth of all."""
+
+
+class Training:
+    """The state of one stage."""
+
+    def __init__(
+        self,
+        run: Run,
+        stage: str,
+        policy: Policy,
+        config: OptimiserConfig,
+        *,
+        steps: int,
+        checkpoint_every: int,
+        seed: int,
+        patience: int | None = None,
+    ) -> None:
+        """Begin the stage, or take it up where its last checkpoint left it.
+
+        Args:
+            run: The run folder.
+            stage: Name of the stage and of its files.
+            policy: Its trained parameters are the state.
+            config: Of the optimiser.
+            steps: Steps of the whole stage, or the most there are where `patience` is given; the
+                learning rate follows them.
+            checkpoint_every: Steps between checkpoints.
+            seed: Of the stage's randomness.
+            patience: Scores offered in a row without a better one, after which the learning rate
+                begins to fall.
+        """
+        self.step = 0
+        self.end = steps
+        self.best_score = -math.inf
+        self.best_step = 0
+        self.generator = torch.Generator(device=policy.device).manual_seed(seed)
+        self._policy = policy
+        self._config = config
+        self._checkpoint_every = checkpoint_every
+        self._warmup = max(1, round(config.warmup * steps))
+        self._patience = patience
+        self._stale = 0
+        self._fall_from = self._warmup if patience is None else round(steps / (1 + _FALL))
+        self._peak = config.learning_rate or suitable_rate(policy, config)
+        self._best_weights = policy.weights()
+        self._optimisers = optimisers(policy, config, self._peak)
+        self._checkpoint = run.folder / "checkpoints" / f"{stage}.pt"
+        self.metrics = run.lines(f"metrics/{stage}.jsonl")
+        self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
+        if self._checkpoint.exists():
+            self._load(torch.load(self._checkpoint, map_location=policy.device, weights_only=True))
+        self.metrics.keep_up_to(self.step)
+        self.rollouts.keep_up_to(self.step)
+
+    def learning_rate(self) -> float:
+        """Return the rate of the coming step: linear warm-up, a level if any, linear decay."""
+        if self.step < min(self._warmup, self._fall_from):
+            return self._peak * (self.step + 1) / self._warmup
+        left = (self.end - self.step) / max(1, self.end - self._fall_from)
+        return self._peak * (self._config.final + (1 - self._config.final) * min(1.0, left))
+
+    def update(self) -> float:
+        """Apply the gradients that were accumulated and return their length before clipping."""
+        norm = torch.nn.utils.clip_grad_norm_(
+            self._policy.trainable().values(), self._config.max_grad_norm
+        )
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.learning_rate()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        return float(norm)
+
+    def offer(self, score: float) -> None:
+        """Remember the present weights if their development score is the best so far."""
+        self._stale += 1
+        if score > self.best_score:
+            self.best_score, self.best_step, self._stale = score, self.step, 0
+            self._best_weights = self._policy.weights()
+        if self._stale == self._patience and self.step < self._fall_from:
+            # Stopping at the full rate would leave the stage short of what it can reach.
+            self._fall_from = self.step + 1
+            self.end = min(self.end, self._fall_from + math.ceil(_FALL * self._fall_from))
+
+    def end_step(self) -> None:
+        """Count the step and, from time to time, save."""
+        self.step += 1
+        if self.step % self._checkpoint_every == 0 or self.step == self.end:
+            write_atomically(self._checkpoint, self._save)
+
+    def finish(self) -> None:
+        """Put the best weights into the policy."""
+        self._policy.set_weights(self._best_weights)
+
+    def _save(self, path: Path) -> None:
+        # Given a path, torch would open it itself and not tell why it cannot be written.
+        with path.open("wb") as file:
+            torch.save(self._state(), file)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "weights": self._policy.weights(),
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            "generator": self.generator.get_state(),
+            "best_score": self.best_score,
+            "best_step": self.best_step,
+            "best_weights": self._best_weights,
+            "stale": self._stale,
+            "fall_from": self._fall_from,
+            "end": self.end,
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self._policy.set_weights(state["weights"])
+        for optimiser, own in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(own)
+        self.generator.set_state(state["generator"].cpu())
+        self.best_score, self.best_step = state["best_score"], state["best_step"]
+        self._best_weights = state["best_weights"]
+        self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
+
+
+def batch_of(items: Sequence[T], size: int, step: int, seed: int) -> list[T]:
+    """Return the batch of a step: every item once an epoch, each epoch in an order of its own."""
+    batch = []
+    for position in range(step * size, (step + 1) * size):
+        epoch, index = divmod(position, len(items))
+        order = list(range(len(items)))
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        batch.append(items[order[index]])
+    return batch
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean; NaN where there is nothing."""
+    return sum(values) / len(values) if values else math.nan

@@ -1,0 +1,1 @@
+"""Conversations as trees of tokens, without a model."""

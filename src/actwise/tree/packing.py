@@ -1,0 +1,138 @@
+"""Which conversations are computed in one pass, and what of them only once.
+
+Conversations that begin alike, with the same system prompt and tools, go together: what they have
+in common is computed once in each pass. A conversation that is larger than a pass is divided by
+its decisions, at the price of its trunk being computed again for each part.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from actwise.tree.forest import Forest, Node, common_prefix, head_of
+from actwise.tree.layout import Layout, lay_out
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A conversation's decisions: prompts, which lie on one trunk, and completions as branches."""
+
+    prompts: tuple[Sequence[int], ...]
+    completions: tuple[tuple[Sequence[int], ...], ...]
+    """Of each prompt."""
+
+    @cached_property
+    def trunk(self) -> Sequence[int]:
+        """The longest prompt."""
+        return max(self.prompts, key=len)
+
+    @cached_property
+    def head(self) -> tuple[int, ...]:
+        """By which conversations that begin alike are found."""
+        return head_of(self.trunk)
+
+    @cached_property
+    def branch_tokens(self) -> tuple[int, ...]:
+        """Tokens of each prompt's completions, what they begin with in common only once."""
+        counts = []
+        for of_one in self.completions:
+            forest = Forest()
+            forest.insert_all(of_one)
+            counts.append(forest.num_tokens)
+        return tuple(counts)
+
+    @property
+    def num_branch_tokens(self) -> int:
+        """Tokens of all completions."""
+        return sum(self.branch_tokens)
+
+    @property
+    def num_tokens(self) -> int:
+        """About what a forward pass computes; prompts' own ends are few."""
+        return len(self.trunk) + self.num_branch_tokens
+
+    def part(self, decisions: Sequence[int]) -> "Tree":
+        """Return the tree of some decisions."""
+        return Tree(
+            tuple(self.prompts[i] for i in decisions),
+            tuple(self.completions[i] for i in decisions),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Decisions of one conversation that are computed in the same pass."""
+
+    conversation: int
+    """Its number in what was packed."""
+    decisions: range
+    tree: Tree
+
+
+def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
+    """Return the passes over some conversations.
+
+    Args:
+        trees: One of each conversation; none is empty.
+        limit: Tokens of a pass. A single decision may exceed it, and so may parts with branches of
+            three times their trunk's length: smaller ones would compute the trunk too often.
+    """
+    heads: dict[tuple[int, ...], list[int]] = {}
+    for i, tree in enumerate(trees):
+        heads.setdefault(tree.head, []).append(i)
+    passes: list[list[Part]] = []
+    used = 0
+    for part in (p for alike in heads.values() for i in alike for p in _parts(i, trees[i], limit)):
+        size = part.tree.num_tokens - (_shared(part, passes[-1]) if passes else 0)
+        if not passes or used + size > limit:
+            passes.append([])
+            used, size = 0, part.tree.num_tokens
+        passes[-1].append(part)
+        used += size
+    return passes
+
+
+def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
+    """Return a pass as a forest, and the end and length of each completion in the parts' order."""
+    forest = Forest()
+    numbers: dict[tuple[int, ...], int] = {}
+    trees = [part.tree for part in parts]
+    for tree in sorted(trees, key=lambda tree: -len(tree.trunk)):
+        forest.insert(tree.trunk, tree=numbers.setdefault(tree.head, len(numbers)))
+    return forest, [
+        (forest.insert([*prompt, *completion], tree=numbers[tree.head]), len(completion))
+        for tree in trees
+        for prompt, completions in zip(tree.prompts, tree.completions, strict=True)
+        for completion in completions
+    ]
+
+
+def lay_out_pass(parts: Sequence[Part], device: torch.device) -> tuple[Layout, Tensor]:
+    """Return a pass as tensors, and the places of all completions' tokens in the parts' order."""
+    forest, ends = grow(parts)
+    layout = lay_out(forest, device)
+    places = [place for end in ends for place in layout.last_places(*end)]
+    return layout, torch.tensor(places, device=device)
+
+
+def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
+    """Divide a conversation that is larger than a pass, into parts of about equal branches."""
+    room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
+    count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
+    begin, branches = 0, 0
+    for i, tokens in enumerate(tree.branch_tokens):
+        branches += tokens
+        last = i + 1 == len(tree.prompts)
+        if last or branches * count >= tree.num_branch_tokens:
+            decisions = range(begin, i + 1)
+            yield Part(conversation, decisions, tree.part(decisions))
+            begin, branches = i + 1, 0
+
+
+def _shared(part: Part, others: Sequence[Part]) -> int:
+    """Return how many tokens of a part's trunk are computed for others anyway."""
+    alike = [other.tree.trunk for other in others if other.tree.head == part.tree.head]
+    return max((common_prefix(trunk, part.tree.trunk) for trunk in alike), default=0)

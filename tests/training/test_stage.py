@@ -1,0 +1,150 @@
+"""What every training stage does: learning rates, patience, optimisers, resuming."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from actwise.config import SftConfig
+from actwise.model.policy import Policy
+from actwise.run.files import read_records
+from actwise.run.folder import Run
+from actwise.run.progress import Progress
+from actwise.training.optimisers import optimisers
+from actwise.training.stage import Training
+
+
+@pytest.fixture
+def policy(tiny_model_dir: Path) -> Policy:
+    return Policy.load(str(tiny_model_dir))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with Run.open(tmp_path / "run", {}, Progress(Console(quiet=True))) as run:
+        yield run
+
+
+def test_the_learning_rate_rises_then_falls(policy: Policy, run: Run) -> None:
+    config = SftConfig(learning_rate=1.0, warmup=0.2, final=0.1)
+    training = Training(run, "x", policy, config, steps=10, checkpoint_every=100, seed=0)
+    rates = []
+    for _ in range(10):
+        rates.append(training.learning_rate())
+        training.step += 1
+    # Two steps up; then from 1 towards 0.1 in eight steps, of which the last is not taken.
+    down = [1 - 0.9 * i / 8 for i in range(8)]
+    assert rates == pytest.approx([0.5, 1.0, *down])
+
+
+def patient(policy: Policy, run: Run, scores: dict[int, float], steps: int) -> Training:
+    """Go through a stage with scores after some steps; its metrics hold the learning rates."""
+    config = SftConfig(learning_rate=1.0, warmup=0.1, final=0.1)
+    training = Training(
+        run, "x", policy, config, steps=steps, checkpoint_every=1000, seed=0, patience=2
+    )
+    while training.step < training.end:
+        training.metrics.append({"step": training.step + 1, "rate": training.learning_rate()})
+        if training.step + 1 in scores:
+            training.offer(scores[training.step + 1])
+        training.end_step()
+    return training
+
+
+def rates(run: Run) -> list[float]:
+    return [record["rate"] for record in read_records(run.folder / "metrics" / "x.jsonl")]
+
+
+def test_patience_holds_the_rate_and_lets_it_fall_once_the_score_has_stopped_rising(
+    policy: Policy, run: Run
+) -> None:
+    # 0.7 after step 4 is followed by two scores that are not better, the second after step 8.
+    scores = {2: 0.5, 4: 0.7, 6: 0.7, 8: 0.6, 10: 0.8}
+    training = patient(policy, run, scores, steps=20)
+    assert training.end == 10
+    assert rates(run) == pytest.approx([0.5, 1.0, 1, 1, 1, 1, 1, 1, 1.0, 1 - 0.9 / 2])
+    assert (training.best_score, training.best_step) == (0.8, 9)
+
+
+def test_patience_that_is_never_spent_takes_all_steps_and_still_lets_the_rate_fall(
+    policy: Policy, run: Run
+) -> None:
+    training = patient(policy, run, {step: step / 20 for step in range(2, 21, 2)}, steps=20)
+    assert training.end == 20
+    # The last fifth falls.
+    assert rates(run)[2:] == pytest.approx([1.0] * 14 + [1, 0.775, 0.55, 0.325])
+
+
+def test_patience_survives_an_interruption(policy: Policy, run: Run) -> None:
+    config = SftConfig(learning_rate=1.0)
+
+    def training() -> Training:
+        return Training(run, "x", policy, config, steps=40, checkpoint_every=4, seed=0, patience=2)
+
+    first = training()
+    for _ in range(4):
+        if first.step in (0, 1, 2):
+            first.offer(0.5)  # never better again: spent at the third
+        first.end_step()
+    again = training()
+    assert (again.step, again.end) == (4, first.end) == (4, 4)
+
+
+def give_gradients(policy: Policy, seed: int) -> None:
+    torch.manual_seed(seed)
+    for parameter in policy.trainable().values():
+        parameter.grad = torch.randn_like(parameter)
+
+
+def test_muon_takes_the_matrices_of_the_layers_and_adamw_the_rest(policy: Policy) -> None:
+    adamw, muon = optimisers(policy, SftConfig(optimiser="muon"), 0.01)
+    names = {id(p): name for name, p in policy.trainable().items()}
+    of_muon = {names[id(p)] for group in muon.param_groups for p in group["params"]}
+    of_adamw = {names[id(p)] for group in adamw.param_groups for p in group["params"]}
+    assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
+    assert of_muon | of_adamw == set(names.values()) and not of_muon & of_adamw
+    assert all(name.endswith("_proj.weight") for name in of_muon)
+    assert all("norm" in name or "embed" in name for name in of_adamw)
+
+
+def test_adamw_alone_trains_everything(policy: Policy) -> None:
+    (adamw,) = optimisers(policy, SftConfig(), 0.01)
+    assert sum(len(group["params"]) for group in adamw.param_groups) == len(policy.trainable())
+
+
+def test_the_step_of_muon_has_the_length_of_one_of_adamw(policy: Policy, run: Run) -> None:
+    config = SftConfig(optimiser="muon", learning_rate=0.01, warmup=0.0)
+    training = Training(run, "x", policy, config, steps=10, checkpoint_every=100, seed=0)
+    name = "model.layers.0.mlp.up_proj.weight"
+    before = policy.trainable()[name].detach().clone()
+    give_gradients(policy, 1)
+    training.update()
+    moved = policy.trainable()[name].detach() - before
+    # Root mean square 0.2 times the rate (arXiv:2502.16982, equation 4); the orthogonal factor is
+    # found by five steps of an iteration that leaves singular values between 0.7 and 1.2.
+    assert moved.square().mean().sqrt().item() / 0.01 == pytest.approx(0.2, rel=0.3)
+    values = torch.linalg.svdvals(moved)
+    assert values.max() / values.min() < 2
+
+
+def test_muon_goes_on_after_an_interruption_as_if_there_had_been_none(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    config = SftConfig(optimiser="muon", learning_rate=0.01)
+
+    def train(folder: Path, *stops: int) -> dict[str, torch.Tensor]:
+        for stop in stops:
+            policy = Policy.load(str(tiny_model_dir))
+            with Run.open(folder, {}, Progress(Console(quiet=True))) as run:
+                run.begin()
+                training = Training(run, "x", policy, config, steps=4, checkpoint_every=1, seed=0)
+                while training.step < stop:
+                    give_gradients(policy, training.step)
+                    training.update()
+                    training.end_step()
+        return policy.weights()
+
+    whole, resumed = train(tmp_path / "a", 4), train(tmp_path / "b", 2, 4)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -1,0 +1,1 @@
+"""Builds the small model that is shipped."""
