@@ -14,6 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from actwise.errors import ConfigError
 from actwise.rewards.settings import JudgeSettings
 
+Mode = Literal["direct", "thinking"]
+"""Whether the model thinks before it acts."""
+
+MODES: tuple[Mode, ...] = ("direct", "thinking")
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(
@@ -126,7 +131,7 @@ class RlConfig(OptimiserConfig):
     small_model_rate = 1e-4
     steps: int = Field(60, ge=0)
     """Batches of rollouts; 0 leaves the stage out."""
-    mode: Literal["thinking", "direct"] = "thinking"
+    mode: Mode = "thinking"
     """Whether the model thinks before it acts."""
     decisions: Literal["all", "calls"] = "all"
     """All decisions, or only those whose record calls a tool (which teaches to call always)."""

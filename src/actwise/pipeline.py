@@ -1,4 +1,4 @@
-"""The stages of a run, in order: base, sft, think, rl, each measured, then table and report.
+"""The recipes of a run, in order, each measured, then table and report.
 
 Whatever is finished in the run folder is skipped, so the same command goes on after an
 interruption. The same code runs the demo on the desk and a user's logs.
@@ -8,20 +8,16 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from actwise.config import RunConfig
-from actwise.conversation import Conversation, Decision, all_decisions
-from actwise.data.fit import completion_budget, context_of, count_left_out, fitting
-from actwise.data.rename import rename_share
-from actwise.data.split import Splits
+from actwise.config import MODES, Mode, RunConfig
+from actwise.conversation import Decision, all_decisions
+from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
-from actwise.errors import RunError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
 from actwise.model.loading import load_policy
@@ -35,38 +31,34 @@ from actwise.run.files import read_records, write_atomically, write_json, write_
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
-from actwise.training.recipes.rl import RlSettings, train_rl
-from actwise.training.recipes.sft import Target, train_sft
-from actwise.training.recipes.think import (
-    recorded_thoughts,
-    self_generated_thoughts,
-    with_direct_share,
-)
-from actwise.training.stage import Training
+from actwise.training.recipes import BASE, RECIPES, Recipe, recipes_of
+from actwise.training.stage import Context
 
 
 class Pipeline:
-    """One run: a policy on its way through the stages."""
+    """One run: a policy on its way through the recipes."""
 
-    def __init__(
-        self,
-        run: Run,
-        policy: Policy,
-        splits: Splits,
-        config: RunConfig,
-        skipped: Sequence[dict[str, Any]],
-    ) -> None:
-        """Prepare a run; see `run_pipeline`."""
+    def __init__(self, run: Run, policy: Policy, prepared: Prepared, config: RunConfig) -> None:
+        """Take what the run works with; see `run_pipeline`."""
+        assert prepared.max_tokens is not None, "fitted to the model"
         self._run = run
         self._policy = policy
         self._config = config
-        self._skipped = list(skipped)
-        splits = replace(splits, train=_renamed(splits.train, config))
-        self._max_tokens = completion_budget(policy.template, splits.train, config)
-        self._splits = self._fitting(splits)
-        self._engine = LocalEngine(policy)
-        self._evaluator = Evaluator(self._engine, policy.template, config.reward, self._max_tokens)
-        self._dev = self._splits.dev[: config.evaluate.dev_conversations]
+        self._prepared = prepared
+        self._tests = prepared.splits.tests
+        self._recipes = recipes_of(config)
+        engine = LocalEngine(policy)
+        self._evaluator = Evaluator(engine, policy.template, config.reward, prepared.max_tokens)
+        self._dev = prepared.splits.dev[: config.evaluate.dev_conversations]
+        self._context = Context(
+            run,
+            policy,
+            engine,
+            prepared.splits.train,
+            config,
+            prepared.max_tokens,
+            self._development_score,
+        )
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
@@ -74,125 +66,37 @@ class Pipeline:
 
     def __call__(self) -> dict[str, Any]:
         """Run what is not done yet; return the results, which also lie in the run folder."""
-        config = self._config
-        self._timed("base", self._base)
-        if config.sft.steps:
-            self._timed("sft", self._sft)
-        if config.think.steps and config.rl.mode == "thinking":
-            self._timed("think", self._think)
-        if config.rl.steps:
-            self._timed("rl", self._rl)
+        self._timed(BASE, self._base)
+        for recipe in self._recipes:
+            self._timed(recipe.name, partial(self._train, recipe))
         return self._finish()
 
     def _base(self) -> None:
-        modes = {"thinking", self._config.rl.mode, "direct"}
-        self._development["base"] = max(self._dev_score(mode == "thinking") for mode in modes)
-        for mode in sorted(modes):
-            self._measure("base", mode)
+        self._development[BASE] = max(self._development_score(mode) for mode in MODES)
+        for mode in MODES:
+            self._measure(BASE, mode)
 
-    def _sft(self) -> None:
-        examples = [[Target(d, None) for d in c.decisions()] for c in self._splits.train]
-        training = self._train_sft("sft", examples, thinking=False)
-        self._stage_done("sft", training, "direct")
-
-    def _think(self) -> None:
-        examples = with_direct_share(
-            self._thoughts(), self._config.think.direct_share, self._config.seed
-        )
-        training = self._train_sft("think", [e for e in examples if e], thinking=True)
-        self._stage_done("think", training, "thinking")
-
-    def _rl(self) -> None:
-        config = self._config
-        training = train_rl(
-            self._run,
-            "rl",
-            self._policy,
-            self._engine,
-            self._splits.train,
-            config.rl,
-            RlSettings(
-                config.reward,
-                self._max_tokens,
-                config.seed,
-                config.checkpoint_every,
-                config.max_batch_tokens,
-            ),
-            development_score=lambda: self._dev_score(config.rl.mode == "thinking"),
-        )
-        self._stage_done("rl", training, config.rl.mode)
-
-    def _train_sft(
-        self, stage: str, examples: Sequence[Sequence[Target]], *, thinking: bool
-    ) -> Training:
-        config = self._config
-        return train_sft(
-            self._run,
-            stage,
-            self._policy,
-            examples,
-            config.think if stage == "think" else config.sft,
-            seed=config.seed,
-            checkpoint_every=config.checkpoint_every,
-            max_batch_tokens=config.max_batch_tokens,
-            development_score=lambda: self._dev_score(thinking),
-        )
-
-    def _thoughts(self) -> list[list[Target]]:
-        config = self._config.think
-        conversations = self._splits.train[: config.conversations]
-        recorded = [
-            c for c in self._splits.train if any(d.gold.reasoning_content for d in c.decisions())
-        ]
-        if config.source == "recorded" or (config.source == "auto" and recorded):
-            targets = recorded_thoughts(recorded[: config.conversations])
-        else:
-            targets = self._own_thoughts(conversations)
-        if not any(targets):
-            raise RunError(
-                "think: no thought to begin with: none is recorded, and none of the model's own "
-                "led to a right action; record some, or --set rl.mode=direct to train without"
-            )
-        return targets
-
-    def _own_thoughts(self, conversations: Sequence[Conversation]) -> list[list[Target]]:
-        """Generate thoughts once; the file of them stands in for the model on a resumed run."""
-        file = self._run.folder / "thoughts.jsonl"
-        if not file.exists():
-            targets = self_generated_thoughts(
-                self._run,
-                self._engine,
-                self._policy.template,
-                conversations,
-                self._config.think,
-                settings=self._config.reward,
-                max_tokens=self._max_tokens,
-                generator=torch.Generator(self._policy.device).manual_seed(self._config.seed),
-            )
-            found = [
-                {"decision": t.decision.key, "thought": t.thought}
-                for of_conversation in targets
-                for t in of_conversation
-            ]
-            write_records(file, found)
-        thought = {record["decision"]: record["thought"] for record in read_records(file)}
-        return [
-            [Target(d, thought[d.key]) for d in c.decisions() if d.key in thought]
-            for c in conversations
-        ]
-
-    def _dev_score(self, thinking: bool) -> float:
-        return self._evaluator.action_accuracy(self._dev, thinking=thinking)
-
-    def _stage_done(self, stage: str, training: Training, mode: str) -> None:
-        self._development[stage] = training.best_score
-        folder = self._run.folder / "models" / stage
+    def _train(self, recipe: Recipe) -> None:
+        stage = recipe.begin(self._context)
+        training = stage.training
+        with self._run.progress.track(recipe.name, training.steps, training.step) as show:
+            for figures in stage.steps:
+                shown = {name: figures[name] for name in stage.shown}
+                if math.isfinite(training.best_score):
+                    shown["best"] = training.best_score
+                show(training.step, **shown)
+        training.finish()
+        self._development[recipe.name] = training.best_score
+        folder = self._run.folder / "models" / recipe.name
         if not folder.exists():
             write_atomically(folder, self._policy.save)
-        self._measure(stage, mode)
+        self._measure(recipe.name, recipe.mode(self._config))
+
+    def _development_score(self, mode: Mode) -> float:
+        return self._evaluator.action_accuracy(self._dev, thinking=mode == "thinking")
 
     def _measure(self, model: str, mode: str) -> None:
-        for split, conversations in self._splits.tests.items():
+        for split, conversations in self._tests.items():
             file = self._run.folder / "evaluations" / f"{model}-{mode}-{split}.jsonl"
             if file.exists():
                 records = read_records(file)
@@ -221,23 +125,23 @@ class Pipeline:
         self._run.progress.say(f"{name} done in {seconds:.0f} s")
 
     def _finish(self) -> dict[str, Any]:
-        train = list(all_decisions(self._splits.train))
-        differences = [d for split in self._splits.tests for d in self._differences(split)]
+        train = list(all_decisions(self._prepared.splits.train))
+        differences = [d for split in self._tests for d in self._differences(split)]
         promoted = best_on_development(self._development)
         results = {
             "models": list(self._development),
             "rows": self._rows,
             "floors": {
                 split: floors(list(all_decisions(conversations)), train, self._config.reward)
-                for split, conversations in self._splits.tests.items()
+                for split, conversations in self._tests.items()
             },
             "paired": differences,
             "development": self._development,
             "promoted": promoted,
-            "verdict": verdict_sentence(self._rows, differences, promoted),
+            "verdict": verdict_sentence(self._rows, differences, promoted, self._headline()),
             "stages": self._stages,
-            "skipped": self._skipped,
-            "max_completion_tokens": self._max_tokens,
+            "skipped": self._prepared.skipped,
+            "max_completion_tokens": self._prepared.max_tokens,
         }
         write_json(self._run.folder / "examples.json", self._examples())
         write_json(self._run.folder / "results.json", results)
@@ -245,29 +149,37 @@ class Pipeline:
         return results
 
     def _differences(self, split: str) -> list[dict[str, Any]]:
-        rl = ("rl", self._config.rl.mode)
-        pairs = [
-            (("sft", "direct"), ("base", "direct")),
-            (("think", "thinking"), ("sft", "direct")),
-            (rl, ("sft", "direct")),
-            (rl, ("think", "thinking")),
-            (rl, ("base", self._config.rl.mode)),
-        ]
         return [
             difference
-            for one, other in pairs
-            if (*one, split) in self._records and (*other, split) in self._records
+            for recipe in self._recipes
+            for other in recipe.compared_with
+            for one, against in [self._pair(recipe, other)]
+            if (*one, split) in self._records and (*against, split) in self._records
             for difference in paired(
                 split,
                 (f"{one[0]} ({one[1]})", self._records[*one, split]),
-                (f"{other[0]} ({other[1]})", self._records[*other, split]),
+                (f"{against[0]} ({against[1]})", self._records[*against, split]),
             )
         ]
 
+    def _pair(self, recipe: Recipe, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Return a recipe's model and another's, each with its mode."""
+        mode = recipe.mode(self._config)
+        theirs = mode if other == BASE else RECIPES[other].mode(self._config)
+        return (recipe.name, mode), (other, theirs)
+
+    def _headline(self) -> tuple[str, str] | None:
+        """Return what the verdict is about: the last model, and what it is first held against."""
+        if not self._recipes:
+            return None
+        last = self._recipes[-1]
+        (one, mode), (other, theirs) = self._pair(last, last.compared_with[0])
+        return f"{one} ({mode})", f"{other} ({theirs})"
+
     def _examples(self) -> list[dict[str, Any]]:
-        limit = math.ceil(self._config.evaluate.examples / len(self._splits.tests))
+        limit = math.ceil(self._config.evaluate.examples / len(self._tests))
         examples = []
-        for split, conversations in self._splits.tests.items():
+        for split, conversations in self._tests.items():
             of_split = {(m, mode): r for (m, mode, s), r in self._records.items() if s == split}
             examples += choose_examples(
                 split, conversations, of_split, limit=limit, gold_text=self._gold_text
@@ -279,30 +191,13 @@ class Pipeline:
         text = template.completion_text(decision, thought=None)
         return text.removesuffix(str(template.tokenizer.eos_token)).strip()
 
-    def _fitting(self, splits: Splits) -> Splits:
-        """Leave out conversations that the model cannot hold, or refuse them."""
-        context = context_of(self._policy.context_length, self._config)
-        kept, too_long = fitting(
-            self._policy.template, splits, context=context, completion=self._max_tokens
-        )
-        self._skipped += count_left_out(too_long, context, self._config)
-        return kept
-
-
-def _renamed(conversations: Sequence[Conversation], config: RunConfig) -> list[Conversation]:
-    return rename_share(
-        conversations, config.data.renamed, config.seed, keep=list(config.reward.tools)
-    )
-
 
 def run_pipeline(
     folder: Path,
     model: str,
-    splits: Splits,
+    prepared: Prepared,
     config: RunConfig,
     *,
-    data: Sequence[dict[str, Any]],
-    skipped: Sequence[dict[str, Any]],
     command: Sequence[str],
     console: Console,
     begin_from: Path | None = None,
@@ -313,10 +208,8 @@ def run_pipeline(
     Args:
         folder: The run folder.
         model: Folder or hub name of the base model.
-        splits: The conversations.
+        prepared: The conversations, not yet fitted to the model.
         config: Resolved.
-        data: Fingerprints of what was read, to be kept.
-        skipped: Records that were left out: "reason", "count", "examples".
         command: As typed, to be kept.
         console: Where progress is shown.
         begin_from: Folder of a run that shares its beginning with this one.
@@ -329,13 +222,15 @@ def run_pipeline(
         "model": model,
         "config": config.model_dump(mode="json"),
         "seed": config.seed,
-        "data": list(data),
+        "data": prepared.fingerprints,
         "command": list(command),
+        "recipes": {recipe.name: recipe.mode(config) for recipe in recipes_of(config)},
         **versions(),
     }
     with Run.open(folder, request, Progress(console)) as run:
         policy = load_policy(model, config)
-        pipeline = Pipeline(run, policy, splits, config, skipped)
+        fitted = fit(prepared, config, policy.template, policy.context_length)
+        pipeline = Pipeline(run, policy, fitted, config)
         run.begin()  # not before model and data are known to fit each other
         choose_threads(run.folder, config.model, policy)
         if begin_from is not None:

@@ -5,7 +5,6 @@ import json
 from dataclasses import replace
 from mmap import mmap
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +19,8 @@ from actwise.bench.shapes import SHAPES, Shape, Workload, build_model, compose, 
 from actwise.bench.timing import Seconds, Timing, interleaved
 from actwise.cli.bench import _PARTS, _SHAPES
 from actwise.config import RunConfig
-from actwise.engine import Sample
+from actwise.conversation import Conversation, Decision
+from actwise.engine.rollouts import Group, Sample
 from actwise.errors import ConfigError, RunError
 from actwise.model.policy import Policy
 from actwise.run.progress import Progress
@@ -65,12 +65,16 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 # --- the same work ----------------------------------------------------------------------------
 
 
+def samples_of(group: Group) -> list[Sample]:
+    return [rollout.sample for rollout in group.rollouts]
+
+
 def beginning_alike(folder: Path, work: Workload) -> Workload:
     """Return the work with completions of which two are equal and a third begins as they do."""
     model = peers.load_model(folder, DEVICE)
 
     @torch.no_grad()
-    def alike(prompt: list[int], group: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    def alike(prompt: tuple[int, ...], group: list[Sample]) -> tuple[Sample, ...]:
         first, _, third, last = group
         tokens = (*first.token_ids[:3], *third.token_ids[3:])
         row = torch.tensor([[*prompt, *tokens]])
@@ -78,11 +82,9 @@ def beginning_alike(folder: Path, work: Workload) -> Workload:
         own = logprobs[torch.arange(5), row[0, -5:]].tolist()
         return first, first, replace(third, token_ids=tokens, logprobs=tuple(own)), last
 
-    samples = tuple(
-        tuple(alike(prompt, group) for prompt, group in zip(prompts, groups, strict=True))
-        for prompts, groups in zip(work.prompts, work.samples, strict=True)
+    return replace(
+        work, groups=tuple(g.with_samples(alike(g.prompt, samples_of(g))) for g in work.groups)
     )
-    return replace(work, samples=samples)
 
 
 @pytest.mark.slow
@@ -99,8 +101,8 @@ def test_updates_have_the_same_gradient(
     assert max(g.abs().max() for g in expected.values()) > 0
 
     model = peers.load_model(folder, DEVICE)
-    rows.Update(model, policy, work, config)()
-    trl = peers.TrlUpdate(folder, policy, work, config, DEVICE)
+    rows.Update(model, work, config)()
+    trl = peers.TrlUpdate(folder, work, config, DEVICE)
     trl()
     for found in (gradients(model), gradients(trl.model)):
         assert found.keys() == expected.keys()
@@ -123,14 +125,14 @@ def test_sampling_completes_the_same_prompts_as_often(
 ) -> None:
     config = RunConfig()
     sampled = ours.sample(policy, work, config.rl, max_tokens=5)
-    lengths = [len(s.token_ids) for _, samples in sampled.groups() for s in samples]
+    lengths = [len(s.token_ids) for group in sampled.groups for s in samples_of(group)]
     assert lengths == [5] * (work.num_decisions * 4)
     for cache in (None, "static"):
         generate = peers.Generate(peers.load_model(folder, DEVICE), work, config, cache)
         batches = generate()
         assert sum(len(batch) for batch in batches) == work.num_decisions * 4
         starts = {tuple(row[:-5][row[:-5] != 0].tolist()) for batch in batches for row in batch}
-        assert starts == {tuple(prompt) for prompt, _ in work.groups()}
+        assert starts == {group.prompt for group in work.groups}
 
 
 @pytest.mark.slow
@@ -181,8 +183,8 @@ def test_a_composed_conversation_is_as_long_as_asked(folder: Path) -> None:
 def test_a_part_of_a_workload(work: Workload) -> None:
     part = work.part([0, 2], 3)
     assert part.num_decisions == 2 and part.num_generations == 3
-    assert part.prompts[0] == (work.prompts[0][0], work.prompts[0][2])
-    assert part.samples[0][1] == work.samples[0][2][:3]
+    assert [g.prompt for g in part.groups] == [work.groups[0].prompt, work.groups[2].prompt]
+    assert samples_of(part.groups[1]) == samples_of(work.groups[2])[:3]
 
 
 # --- timing -----------------------------------------------------------------------------------
@@ -248,11 +250,11 @@ def test_operations_are_those_that_torch_counts(policy: Policy, folder: Path) ->
 
 def test_tokens_of_trees_are_those_of_the_layout(work: Workload) -> None:
     forest = Forest()
-    for tree, (prompts, of_conversation) in enumerate(zip(work.prompts, work.samples, strict=True)):
-        forest.insert_all(prompts, tree=tree)
-        for prompt, samples in zip(prompts, of_conversation, strict=True):
-            for sample in samples:
-                forest.insert([*prompt, *sample.token_ids], tree=tree)
+    for tree, groups in enumerate(work.conversations):
+        forest.insert_all([group.prompt for group in groups], tree=tree)
+        for group in groups:
+            for sample in samples_of(group):
+                forest.insert([*group.prompt, *sample.token_ids], tree=tree)
     counted = limits.tree_tokens(work)
     assert counted.computed == forest.num_tokens
     assert counted.scored == work.num_decisions * 4 * 5
@@ -260,12 +262,14 @@ def test_tokens_of_trees_are_those_of_the_layout(work: Workload) -> None:
 
 
 def test_tokens_of_rows_and_of_decoding() -> None:
-    samples = tuple(SimpleNamespace(token_ids=(7, last)) for last in (8, 9))
-    one: Any = Workload(
-        decisions=((),),
-        prompts=(([1, 2, 3], [1, 2, 3, 4]),),
-        samples=((samples, samples),),
-        texts=((),),
+    samples = [Sample((7, last), (0.0, 0.0), "length") for last in (8, 9)]
+    conversation = Conversation(id="one", messages=())
+    one = Workload(
+        tuple(
+            Group(Decision(conversation, 0), prompt).with_samples(samples)
+            for prompt in ((1, 2, 3), (1, 2, 3, 4))
+        ),
+        texts=(),
     )
     # Rows of 5, 5, 6 and 6 tokens; a row of n tokens has n (n + 1) / 2 pairs.
     assert limits.row_tokens(one) == limits.Tokens(22, 8, 2 * 15 + 2 * 21)

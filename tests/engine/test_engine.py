@@ -14,9 +14,11 @@ from scipy.stats import chi2
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from actwise.engine import Sample, SamplingParams, prefill
+from actwise.conversation import Conversation, Decision
+from actwise.engine import Engine, SamplingParams, prefill
 from actwise.engine.decoding import attend_part, attend_part_plainly
 from actwise.engine.local import LocalEngine, draw
+from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.engine.scripted import ScriptedEngine
 from actwise.model.policy import Policy
 
@@ -56,6 +58,20 @@ def make_prompts(seed: int) -> Prompts:
     return conversations
 
 
+def complete(engine: Engine, conversations: Prompts, **how: Any) -> list[list[list[Sample]]]:
+    """Complete prompts of conversations; samples by conversation, prompt and generation."""
+    groups = []
+    for number, prompts in enumerate(conversations):
+        conversation = Conversation(id=str(number), messages=())
+        groups += [Group(Decision(conversation, 0), tuple(prompt)) for prompt in prompts]
+    completed = engine.generate(groups, **how)
+    assert [(g.decision, g.prompt) for g in completed] == [(g.decision, g.prompt) for g in groups]
+    return [
+        [[rollout.sample for rollout in group.rollouts] for group in of_one]
+        for of_one in by_conversation(completed)
+    ]
+
+
 def samples_of(samples: list[list[list[Sample]]]) -> list[Sample]:
     return [s for conversation in samples for prompt in conversation for s in prompt]
 
@@ -91,7 +107,7 @@ def test_greedy_completions_are_those_of_transformers(
     conversations = make_prompts(seed)
     stop = frequent_stop(ordinary, conversations, 40)
     params = SamplingParams(max_tokens=40, stop_token_ids=stop, temperature=0)
-    samples = LocalEngine(policy).generate(conversations, num_generations=1, params=params)
+    samples = complete(LocalEngine(policy), conversations, num_generations=1, params=params)
     lengths = set()
     for prompts, of_conversation in zip(conversations, samples, strict=True):
         for prompt, (sample,) in zip(prompts, of_conversation, strict=True):
@@ -109,9 +125,9 @@ def test_cutting_into_chunks_does_not_change_greedy_completions(
 ) -> None:
     conversations = make_prompts(7)
     params = SamplingParams(max_tokens=20, stop_token_ids=(3,), temperature=0)
-    whole = LocalEngine(policy).generate(conversations, num_generations=2, params=params)
-    cut = LocalEngine(policy, max_rows=max_rows).generate(
-        conversations, num_generations=2, params=params
+    whole = complete(LocalEngine(policy), conversations, num_generations=2, params=params)
+    cut = complete(
+        LocalEngine(policy, max_rows=max_rows), conversations, num_generations=2, params=params
     )
     tokens = [[[s.token_ids for s in p] for p in c] for c in whole]
     assert tokens == [[[s.token_ids for s in p] for p in c] for c in cut]
@@ -130,7 +146,7 @@ def test_conversations_that_begin_alike_complete_as_if_alone(
         trunk = [*head, *(rng.randrange(260) for _ in range(40))]
         conversations.append([trunk[:90], trunk, [*trunk[:100], 200, 201]])
     params = SamplingParams(max_tokens=10, stop_token_ids=(3,), temperature=0)
-    samples = LocalEngine(policy).generate(conversations, num_generations=1, params=params)
+    samples = complete(LocalEngine(policy), conversations, num_generations=1, params=params)
     for prompts, of_conversation in zip(conversations, samples, strict=True):
         for prompt, (sample,) in zip(prompts, of_conversation, strict=True):
             assert sample.token_ids == hf_greedy(ordinary, prompt, 10, (3,))
@@ -142,8 +158,12 @@ def test_logprobs_are_those_of_the_model_on_the_whole_sequence(
 ) -> None:
     conversations = make_prompts(11)
     params = SamplingParams(40, (17, 18, 19, 20), temperature=temperature, top_p=top_p)
-    samples = LocalEngine(policy).generate(
-        conversations, num_generations=3, params=params, generator=torch.Generator().manual_seed(0)
+    samples = complete(
+        LocalEngine(policy),
+        conversations,
+        num_generations=3,
+        params=params,
+        generator=torch.Generator().manual_seed(0),
     )
     for prompts, of_conversation in zip(conversations, samples, strict=True):
         for prompt, group in zip(prompts, of_conversation, strict=True):
@@ -170,7 +190,7 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_others(policy: Po
         generator = torch.Generator().manual_seed(seed)
         engine = LocalEngine(policy)
         return samples_of(
-            engine.generate(conversations, num_generations=4, params=params, generator=generator)
+            complete(engine, conversations, num_generations=4, params=params, generator=generator)
         )
 
     first = sample(0)
@@ -183,7 +203,8 @@ def test_completions_end_at_a_stop_token_or_at_the_budget(policy: Policy) -> Non
     stop = tuple(range(0, 260, 9))
     params = SamplingParams(max_tokens=15, stop_token_ids=stop)
     samples = samples_of(
-        LocalEngine(policy).generate(
+        complete(
+            LocalEngine(policy),
             make_prompts(4),
             num_generations=16,
             params=params,
@@ -206,8 +227,12 @@ def test_completions_that_begin_alike_are_drawn_independently(
 ) -> None:
     prompt, count = [5, 6, 7], 4000
     params = SamplingParams(2, (), temperature=0.3)
-    samples = LocalEngine(policy).generate(
-        [[prompt]], num_generations=count, params=params, generator=torch.Generator().manual_seed(0)
+    samples = complete(
+        LocalEngine(policy),
+        [[prompt]],
+        num_generations=count,
+        params=params,
+        generator=torch.Generator().manual_seed(0),
     )
     drawn = Counter(s.token_ids for s in samples_of(samples))
     expected = {
@@ -237,7 +262,8 @@ def test_what_completions_of_a_prompt_begin_with_in_common_is_computed_once(
 
     monkeypatch.setattr(policy.model, "forward", counting)
     prompts = [[5, 6, 7], [5, 6, 7, 8]]
-    samples = LocalEngine(policy).generate(
+    samples = complete(
+        LocalEngine(policy),
         [prompts],
         num_generations=16,
         params=SamplingParams(12, (), temperature=0.3),
@@ -265,8 +291,11 @@ def test_a_row_that_ended_early_is_carried_until_all_have_ended(
         and len(completion) > 1
     )
     params = SamplingParams(max_tokens=8, stop_token_ids=(stop,), temperature=0)
-    samples = LocalEngine(policy).generate(
-        [[early], *([late] for _ in range(20))], num_generations=1, params=params
+    samples = complete(
+        LocalEngine(policy),
+        [[early], *([late] for _ in range(20))],
+        num_generations=1,
+        params=params,
     )
     assert [len(s.token_ids) for s in samples_of(samples)] == [1] + [length] * 20
 
@@ -351,7 +380,7 @@ def test_the_scripted_engine_says_what_its_script_says(tokenizer: Any) -> None:
     engine = ScriptedEngine(tokenizer, lambda prompt, number: f"{prompt}{number}")
     prompts = [[tokenizer.encode("a"), tokenizer.encode("bc")], [tokenizer.encode("d")]]
     params = SamplingParams(max_tokens=3, stop_token_ids=(tokenizer.eos_token_id,))
-    samples = engine.generate(prompts, num_generations=2, params=params)
+    samples = complete(engine, prompts, num_generations=2, params=params)
     decoded = [[[tokenizer.decode(s.token_ids) for s in p] for p in c] for c in samples]
     stop = tokenizer.eos_token
     assert decoded == [
@@ -367,5 +396,5 @@ def test_the_model_on_disk_generates_the_same(policy: Policy, tmp_path: Path) ->
     served = AutoModelForCausalLM.from_pretrained(tmp_path)
     prompt = [40, 41, 42, 43]
     params = SamplingParams(max_tokens=12, stop_token_ids=(3,), temperature=0)
-    (((sample,),),) = LocalEngine(policy).generate([[prompt]], num_generations=1, params=params)
+    (((sample,),),) = complete(LocalEngine(policy), [[prompt]], num_generations=1, params=params)
     assert sample.token_ids == hf_greedy(served, prompt, 12, (3,))

@@ -15,6 +15,7 @@ from rich.console import Console
 import actwise
 from actwise.config import load_config
 from actwise.conversation import Conversation, Decision, Message, ToolCall
+from actwise.desk import PAPER as PAPER_SETTINGS
 from actwise.desk import generate
 from actwise.engine.scripted import ScriptedEngine
 from actwise.errors import ConfigError, InputError, RunError
@@ -24,7 +25,7 @@ from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import corrupt, intervene
 from actwise.experiment.page import page, readme_block, write_block
 from actwise.experiment.paper import BASE_DIRECT, PAPER, RL, SFT
-from actwise.experiment.runs import SETTINGS, Task, run_experiment, run_task
+from actwise.experiment.runs import Task, run_experiment, run_task
 from actwise.rewards.judge import judge
 from actwise.run.files import read_records
 from actwise.run.progress import Progress
@@ -212,7 +213,7 @@ RIGHT = {"base": (0, 0), "sft": (1, 0), "think": (1, 1), "rl": (2, 1)}
 
 def write_experiment(out: Path, experiment: Experiment = PAPER) -> None:
     """Write what two seeds of two decisions leave; thoughts hold one right and one wrong sum."""
-    config = load_config(SETTINGS, ["desk.test=1", "desk.shifted=1"])
+    config = load_config(PAPER_SETTINGS, ["desk.test=1", "desk.shifted=1"])
     for seed in range(2):
         for arm in experiment.arms:
             folder = out / f"seed-{seed}" / arm.name
@@ -313,7 +314,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
-    design = ablations(load_config(SETTINGS))
+    design = ablations(load_config(PAPER_SETTINGS))
     write_experiment(tmp_path, design)
     for split in ("test", "shifted"):
         for seed in range(2):
@@ -368,17 +369,17 @@ MAY_CHANGE = {
 
 
 def test_arms_share_only_what_their_settings_leave_alone() -> None:
-    for arm in (*PAPER.arms, *ablations(load_config(SETTINGS)).arms):
+    for arm in (*PAPER.arms, *ablations(load_config(PAPER_SETTINGS)).arms):
         for setting in arm.settings:
             last = arm.shares[-1]
             assert setting.startswith(MAY_CHANGE[last]), (arm.name, setting)
-        load_config(SETTINGS, arm.settings)
+        load_config(PAPER_SETTINGS, arm.settings)
 
 
 def test_the_ablations_are_those_of_the_plan_and_each_has_its_counterpart() -> None:
-    config = load_config(SETTINGS, ["think.conversations=100"])
+    config = load_config(PAPER_SETTINGS, ["think.conversations=100"])
     design = ablations(config)
-    changed = {arm.name: load_config(SETTINGS, arm.settings) for arm in design.arms}
+    changed = {arm.name: load_config(PAPER_SETTINGS, arm.settings) for arm in design.arms}
     assert design.arms[0] == PAPER.arms[0]
     assert changed["half-traces"].think.conversations == 50
     assert changed["double-traces"].think.conversations == 200
@@ -389,7 +390,7 @@ def test_the_ablations_are_those_of_the_plan_and_each_has_its_counterpart() -> N
 
 
 def test_without_the_answer_reward_what_is_said_does_not_count() -> None:
-    settings = load_config(SETTINGS, ["reward.answer_weight=0"]).reward
+    settings = load_config(PAPER_SETTINGS, ["reward.answer_weight=0"]).reward
     gold = Message(role="assistant", content="It costs 40 dollars.")
     call = (ToolCall(name="pay", arguments={}),)
     rewards = [
@@ -401,7 +402,7 @@ def test_without_the_answer_reward_what_is_said_does_not_count() -> None:
     ]
     assert rewards == [1.0, 0.0]
     with pytest.raises(ConfigError, match="cannot both be 0"):
-        load_config(SETTINGS, ["reward.answer_weight=0", "reward.format_weight=0"])
+        load_config(PAPER_SETTINGS, ["reward.answer_weight=0", "reward.format_weight=0"])
 
 
 # --- thoughts put in the place of others ---------------------------------------------------------

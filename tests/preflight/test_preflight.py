@@ -13,6 +13,7 @@ from rich.console import Console
 from actwise.cli.preflight import preflight as preflight_command
 from actwise.config import RunConfig, load_config
 from actwise.conversation import Conversation, Message, ToolCall
+from actwise.data.prepare import Prepared
 from actwise.data.split import Splits
 from actwise.errors import InputError
 from actwise.model.policy import Policy
@@ -65,7 +66,7 @@ def examine(model: Path, given: Splits, *settings: str, with_model: bool = False
     config = load_config(None, [*SMALL, *settings])
     return preflight(
         str(model),
-        given,
+        Prepared(given, [], []),
         config,
         decisions=4,
         with_model=with_model,
@@ -276,15 +277,16 @@ def test_the_estimate_multiplies_what_was_measured(tiny_model_dir: Path, tmp_pat
     cost = estimate(policy, given, config, speeds, tmp_path / "new" / "run")
     base, sft, rl = cost.stages
     assert base.seconds == 2 * (2 + 2) * 0.5  # both modes on dev and test, two decisions each
-    prompts, actions = 0, 0
+    prompts, actions, trunks = 0, 0, 0
     template = policy.template
     for c in given.train:
         call, answer = c.decisions()
         prompts += len(template.prompt(answer, thinking=False))
+        trunks += len(template.prompt(answer, thinking=True))
         actions += sum(len(template.completion(d, thought=None)) for d in (call, answer))
     assert sft.trained_tokens == round(10 * 2 * (prompts + actions) / 4)
     assert sft.seconds == pytest.approx(sft.trained_tokens / 100 + 0.5 * (3 * 2 + 2))
-    assert rl.trained_tokens == round(5 * (3 * prompts / 4 + 60))
+    assert rl.trained_tokens == round(5 * (3 * trunks / 4 + 60))
     assert rl.sampled_tokens == 300
     assert rl.seconds == pytest.approx(5 * 3 + rl.trained_tokens / 100 + 0.5 * (4 * 2 + 2), 0.01)
     assert cost.seconds == base.seconds + sft.seconds + rl.seconds

@@ -262,6 +262,18 @@ def test_a_folder_with_only_run_json_says_what_is_missing(tmp_path: Path) -> Non
     assert "the stage has not run" in words
 
 
+def test_a_run_with_other_recipes_shows_theirs(tmp_path: Path) -> None:
+    record = {"actwise": "0.1.0", "recipes": {"warm": "direct", "rl": "thinking"}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    (tmp_path / "metrics").mkdir()
+    for name in ("warm", "sft"):
+        (tmp_path / f"metrics/{name}.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
+    words = _read(tmp_path).words()
+    assert "warm" in words and "RL: learning which thoughts" in words
+    assert "SFT: learning" not in words
+    assert "results.json, metrics/rl.jsonl, examples.json" in words
+
+
 def test_results_without_figures_floors_or_promotion(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"actwise": "0.1.0"}')
     row = _row("base", "direct", "test", 0.2)

@@ -182,7 +182,8 @@ def rows_and_differences(
 def test_the_sentence_says_what_was_found_on_the_first_split(
     low: float, high: float, found: str
 ) -> None:
-    sentence = verdict_sentence(*rows_and_differences(low, high), "rl")
+    headline = ("rl (thinking)", "sft (direct)")
+    sentence = verdict_sentence(*rows_and_differences(low, high), "rl", headline)
     assert sentence.startswith("On test, rl (thinking) is ")
     assert found in sentence
     assert sentence.count("points") == 1
@@ -191,7 +192,7 @@ def test_the_sentence_says_what_was_found_on_the_first_split(
 
 def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> None:
     rows, _ = rows_and_differences(0.0, 0.1)
-    assert verdict_sentence(rows, [], "base") == (
+    assert verdict_sentence(rows, [], "base", None) == (
         "On test, base (direct) is right on 25.0 %. rl (thinking) is right on 60.0 %. "
         "Promoted by the development split: base."
     )

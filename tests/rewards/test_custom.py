@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from pydantic import ValidationError
 from rich.console import Console
 
-from actwise.config import RlConfig, RunConfig, ThinkConfig, load_config
+from actwise.config import RunConfig, load_config
 from actwise.conversation import Conversation, Decision, Message
 from actwise.engine.scripted import ScriptedEngine
 from actwise.errors import ConfigError, RunError
@@ -23,8 +22,9 @@ from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.template.parse import parse_completion
-from actwise.training.recipes.rl import RlSettings, train_rl
+from actwise.training.recipes import RL
 from actwise.training.recipes.think import self_generated_thoughts
+from finding import context
 
 MODULE = """
 asked = []
@@ -176,27 +176,25 @@ def test_one_judge_in_training_evaluation_and_filtering(
     ]  # fmt: skip
     assert [v["further"]["polite"] for v in evaluated] == [0.5, 0, 0, 0]
 
-    with Run.open(tmp_path / "run", {}, Progress(Console(quiet=True))) as run:
-        for combine in ("sum", "normalize_each"):
-            train_rl(
-                run, combine, policy, engine(0), conversations,
-                RlConfig(steps=1, num_generations=4, conversations_per_step=1),
-                RlSettings(
-                    judge=config.model_copy(update={"combine": combine}), max_tokens=200, seed=0,
-                    checkpoint_every=10, max_batch_tokens=2048,
-                ),
-                development_score=lambda: 0.0,
-            )  # fmt: skip
-            rollouts = read_records(run.folder / "rollouts" / f"{combine}.jsonl")
+    for combine in ("sum", "normalize_each"):
+        reward = config.model_copy(update={"combine": combine})
+        given = {
+            "engine": engine(0),
+            "train": conversations,
+            "max_tokens": 200,
+            "reward": reward.model_dump(),
+            "think": {"attempts": 4},
+            "rl": {"steps": 1, "num_generations": 4, "conversations_per_step": 1},
+        }
+        with Run.open(tmp_path / combine, {}, Progress(Console(quiet=True))) as run:
+            list(RL.begin(context(policy, run, **given)).steps)
+            rollouts = read_records(run.folder / "rollouts" / "rl.jsonl")
             assert [r["reward"] for r in rollouts] == [v["reward"] for v in evaluated]
             assert [r["right"] for r in rollouts] == [v["right"] for v in evaluated]
-            (metrics,) = read_records(run.folder / "metrics" / f"{combine}.jsonl")
+            (metrics,) = read_records(run.folder / "metrics" / "rl.jsonl")
             assert metrics["reward_polite"] == pytest.approx(0.5 / 4)
             assert metrics["missing_polite"] == 0
-        (kept,) = self_generated_thoughts(
-            run, engine(0), policy.template, conversations, ThinkConfig(attempts=4),
-            settings=config, max_tokens=200, generator=torch.Generator(),
-        )  # fmt: skip
+            (kept,) = self_generated_thoughts(context(policy, run, **given), conversations)
     # Right, in the right format, and the shortest: the first.
     assert [(t.decision.key, t.thought) for t in kept] == [("w#1", "x")]
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from actwise.conversation import Conversation, Decision, Message, ToolCall
-from actwise.engine import Sample
+from actwise.engine.rollouts import Group, Sample
 from actwise.errors import ConfigError, RunError
-from actwise.evaluation.judging import judge_samples, prepare, spent, spent_since
+from actwise.evaluation.judging import judge_groups, prepare, spent, spent_since
 from actwise.rewards import endpoint as module
 from actwise.rewards.endpoint import Endpoint
 from actwise.rewards.judge import NoVerdict
@@ -335,8 +335,9 @@ def sample(text: str, stop: str = "stop") -> Sample:
 
 def judged(pairs: list[tuple[Decision, Sample]], config: JudgeSettings) -> list[Any]:
     template: Any = Characters()
-    found = judge_samples(template, pairs, thinking=False, settings=config)
-    return [item.verdict for item in found]
+    groups = [Group(decision, ()).with_samples([sample]) for decision, sample in pairs]
+    found = judge_groups(template, groups, thinking=False, settings=config)
+    return [group.rollouts[0].verdict for group in found]
 
 
 def test_the_opinion_is_a_part_of_the_reward(serve: Any, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from actwise.config import SftConfig
@@ -13,7 +15,7 @@ from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.training.optimisers import optimisers
-from actwise.training.stage import Training
+from actwise.training.stage import Training, batch_of
 
 
 @pytest.fixture
@@ -148,3 +150,18 @@ def test_muon_goes_on_after_an_interruption_as_if_there_had_been_none(
 
     whole, resumed = train(tmp_path / "a", 4), train(tmp_path / "b", 2, 4)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 3))
+def test_batches_hold_every_item_once_an_epoch(size: int, count: int, seed: int) -> None:
+    items = list(range(count))
+    drawn = [i for step in range(count) for i in batch_of(items, size, step, seed)]
+    assert len(drawn) == size * count
+    epochs = [drawn[i : i + count] for i in range(0, len(drawn), count)]
+    assert all(sorted(epoch) == items for epoch in epochs)
+    assert drawn == [i for step in range(count) for i in batch_of(items, size, step, seed)]
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    orders = {tuple(batch_of(range(20), 20, step, seed)) for step in (0, 1) for seed in (0, 1)}
+    assert len(orders) == 4

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from actwise.errors import InputError, RunError
 from actwise.findings.finding import Finding
 from actwise.report.folder import Metrics, Results, RunFolder, read_run_folder
 from actwise.results.stats import Interval
+from actwise.training.recipes import BASE, RECIPES
 
-STAGE = "rl"
-"""The stage that samples."""
 _SCORE = "dev_action_accuracy"
 _METRICS = ("live_groups", "entropy", "kl", "format", "grad_norm", "completion_tokens")
 _SUSPICIOUS = 0.2
@@ -104,11 +103,7 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
         InputError: A file in it is not what its writer makes, or `files` are not the run's.
     """
     run = read_run_folder(folder)
-    path = folder / "rollouts" / f"{STAGE}.jsonl"
-    if not path.exists():
-        raise RunError(
-            f"{path}: not there, so there is nothing to audit; audit a run whose rl stage has begun"
-        )
+    stage, path = _rollouts(folder, run)
     not_examined = []
     decisions: dict[str, Decision] = {}
     try:
@@ -125,9 +120,9 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
         not_examined.append(f"trends over thirds, for there are {len(parts)} steps")
     windows = [_window(part) for part in parts]
     changes = _changes(windows)
-    steps = run.metrics[STAGE].steps if STAGE in run.metrics else []
+    steps = run.metrics[stage].steps if stage in run.metrics else []
     metrics = _metrics(steps, windows)
-    development = _development(run, steps)
+    development = _development(run, stage, steps)
     evidence = Evidence(
         windows[0].figures,
         windows[-1].figures,
@@ -135,12 +130,12 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
         (windows[0].live_groups, windows[-1].live_groups),
         {name: (means[0], means[-1]) for name, means in metrics.items()},
         (development[0][1], development[-1][1]) if len(development) > 1 else None,
-        _on_test(run),
+        _on_test(run, stage),
         parts[-1],
     )
     return Audit(
         run.name,
-        STAGE,
+        stage,
         len(rollouts),
         windows,
         changes,
@@ -189,30 +184,48 @@ def _metrics(
     return means
 
 
-def _development(run: RunFolder, steps: Sequence[Mapping[str, float]]) -> list[tuple[int, float]]:
+def _rollouts(folder: Path, run: RunFolder) -> tuple[str, Path]:
+    """Return the last stage that has sampled, and its file."""
+    sampling = [name for name in run.record.recipes if name in RECIPES and RECIPES[name].samples]
+    files = {name: folder / "rollouts" / f"{name}.jsonl" for name in sampling}
+    begun = [name for name, path in files.items() if path.exists()]
+    if not begun:
+        names = " or ".join(sampling) or " or ".join(r.name for r in RECIPES.values() if r.samples)
+        raise RunError(
+            f"{folder}: holds no rollouts, so there is nothing to audit; audit a run whose "
+            f"{names} stage has begun"
+        )
+    return begun[-1], files[begun[-1]]
+
+
+def _development(
+    run: RunFolder, stage: str, steps: Sequence[Mapping[str, float]]
+) -> list[tuple[int, float]]:
     """Return the development score by step, with the one the stage began with as step 0."""
     scores = [(int(step["step"]), step[_SCORE]) for step in steps if _SCORE in step]
-    before = _before(run)
+    before = _before(run, stage)
     return [(0, before), *scores] if before is not None else scores
 
 
-def _before(run: RunFolder) -> float | None:
+def _before(run: RunFolder, stage: str) -> float | None:
     """Return the best score of the stage before, if it was measured in the same mode."""
-    stage, _ = _stage_before(run)
-    metrics = run.metrics.get(stage, Metrics([], 0))
+    before, _ = _stage_before(run, stage)
+    metrics = run.metrics.get(before, Metrics([], 0))
     return max((step[_SCORE] for step in metrics.steps if _SCORE in step), default=None)
 
 
-def _stage_before(run: RunFolder) -> tuple[str, str]:
-    """Return the stage that works in the same mode, and the mode."""
-    mode = run.record.config.get("rl", {}).get("mode", "thinking")
-    return ("think" if mode == "thinking" else "sft"), mode
+def _stage_before(run: RunFolder, stage: str) -> tuple[str, str]:
+    """Return the last stage before that is measured in the same mode, and the mode."""
+    modes = run.record.recipes
+    earlier = takewhile(lambda name: name != stage, modes)
+    alike = [name for name in earlier if modes[name] == modes[stage]]
+    return (alike[-1] if alike else BASE), modes[stage]
 
 
-def _on_test(run: RunFolder) -> Interval | None:
+def _on_test(run: RunFolder, stage: str) -> Interval | None:
     """Return what the stage changed on the first test split; None while it is not known."""
-    before, mode = _stage_before(run)
-    pair = f"{STAGE} ({mode})", f"{before} ({mode})"
+    before, mode = _stage_before(run, stage)
+    pair = f"{stage} ({mode})", f"{before} ({mode})"
     for paired in (run.results or Results()).paired:
         found = paired.difference
         if (

@@ -101,7 +101,7 @@ class Bench:
 
     def row_update(self, work: Workload) -> Callable[[], Seconds]:
         """Prepare the update row by row."""
-        return self.peer(rows.Update(self.model, self.policy, work, self.config))
+        return self.peer(rows.Update(self.model, work, self.config))
 
     def own(self, work: Callable[[], object]) -> Callable[[], Seconds]:
         """Prepare to time work of ours, whose workers share the threads."""
@@ -137,7 +137,7 @@ def described(work: Workload) -> str:
     """Return how much work there is."""
     trees, as_rows = limits.tree_tokens(work), limits.row_tokens(work)
     return (
-        f"{len(work.prompts)} conversations, {work.num_decisions} decisions, "
+        f"{len(work.conversations)} conversations, {work.num_decisions} decisions, "
         f"{work.num_generations} completions of {work.completion_tokens} tokens each; "
         f"{trees.computed:,} tokens as trees, {as_rows.computed:,} as rows "
         f"({as_rows.computed / trees.computed:.1f} times as many)"

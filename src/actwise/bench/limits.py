@@ -117,30 +117,31 @@ def tree_tokens(work: Workload, *, completions: bool = True) -> Tokens:
     Every prompt of a conversation is taken to be a prefix of the longest.
     """
     computed = scored = pairs = 0
-    for prompts, of_conversation in zip(work.prompts, work.samples, strict=True):
-        trunk = max(map(len, prompts))
+    for groups in work.conversations:
+        trunk = max(len(group.prompt) for group in groups)
         computed += trunk
         pairs += _seen(0, trunk)
         if not completions:
-            scored += len(prompts)
+            scored += len(groups)
             continue
-        for prompt, samples in zip(prompts, of_conversation, strict=True):
+        for group in groups:
             # What completions of a decision begin with in common is computed once.
-            begun = {s.token_ids[:end] for s in samples for end in range(1, len(s.token_ids) + 1)}
+            branches = [r.sample.token_ids for r in group.rollouts]
+            begun = {ids[:end] for ids in branches for end in range(1, len(ids) + 1)}
             computed += len(begun)
             scored += len(begun)
-            pairs += sum(len(prompt) + len(tokens) for tokens in begun)
+            pairs += sum(len(group.prompt) + len(tokens) for tokens in begun)
     return Tokens(computed, scored, pairs)
 
 
 def row_tokens(work: Workload) -> Tokens:
     """Count the tokens of a workload when each completion has a row with its whole prompt."""
     computed = scored = pairs = 0
-    for prompt, samples in work.groups():
-        for sample in samples:
-            length = len(prompt) + len(sample.token_ids)
+    for group in work.groups:
+        for rollout in group.rollouts:
+            length = len(group.prompt) + len(rollout.sample.token_ids)
             computed += length
-            scored += len(sample.token_ids)
+            scored += len(rollout.sample.token_ids)
             pairs += _seen(0, length)
     return Tokens(computed, scored, pairs)
 
@@ -182,12 +183,12 @@ def decode_cost(dimensions: Dimensions, work: Workload) -> Cost:
     completions that are equal so far are one row.
     """
     total = Cost(0, 0)
-    trunks = sum(max(map(len, prompts)) for prompts in work.prompts)
+    trunks = sum(max(len(g.prompt) for g in groups) for groups in work.conversations)
     for step in range(1, work.completion_tokens):
         rows = [
-            len(prompt)
-            for prompt, samples in work.groups()
-            for _ in {sample.token_ids[:step] for sample in samples}
+            len(group.prompt)
+            for group in work.groups
+            for _ in {rollout.sample.token_ids[:step] for rollout in group.rollouts}
         ]
         flops = dimensions.flops(len(rows), len(rows), sum(rows) + len(rows) * step)
         read = trunks + len(rows) * step

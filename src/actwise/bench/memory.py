@@ -52,11 +52,11 @@ def _ours(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
 
 def _rows(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
     model = load_model(task.folder, torch.device(task.device))
-    return rows.Update(model, policy, work, task.config)
+    return rows.Update(model, work, task.config)
 
 
 def _trl(task: Task, policy: Policy, work: Workload) -> Callable[[], object]:
-    return TrlUpdate(task.folder, policy, work, task.config, torch.device(task.device))
+    return TrlUpdate(task.folder, work, task.config, torch.device(task.device))
 
 
 UPDATES = {"ours": _ours, "row by row": _rows, "TRL 1.16": _trl}

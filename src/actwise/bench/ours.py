@@ -1,20 +1,20 @@
 """The work as actwise does it: trees in, through the same functions as a run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from actwise.bench.shapes import Workload
 from actwise.config import RlConfig, RunConfig
-from actwise.engine import Sample, SamplingParams
+from actwise.engine import SamplingParams
 from actwise.engine.local import LocalEngine
-from actwise.evaluation.judging import judge_samples
+from actwise.engine.rollouts import Group
 from actwise.model.policy import Policy
-from actwise.rewards.settings import JudgeSettings
 from actwise.training.objective import group_advantages
 from actwise.training.recipes import sft
-from actwise.training.update import Rollout, accumulate, passes_of
+from actwise.training.update import accumulate, passes_of
 
 LEARNING_RATE = 1e-6
 """So small that repeats of a step work on the same model."""
@@ -25,24 +25,22 @@ def reward_of(token_ids: Sequence[int]) -> float:
     return sum(token_ids) % 16 / 16
 
 
-def rollouts_of(policy: Policy, work: Workload, config: RlConfig) -> list[Rollout]:
-    """Return the completions as the stage has them; every group is alive."""
-    # The judge is no part of what is compared, so nobody reads its verdicts.
-    first = work.decisions[0][0], Sample((), (), "length")
-    (unread,) = judge_samples(policy.template, [first], thinking=True, settings=JudgeSettings())
-    found = [
-        (conversation, i, sample)
-        for conversation, of_conversation in enumerate(work.samples)
-        for i, samples in enumerate(of_conversation)
-        for sample in samples
-    ]
-    numbers = {key: n for n, key in enumerate(dict.fromkeys((c, i) for c, i, _ in found))}
-    groups = [numbers[c, i] for c, i, _ in found]
-    rewards = torch.tensor([[reward_of(s.token_ids)] for _, _, s in found], dtype=torch.float64)
-    advantages = group_advantages(rewards, torch.tensor(groups), scale=config.scale).tolist()
+def learned_from(work: Workload, config: RlConfig) -> list[Group]:
+    """Return the groups as the recipe has them after judging; every one is live."""
+    rollouts = [rollout for group in work.groups for rollout in group.rollouts]
+    rewards = [[reward_of(rollout.sample.token_ids)] for rollout in rollouts]
+    group_N = torch.arange(work.num_decisions).repeat_interleave(work.num_generations)
+    advantages = group_advantages(
+        torch.tensor(rewards, dtype=torch.float64), group_N, scale=config.scale
+    )
+    of_rollout = iter(advantages.tolist())
     return [
-        Rollout(work.decisions[c][i], c, group, work.prompts[c][i], sample, unread, a, True)
-        for (c, i, sample), group, a in zip(found, groups, advantages, strict=True)
+        replace(
+            group,
+            rollouts=tuple(replace(r, advantage=next(of_rollout)) for r in group.rollouts),
+            live=True,
+        )
+        for group in work.groups
     ]
 
 
@@ -54,22 +52,22 @@ class Update:
     ) -> None:
         self._policy, self._work, self._config = policy, work, config
         self._reference = reference
-        self._rollouts = rollouts_of(policy, work, config.rl)
+        self._groups = learned_from(work, config.rl)
 
     @property
     def num_passes(self) -> int:
         """Forward and backward passes."""
         limit = self._config.max_batch_tokens
-        return len(passes_of(self._rollouts, limit, self._policy.device))
+        return len(passes_of(self._groups, limit, self._policy.device))
 
     def __call__(self) -> None:
         """Leave the gradient in the policy's parameters."""
         self._policy.model.zero_grad(set_to_none=True)
-        totals = len(self._rollouts), sum(len(r.sample.token_ids) for r in self._rollouts)
+        completions = self._work.num_decisions * self._work.num_generations
         accumulate(
             self._policy,
-            self._rollouts,
-            totals,
+            self._groups,
+            (completions, completions * self._work.completion_tokens),
             self._reference,
             self._config.rl,
             max_tokens=self._work.completion_tokens,
@@ -79,13 +77,12 @@ class Update:
 
 def sample(policy: Policy, work: Workload, config: RlConfig, *, max_tokens: int) -> Workload:
     """Complete every prompt anew."""
-    samples = LocalEngine(policy).generate(
-        work.prompts,
+    groups = LocalEngine(policy).generate(
+        work.groups,
         num_generations=work.num_generations,
         params=SamplingParams(max_tokens, (), config.temperature, config.top_p),
     )
-    of_all = tuple(tuple(map(tuple, of_one)) for of_one in samples)
-    return Workload(work.decisions, work.prompts, of_all, work.texts)
+    return replace(work, groups=tuple(groups))
 
 
 class Step:
@@ -116,9 +113,9 @@ class Sft:
         self.trees = [
             sft.sft_tree(
                 policy.template,
-                [sft.Target(d, d.gold.reasoning_content) for d in decisions],
+                [sft.Target(g.decision, g.decision.gold.reasoning_content) for g in groups],
             )
-            for decisions in work.decisions
+            for groups in work.conversations
         ]
 
     def __call__(self) -> None:

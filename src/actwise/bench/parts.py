@@ -34,9 +34,7 @@ def update(bench: Bench) -> Record:
     if bench.trl:
 
         def trl(work: Workload) -> Callable[[], Seconds]:
-            return bench.peer(
-                peers.TrlUpdate(bench.folder, bench.policy, work, bench.config, bench.device)
-            )
+            return bench.peer(peers.TrlUpdate(bench.folder, work, bench.config, bench.device))
 
         makes[TRL] = trl
     return _compared(bench, "update", makes, aim_at=[TRL])
@@ -218,8 +216,8 @@ def scaling(bench: Bench) -> Record:
             at_most("scaling: deviation from a line in G from 4 to 32", 0.1, bend),
         ],
         "notes": [
-            f"one conversation of {len(most.prompts[0][-1]):,} tokens, of whose decisions some are "
-            f"learned from, the last among them; row by row 12 decisions take "
+            f"one conversation of {len(most.groups[-1].prompt):,} tokens, of whose decisions some "
+            f"are learned from, the last among them; row by row 12 decisions take "
             f"{theirs[-1] / theirs[0]:.1f} times as long as 1"
         ],
     }

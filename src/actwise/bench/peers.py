@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from actwise.bench.ours import LEARNING_RATE, reward_of, rollouts_of
+from actwise.bench.ours import LEARNING_RATE, learned_from, reward_of
 from actwise.bench.shapes import Workload
 from actwise.bench.timing import Seconds, now, since
 from actwise.config import RunConfig
+from actwise.engine.rollouts import Group
 from actwise.errors import ConfigError
-from actwise.model.policy import Policy
 
 _TRL = "1.16."
 _ROWS_TOKENS = 250_000
@@ -104,7 +104,7 @@ def trl_trainer(folder: Path, work: Workload, config: RunConfig, device: torch.d
     def reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
         return [reward_of(ids) for ids in completion_ids]
 
-    texts = [text for of_one in work.texts for text in of_one]
+    texts = list(work.texts)
     trainer = GRPOTrainer(
         model=str(folder),
         reward_funcs=reward,
@@ -121,7 +121,7 @@ def _decisions_at_once(work: Workload) -> int:
     As many as memory allows, and a divisor of all: otherwise TRL would compute the old log-probs
     once more.
     """
-    longest = max(len(prompt) for prompt, _ in work.groups())
+    longest = max(len(group.prompt) for group in work.groups)
     room = max(1, _ROWS_TOKENS // (longest * work.num_generations))
     return max(n for n in range(1, room + 1) if work.num_decisions % n == 0)
 
@@ -130,28 +130,26 @@ class TrlUpdate:
     """TRL's loss and gradient over given completions, in micro-batches of one group."""
 
     def __init__(
-        self, folder: Path, policy: Policy, work: Workload, config: RunConfig, device: torch.device
+        self, folder: Path, work: Workload, config: RunConfig, device: torch.device
     ) -> None:
         self._trainer = trl_trainer(folder, work, config, device)
         self.model = self._trainer.model.to(device)
         self.model.train()
         self._trainer.current_gradient_accumulation_steps = work.num_decisions
-        rollouts = rollouts_of(policy, work, config.rl)
-        size = work.num_generations
+        total = work.num_decisions * work.num_generations * work.completion_tokens
         self._batches = [
-            self._inputs(rollouts[i : i + size], device, len(rollouts) * work.completion_tokens)
-            for i in range(0, len(rollouts), size)
+            self._inputs(group, device, total) for group in learned_from(work, config.rl)
         ]
 
-    def _inputs(self, group: Any, device: torch.device, total: int) -> dict[str, Tensor]:
-        prompts = torch.tensor([r.prompt for r in group], device=device)
-        completions = torch.tensor([r.sample.token_ids for r in group], device=device)
+    def _inputs(self, group: Group, device: torch.device, total: int) -> dict[str, Tensor]:
+        prompts = torch.tensor([group.prompt for _ in group.rollouts], device=device)
+        completions = torch.tensor([r.sample.token_ids for r in group.rollouts], device=device)
         return {
             "prompt_ids": prompts,
             "prompt_mask": torch.ones_like(prompts),
             "completion_ids": completions,
             "completion_mask": torch.ones_like(completions),
-            "advantages": torch.tensor([r.advantage for r in group], device=device),
+            "advantages": torch.tensor([r.advantage for r in group.rollouts], device=device),
             "num_items_in_batch": torch.tensor(total, device=device),
         }
 
@@ -220,7 +218,7 @@ class Generate:
         """
         self._model, self._rl, self._cache = model, config.rl, cache
         self._generations, self._tokens = work.num_generations, work.completion_tokens
-        prompts = sorted((prompt for prompt, _ in work.groups()), key=len)
+        prompts = sorted((list(group.prompt) for group in work.groups), key=len)
         size = max(1, _ROWS // work.num_generations)
         self._batches = [
             _left_padded(prompts[i : i + size], model.device) for i in range(0, len(prompts), size)

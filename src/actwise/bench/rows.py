@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from actwise.bench.ours import rollouts_of
+from actwise.bench.ours import learned_from
 from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
-from actwise.model.policy import Policy
 from actwise.training.objective import policy_loss
 from actwise.tree.packing import Tree
 
@@ -26,30 +25,32 @@ MICRO_BATCH = 8
 class Update:
     """The gradient of one GRPO step, each decision's completions in micro-batches of rows."""
 
-    def __init__(self, model: Any, policy: Policy, work: Workload, config: RunConfig) -> None:
+    def __init__(self, model: Any, work: Workload, config: RunConfig) -> None:
         """Take what is to be computed.
 
         Args:
             model: As transformers loads it.
-            policy: Its template and rewards make the rollouts; it computes nothing.
             work: What is learned from.
             config: As for our own update.
         """
         self._model, self._config = model, config.rl
         self._reference = {n: p.detach().clone() for n, p in model.named_parameters()}
         self._max_tokens = work.completion_tokens
-        rollouts = rollouts_of(policy, work, config.rl)
-        self._total = len(rollouts)
+        self._total = work.num_decisions * work.num_generations
         size = min(MICRO_BATCH, work.num_generations)
-        self._batches = [rollouts[i : i + size] for i in range(0, len(rollouts), size)]
+        self._batches = [
+            (group.prompt, group.rollouts[i : i + size])
+            for group in learned_from(work, config.rl)
+            for i in range(0, work.num_generations, size)
+        ]
 
     def __call__(self) -> None:
         """Leave the gradient in the model's parameters."""
         model, config = self._model, self._config
         model.zero_grad(set_to_none=True)
-        for batch in self._batches:
+        for prompt, batch in self._batches:
             rows = torch.tensor(
-                [[*r.prompt, *r.sample.token_ids] for r in batch], device=model.device
+                [[*prompt, *r.sample.token_ids] for r in batch], device=model.device
             )
             reference = None
             if config.kl_coefficient:

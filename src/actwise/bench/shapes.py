@@ -15,16 +15,16 @@ from typing import Any
 
 import torch
 
-from actwise.conversation import Conversation, Decision, Message, Tool, tool_name
-from actwise.desk import generate
-from actwise.engine import Sample, SamplingParams
+from actwise.conversation import Conversation, Message, Tool, all_decisions, tool_name
+from actwise.desk import MODEL, generate
+from actwise.engine import SamplingParams
 from actwise.engine.local import LocalEngine
+from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.model.policy import Policy
 from actwise.template.render import Template
 
 _POLICY = "Help the customer, and use the tools."
 _HELLO = Message(role="user", content="Hello")
-_TOKENIZER = Path(__file__).parents[1] / "desk" / "model"
 
 _SMALL: dict[str, Any] = {
     "hidden_size": 192,
@@ -89,57 +89,53 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Workload:
-    """Decisions and the completions of each; conversation by conversation, decision by decision."""
+    """Decisions and the completions of each."""
 
-    decisions: tuple[tuple[Decision, ...], ...]
-    prompts: tuple[tuple[list[int], ...], ...]
-    samples: tuple[tuple[tuple[Sample, ...], ...], ...]
-    """All of the same length."""
-    texts: tuple[tuple[str, ...], ...]
-    """The prompts as text, for peers that tokenise on their own."""
+    groups: tuple[Group, ...]
+    """Conversation by conversation; all completions have the same length."""
+    texts: tuple[str, ...]
+    """The prompt of each group as text, for peers that tokenise on their own."""
 
     @property
     def num_generations(self) -> int:
         """Completions of each decision."""
-        return len(self.samples[0][0])
+        return len(self.groups[0].rollouts)
 
     @property
     def completion_tokens(self) -> int:
         """Tokens of each completion."""
-        return len(self.samples[0][0][0].token_ids)
+        return len(self.groups[0].rollouts[0].sample.token_ids)
 
     @property
     def num_decisions(self) -> int:
         """Decisions of all conversations."""
-        return sum(len(prompts) for prompts in self.prompts)
+        return len(self.groups)
 
-    def groups(self) -> list[tuple[list[int], tuple[Sample, ...]]]:
-        """Return the prompt and the completions of every decision."""
-        return [
-            (prompt, samples)
-            for prompts, of_conversation in zip(self.prompts, self.samples, strict=True)
-            for prompt, samples in zip(prompts, of_conversation, strict=True)
-        ]
+    @property
+    def conversations(self) -> list[list[Group]]:
+        """The groups of each conversation."""
+        return by_conversation(self.groups)
 
     def part(self, decisions: Sequence[int], num_generations: int | None = None) -> "Workload":
-        """Return some decisions of the first conversation, perhaps with fewer completions."""
-
-        def of_first(items: tuple[tuple[Any, ...], ...]) -> tuple[tuple[Any, ...], ...]:
-            return (tuple(items[0][i] for i in decisions),)
-
-        samples = tuple(group[:num_generations] for group in of_first(self.samples)[0])
+        """Return some of the decisions, perhaps with fewer completions."""
         return Workload(
-            of_first(self.decisions), of_first(self.prompts), (samples,), of_first(self.texts)
+            tuple(
+                replace(group, rollouts=group.rollouts[:num_generations])
+                for group in (self.groups[i] for i in decisions)
+            ),
+            tuple(self.texts[i] for i in decisions),
         )
 
     def tiny(self) -> "Workload":
         """Return one decision with a short prompt and completions of two tokens."""
         first = self.part([0])
-        samples = tuple(
-            replace(sample, token_ids=sample.token_ids[:2], logprobs=sample.logprobs[:2])
-            for sample in first.samples[0][0]
+        (group,) = first.groups
+        samples = (
+            replace(r.sample, token_ids=r.sample.token_ids[:2], logprobs=r.sample.logprobs[:2])
+            for r in group.rollouts
         )
-        return replace(first, prompts=((first.prompts[0][0][:8],),), samples=((samples,),))
+        short = replace(group, prompt=group.prompt[:8])
+        return replace(first, groups=(short.with_samples(samples),))
 
 
 def build_model(shape: Shape, folder: Path, name: str | None = None) -> None:
@@ -168,7 +164,7 @@ def build_model(shape: Shape, folder: Path, name: str | None = None) -> None:
 def _random_model(shape: Shape) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(_TOKENIZER)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
     members = {"vocab_size": len(tokenizer), **shape.model}
     torch.manual_seed(0)
     return Qwen3ForCausalLM(Qwen3Config(**members, tie_word_embeddings=True)), tokenizer
@@ -251,15 +247,11 @@ def workload(
 ) -> Workload:
     """Sample the completions that are learned from."""
     template = policy.template
-    decisions = tuple(tuple(c.decisions()) for c in conversations)
-    texts = tuple(tuple(template.prompt_text(d, thinking=True) for d in ds) for ds in decisions)
-    prompts = tuple(tuple(template.encode(text) for text in of_one) for of_one in texts)
-    samples = LocalEngine(policy).generate(
-        prompts,
+    groups = LocalEngine(policy).generate(
+        groups_of(template, all_decisions(conversations), thinking=True),
         num_generations=num_generations,
         params=SamplingParams(completion_tokens, stop_token_ids=()),
         generator=torch.Generator(policy.device).manual_seed(0),
     )
-    return Workload(
-        decisions, prompts, tuple(tuple(map(tuple, of_one)) for of_one in samples), texts
-    )
+    texts = (template.prompt_text(group.decision, thinking=True) for group in groups)
+    return Workload(tuple(groups), tuple(texts))

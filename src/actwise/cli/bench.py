@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from actwise.cli.loading import echo_skipped, error_console, prepare_torch, read_logs
+from actwise.cli.console import echo_skipped, error_console
 from actwise.cli.options import FORMAT, TOOLS
+from actwise.model.startup import prepare_torch
 
 _PARTS = ("update", "rollout", "step", "sft", "memory", "scaling", "limits")
 _SHAPES = ("desk", "service", "large")
@@ -66,12 +66,12 @@ def bench(
     extra `bench`. Interrupted, the same command goes on after the last finished part.
     """
     from actwise.config import DataConfig, RunConfig
+    from actwise.data.load import Logs, read_logs
 
-    logs: list[Any] = []
-    skipped: list[dict[str, Any]] = []
+    logs = Logs([], [], [])
     if files:
         data = DataConfig(format=format_name, tools=tools, bad_records="skip")
-        logs, skipped = read_logs(files, RunConfig(data=data))
+        logs = read_logs(files, RunConfig(data=data))
     prepare_torch()
     from actwise.bench.measure import Request, measure
     from actwise.bench.report import page
@@ -83,11 +83,11 @@ def bench(
         Request(
             conversations, repeats, device, ", ".join(file.name for file in files) or None, model
         ),
-        logs=logs,
+        logs=logs.conversations,
         threads=threads,
         command=" ".join(["actwise", *sys.argv[1:]]),
         console=error_console(),
     )
     click.echo(page(found))
-    echo_skipped(skipped)
+    echo_skipped(logs.skipped)
     click.echo(f"results: {out / 'bench.json'}\npage: {out / 'bench.md'}")

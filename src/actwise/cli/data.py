@@ -9,9 +9,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from actwise.cli.loading import echo_skipped, model_path, prepare_torch
+from actwise.cli.console import echo_skipped
 from actwise.cli.options import FILES, FORMAT, TOOLS
 from actwise.errors import InputError
+from actwise.model.startup import model_path, prepare_torch
 
 
 @click.command()

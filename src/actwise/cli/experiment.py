@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from actwise.cli.loading import error_console, model_path, prepare_torch
+from actwise.cli.console import error_console
 from actwise.cli.options import SET
+from actwise.model.startup import model_path, prepare_torch
 
 _OPTIONS = (
     click.option(
@@ -75,10 +76,10 @@ def ablations(settings: Sequence[str], **options: Any) -> None:
     """Change one part of the method at a time, and see what it matters."""
     prepare_torch()
     from actwise.config import load_config
+    from actwise.desk import PAPER
     from actwise.experiment.ablations import ablations as design
-    from actwise.experiment.runs import SETTINGS
 
-    config = load_config(SETTINGS, settings)
+    config = load_config(PAPER, settings)
     heading = "What each part of the method is worth"
     _experiment(design(config), heading, settings=settings, **options)
 

@@ -1,8 +1,12 @@
 """Arguments and options that several verbs share."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from actwise.config import RunConfig
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 DATA = click.option(
@@ -23,3 +27,9 @@ TOOLS = click.option(
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting.")
 OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+
+
+def with_options(config: "RunConfig", **options: Any) -> "RunConfig":
+    """Let options of the command line overrule the section `data` where they are given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return config.model_copy(update={"data": config.data.model_copy(update=given)})

@@ -8,15 +8,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from actwise.cli.loading import (
-    error_console,
-    model_path,
-    prepare_torch,
-    read_logs,
-    split_logs,
-    with_options,
-)
-from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS
+from actwise.cli.console import error_console
+from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS, with_options
+from actwise.model.startup import model_path, prepare_torch
 
 
 @click.command()
@@ -55,18 +49,18 @@ def preflight(
 ) -> None:
     """Check a run before it begins; exit code 2 if it cannot work."""
     from actwise.config import load_config
+    from actwise.data.prepare import prepare
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
-    conversations, _ = read_logs(files, resolved)
-    splits = split_logs(conversations, resolved)
+    prepared = prepare(files, resolved)
     prepare_torch()
     from actwise.preflight import preflight as examine
     from actwise.preflight import render
 
     found = examine(
         model_path(model),
-        splits,
+        prepared,
         resolved,
         decisions=decisions,
         with_model=not no_model,

@@ -4,21 +4,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from actwise.cli.loading import (
-    echo_skipped,
-    error_console,
-    model_path,
-    prepare_torch,
-    read_logs,
-    split_logs,
-    with_options,
-)
-from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS
+from actwise.cli.console import echo_skipped, error_console
+from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS, with_options
 from actwise.errors import RunError
+from actwise.model.startup import model_path, prepare_torch
+
+if TYPE_CHECKING:
+    from actwise.config import RunConfig
+    from actwise.data.prepare import Prepared
 
 
 @click.command()
@@ -40,21 +37,11 @@ def run(
 ) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
     from actwise.config import load_config
-    from actwise.run.files import fingerprint
+    from actwise.data.prepare import prepare
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
-    conversations, skipped = read_logs(files, resolved)
-    splits = split_logs(conversations, resolved)
-    data = [
-        {
-            "file": str(file),
-            "sha256": fingerprint(file),
-            "conversations": sum(c.source.rpartition(":")[0] == str(file) for c in conversations),
-        }
-        for file in files
-    ]
-    _run(out, model, splits, resolved, data, skipped)
+    _run(out, model, prepare(files, resolved), resolved)
 
 
 @click.command()
@@ -64,11 +51,11 @@ def run(
 def demo(out: Path, model: str, settings: Sequence[str]) -> None:
     """Run everything on the desk, the embedded customer-service world, with the shipped model."""
     from actwise.config import load_config
-    from actwise.desk.splits import desk_splits
+    from actwise.desk import DEMO
+    from actwise.desk.splits import prepare_desk
 
-    config = load_config(Path(__file__).parents[1] / "desk" / "demo.toml", settings)
-    splits, data = desk_splits(config.desk, config.seed)
-    _run(out, model, splits, config, data, [])
+    config = load_config(DEMO, settings)
+    _run(out, model, prepare_desk(config), config)
 
 
 @click.command("eval")
@@ -99,20 +86,19 @@ def evaluate(
 ) -> None:
     """Measure a model on logs."""
     from actwise.config import load_config
+    from actwise.data.load import read_logs
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    conversations, skipped = read_logs(files, resolved)
+    logs = read_logs(files, resolved)
     prepare_torch()
     from actwise.evaluation.measure import measure
     from actwise.report import write_table
     from actwise.run.files import write_json, write_records
 
-    results, records = measure(
-        model_path(model), conversations, modes, resolved, skipped=skipped, console=error_console()
-    )
+    results, records = measure(model_path(model), logs, modes, resolved, console=error_console())
     click.echo(write_table(results))
     echo_skipped(results["skipped"])
     if out is not None:
@@ -143,14 +129,7 @@ def list_settings() -> None:
         click.echo(f"{key} = {default}\n    {meaning}")
 
 
-def _run(
-    out: Path,
-    model: str,
-    splits: Any,
-    config: Any,
-    data: list[dict[str, Any]],
-    skipped: list[dict[str, Any]],
-) -> None:
+def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> None:
     prepare_torch()
     from actwise.pipeline import run_pipeline
     from actwise.report import write_table
@@ -158,10 +137,8 @@ def _run(
     results = run_pipeline(
         out,
         model_path(model),
-        splits,
+        prepared,
         config,
-        data=data,
-        skipped=skipped,
         command=["actwise", *sys.argv[1:]],
         console=error_console(),
     )

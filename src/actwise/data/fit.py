@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
 from actwise.errors import InputError
-from actwise.template.render import Template
+
+if TYPE_CHECKING:  # logs are read and refused before transformers is imported
+    from actwise.template.render import Template
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class TooLong:
         return self.conversation.source or self.conversation.id
 
 
-def longest_completion(template: Template, conversations: Iterable[Conversation]) -> int:
+def longest_completion(template: "Template", conversations: Iterable[Conversation]) -> int:
     """Return the tokens of the longest recorded action, stop token included."""
     return max(
         len(template.completion(decision, thought=None))
@@ -34,7 +36,7 @@ def longest_completion(template: Template, conversations: Iterable[Conversation]
 
 
 def divide(
-    template: Template, conversations: Iterable[Conversation], *, context: int, completion: int
+    template: "Template", conversations: Iterable[Conversation], *, context: int, completion: int
 ) -> tuple[list[Conversation], list[TooLong]]:
     """Divide conversations into those that a context holds and the others; see `fitting`."""
     kept, too_long = [], []
@@ -49,7 +51,7 @@ def divide(
 
 
 def fitting(
-    template: Template, splits: Splits, *, context: int, completion: int
+    template: "Template", splits: Splits, *, context: int, completion: int
 ) -> tuple[Splits, list[TooLong]]:
     """Leave out the conversations whose last prompt and completion exceed the context.
 
@@ -96,7 +98,7 @@ def context_of(longest: int, config: RunConfig) -> int:
 
 
 def completion_budget(
-    template: Template, conversations: Iterable[Conversation], config: RunConfig
+    template: "Template", conversations: Iterable[Conversation], config: RunConfig
 ) -> int:
     """Return the longest completion that is sampled: as configured, or from the recorded ones."""
     if config.evaluate.max_completion_tokens is not None:

@@ -1,24 +1,23 @@
 """The desk as the data of a run."""
 
 from hashlib import sha256
-from typing import Any
 
-from actwise.config import DeskConfig
+from actwise.config import RunConfig
+from actwise.data.prepare import Prepared, renamed
 from actwise.data.split import Splits
 from actwise.desk.conversations import generate
 
 
-def desk_splits(config: DeskConfig, seed: int) -> tuple[Splits, list[dict[str, Any]]]:
-    """Make conversations of the desk.
+def prepare_desk(config: RunConfig) -> Prepared:
+    """Make the desk's conversations in place of reading logs, and prepare them as logs are.
 
     Args:
-        config: How many of each split.
-        seed: Other seeds have other conversations.
+        config: Its section `desk` says how many; other seeds have other conversations.
 
     Returns:
-        The splits, measured on `test` and `shifted`, and the fingerprints that a run keeps.
+        Splits measured on `test` and `shifted`.
     """
-    made = {name: generate(name, size, seed) for name, size in config.model_dump().items()}
+    made = {name: generate(name, size, config.seed) for name, size in config.desk}
     fingerprints = [
         {
             "file": f"desk/{name}",
@@ -28,4 +27,5 @@ def desk_splits(config: DeskConfig, seed: int) -> tuple[Splits, list[dict[str, A
         for name, conversations in made.items()
     ]
     tests = {name: made[name] for name in ("test", "shifted")}
-    return Splits(made["train"], made["dev"], tests), fingerprints
+    splits = Splits(made["train"], made["dev"], tests)
+    return Prepared(renamed(splits, config), [], fingerprints)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
+
+from actwise.engine.rollouts import Group
 
 
 @dataclass(frozen=True)
@@ -20,39 +22,27 @@ class SamplingParams:
     """Draw among the likeliest tokens that together have this probability."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One completion."""
-
-    token_ids: tuple[int, ...]
-    """With its stop token, where it has one."""
-    logprobs: tuple[float, ...]
-    """Of each token under the policy at the sampling temperature, before top-p cuts the
-    distribution (at temperature 0: of the distribution at temperature 1)."""
-    stop_reason: Literal["stop", "length"]
-
-
 class Engine(Protocol):
     """Something that completes prompts."""
 
     def generate(
         self,
-        conversations: Sequence[Sequence[Sequence[int]]],
+        groups: Sequence[Group],
         *,
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None = None,
-    ) -> list[list[list[Sample]]]:
-        """Complete every prompt `num_generations` times.
+    ) -> list[Group]:
+        """Complete the prompt of every group `num_generations` times.
 
         Args:
-            conversations: For each conversation, the token ids of its decisions' prompts; what
-                they have in common is computed once.
-            num_generations: Completions per prompt.
+            groups: What prompts of one conversation have in common is computed once where they lie
+                side by side; rollouts that they have are replaced.
+            num_generations: Completions of each prompt.
             params: How tokens are drawn.
             generator: Source of randomness; not used at temperature 0.
 
         Returns:
-            Samples by conversation, prompt and generation.
+            The groups in the same order, with rollouts that have not been judged.
         """
         ...

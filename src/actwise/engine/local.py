@@ -15,8 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from actwise.engine import Sample, SamplingParams
+from actwise.engine import SamplingParams
 from actwise.engine.prefill import Prompts, prefill
+from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.model.policy import Policy
 
 
@@ -36,35 +37,35 @@ class LocalEngine:
     @torch.no_grad()
     def generate(
         self,
-        conversations: Sequence[Sequence[Sequence[int]]],
+        groups: Sequence[Group],
         *,
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None = None,
-    ) -> list[list[list[Sample]]]:
+    ) -> list[Group]:
         """See `Engine.generate`."""
-        samples: list[list[list[Sample]]] = []
-        chunk: list[Sequence[Sequence[int]]] = []
+        completed: list[Group] = []
+        chunk: list[list[Group]] = []
         rows = 0
-        for prompts in conversations:
-            if chunk and rows + len(prompts) * num_generations > self._max_rows:
-                samples += self._generate(chunk, num_generations, params, generator)
+        for of_one in by_conversation(groups):
+            if chunk and rows + len(of_one) * num_generations > self._max_rows:
+                completed += self._generate(chunk, num_generations, params, generator)
                 chunk, rows = [], 0
-            chunk.append(prompts)
-            rows += len(prompts) * num_generations
+            chunk.append(of_one)
+            rows += len(of_one) * num_generations
         if chunk:
-            samples += self._generate(chunk, num_generations, params, generator)
-        return samples
+            completed += self._generate(chunk, num_generations, params, generator)
+        return completed
 
     def _generate(
         self,
-        conversations: Sequence[Sequence[Sequence[int]]],
+        conversations: Sequence[Sequence[Group]],
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None,
-    ) -> list[list[list[Sample]]]:
+    ) -> list[Group]:
         device = self._policy.device
-        prompts = prefill(self._policy, conversations)
+        prompts = prefill(self._policy, [[g.prompt for g in of_one] for of_one in conversations])
         order = sorted(range(len(prompts.readings)), key=lambda i: prompts.readings[i])
         prompt_C = torch.tensor(order, device=device).repeat_interleave(num_generations)
         tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, params, generator)
@@ -73,15 +74,15 @@ class LocalEngine:
         )
         stops = is_stop_CS.any(1).tolist()
         lengths = (is_stop_CS.int().argmax(1) + 1).tolist()
-        groups: list[list[Sample]] = [[] for _ in order]
+        samples: list[list[Sample]] = [[] for _ in order]
         for i, tokens, logprobs, stopped, length in zip(
             prompt_C.tolist(), tokens_CS.tolist(), logprobs_CS.tolist(), stops, lengths, strict=True
         ):
             end = length if stopped else params.max_tokens
             reason: Literal["stop", "length"] = "stop" if stopped else "length"
-            groups[i].append(Sample(tuple(tokens[:end]), tuple(logprobs[:end]), reason))
-        of_prompt = iter(groups)
-        return [[next(of_prompt) for _ in of_one] for of_one in conversations]
+            samples[i].append(Sample(tuple(tokens[:end]), tuple(logprobs[:end]), reason))
+        groups = [group for of_one in conversations for group in of_one]
+        return [g.with_samples(of_one) for g, of_one in zip(groups, samples, strict=True)]
 
     def _decode(
         self,

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from actwise.engine import Sample, SamplingParams
+from actwise.engine import SamplingParams
+from actwise.engine.rollouts import Group, Sample
 
 
 class ScriptedEngine:
@@ -22,23 +23,22 @@ class ScriptedEngine:
 
     def generate(
         self,
-        conversations: Sequence[Sequence[Sequence[int]]],
+        groups: Sequence[Group],
         *,
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None = None,
-    ) -> list[list[list[Sample]]]:
+    ) -> list[Group]:
         """Return the scripted completions; one that is too long is cut, as a model's would be."""
         return [
-            [
-                [self._sample(list(prompt), number, params) for number in range(num_generations)]
-                for prompt in prompts
-            ]
-            for prompts in conversations
+            group.with_samples(
+                self._sample(group.prompt, number, params) for number in range(num_generations)
+            )
+            for group in groups
         ]
 
-    def _sample(self, prompt: list[int], number: int, params: SamplingParams) -> Sample:
-        text = self._script(self._tokenizer.decode(prompt), number)
+    def _sample(self, prompt: Sequence[int], number: int, params: SamplingParams) -> Sample:
+        text = self._script(self._tokenizer.decode(list(prompt)), number)
         ids = self._tokenizer.encode(text, add_special_tokens=False)
         ids = (*ids, params.stop_token_ids[0])
         cut = ids[: params.max_tokens]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.conversation import Conversation, Decision
-from actwise.engine import Engine, Sample, SamplingParams
-from actwise.evaluation.judging import Judged, judge_samples, prepare
+from actwise.conversation import Conversation, Decision, all_decisions
+from actwise.engine import Engine, SamplingParams
+from actwise.engine.rollouts import Rollout, groups_of
+from actwise.evaluation.judging import judge_groups, prepare
 from actwise.rewards.settings import JudgeSettings
 from actwise.run.progress import Progress
 from actwise.template.render import Template
@@ -68,28 +69,22 @@ class Evaluator:
     def _evaluate(
         self, conversations: Sequence[Conversation], thinking: bool, params: SamplingParams
     ) -> list[dict[str, Any]]:
-        decisions = [conversation.decisions() for conversation in conversations]
-        prompts = [[self.template.prompt(d, thinking=thinking) for d in ds] for ds in decisions]
-        samples = self.engine.generate(prompts, num_generations=1, params=params)
-        pairs = [
-            (decision, sample)
-            for of_conversation, samples_of in zip(decisions, samples, strict=True)
-            for decision, (sample,) in zip(of_conversation, samples_of, strict=True)
-        ]
-        judged = judge_samples(self.template, pairs, thinking=thinking, settings=self.settings)
-        return [self._record(*pair, of_pair) for pair, of_pair in zip(pairs, judged, strict=True)]
+        groups = groups_of(self.template, all_decisions(conversations), thinking=thinking)
+        groups = self.engine.generate(groups, num_generations=1, params=params)
+        judged = judge_groups(self.template, groups, thinking=thinking, settings=self.settings)
+        return [self._record(group.decision, group.rollouts[0]) for group in judged]
 
-    def _record(self, decision: Decision, sample: Sample, judged: Judged) -> dict[str, Any]:
-        thought = judged.parsed.thought or ""
+    def _record(self, decision: Decision, rollout: Rollout) -> dict[str, Any]:
+        thought = rollout.parsed.thought or ""
         return {
             "decision": decision.key,
             "conversation": decision.conversation.id,
             "kind": decision.kind,
             "labels": list(decision.gold.labels),
-            "text": judged.text,
+            "text": rollout.text,
             "thought": thought,
-            "tokens": len(sample.token_ids),
+            "tokens": len(rollout.sample.token_ids),
             "thought_tokens": len(self.template.encode(thought)),
-            "stop": sample.stop_reason,
-            "verdict": judged.verdict.to_dict(),
+            "stop": rollout.sample.stop_reason,
+            "verdict": rollout.verdict.to_dict(),
         }

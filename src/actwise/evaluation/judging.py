@@ -5,47 +5,47 @@ It is asked only where its word can change something: where an answer stands aga
 answer and was not cut. Users' own rewards are asked wherever the kind of action is right.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 
 from actwise.conversation import Decision
-from actwise.engine import Sample
+from actwise.engine.rollouts import Group, Judged, Sample
 from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.endpoint import endpoint
 from actwise.rewards.judge import NoVerdict, Verdict, judge
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import JudgeSettings
-from actwise.template.parse import ParsedCompletion, parse_completion
+from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 
 TRUNCATED = "truncated"
 """The error of a completion that hit its budget: nothing in it counts."""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A sample, read and judged."""
-
-    text: str
-    parsed: ParsedCompletion
-    verdict: Verdict
-
-
-def judge_samples(
-    template: Template,
-    samples: Sequence[tuple[Decision, Sample]],
-    *,
-    thinking: bool,
-    settings: JudgeSettings,
-) -> list[Judged]:
-    """Decode, parse and judge completions, each of its decision's prompt.
+def judge_groups(
+    template: Template, groups: Sequence[Group], *, thinking: bool, settings: JudgeSettings
+) -> list[Group]:
+    """Decode, parse and judge the completions of groups.
 
     Raises:
         RunError: A reward of the user's own fails, or the judging endpoint refuses to be asked.
     """
-    completions = [_Completion(template, d, sample, thinking) for d, sample in samples]
+    completions = [
+        _Completion(template, group.decision, rollout.sample, thinking)
+        for group in groups
+        for rollout in group.rollouts
+    ]
+    judged = iter(_judge(completions, thinking, settings))
+    return [
+        replace(group, rollouts=tuple(replace(r, judged=next(judged)) for r in group.rollouts))
+        for group in groups
+    ]
+
+
+def _judge(
+    completions: Sequence["_Completion"], thinking: bool, settings: JudgeSettings
+) -> Iterator[Judged]:
     likeness, opinion = _asked_of_models(completions, settings)
-    judged = []
     for number, completion in enumerate(completions):
         further = _further(completion, settings, opinion.get(number))
         similarity = likeness.get(number)
@@ -64,8 +64,7 @@ def judge_samples(
         )
         if completion.truncated:
             verdict = _nothing_counts(verdict)
-        judged.append(Judged(completion.text, completion.parsed, verdict))
-    return judged
+        yield Judged(completion.text, completion.parsed, verdict)
 
 
 def prepare(settings: JudgeSettings) -> None:

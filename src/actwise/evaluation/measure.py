@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from actwise.config import RunConfig
-from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide
+from actwise.data.load import Logs
 from actwise.engine.local import LocalEngine
 from actwise.errors import InputError
 from actwise.evaluation.evaluate import Evaluator
@@ -20,33 +20,31 @@ from actwise.run.progress import Progress
 
 def measure(
     model: str,
-    conversations: Sequence[Conversation],
+    logs: Logs,
     modes: Sequence[str],
     config: RunConfig,
     *,
-    skipped: Sequence[dict[str, Any]],
     console: Console,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Measure one model on conversations.
 
     Args:
         model: Folder or hub name.
-        conversations: All that the model can hold are measured on.
+        logs: All conversations that the model can hold are measured on.
         modes: Some of "direct", "thinking".
         config: Sections `model`, `reward` and `evaluate` count, and `data.bad_records`.
-        skipped: Records that were left out before; see `run_pipeline`.
         console: Where progress is shown.
 
     Returns:
         Results, with a table like a run's, and the judged decisions by mode.
     """
     policy = load_policy(model, config)
-    budget = completion_budget(policy.template, conversations, config)
+    budget = completion_budget(policy.template, logs.conversations, config)
     context = context_of(policy.context_length, config)
     conversations, too_long = divide(
-        policy.template, conversations, context=context, completion=budget
+        policy.template, logs.conversations, context=context, completion=budget
     )
-    left_out = [*skipped, *count_left_out(too_long, context, config)]
+    left_out = [*logs.skipped, *count_left_out(too_long, context, config)]
     if not conversations:
         raise InputError(
             f"no conversation fits the model's context of {context} tokens",

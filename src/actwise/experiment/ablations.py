@@ -6,9 +6,10 @@ The first arm is the paper's, folder and all, so its runs are made once for both
 from actwise.config import RunConfig
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.paper import PAPER, RL
+from actwise.training import recipes
 
-_BEFORE_THINK = ("base", "sft")
-_BEFORE_RL = ("base", "sft", "think")
+_BEFORE_THINK = (recipes.BASE, recipes.SFT.name)
+_BEFORE_RL = (*_BEFORE_THINK, recipes.THINK.name)
 
 LENGTH_TARGET = 20
 """Words that earn the whole reward of length; the expert's thoughts have fewer."""
@@ -47,8 +48,8 @@ def ablations(config: RunConfig) -> Experiment:
         "ablations",
         (PAPER.arms[0], *arms),
         (
-            Model(RL, PAPER.arms[0].name, "rl", "thinking"),
-            *(Model(arm.changed, arm.name, "rl", "thinking") for arm in arms),
+            Model(RL, PAPER.arms[0].name, recipes.RL.name, "thinking"),
+            *(Model(arm.changed, arm.name, recipes.RL.name, "thinking") for arm in arms),
         ),
         tuple((arm.changed, against.get(arm.name, RL)) for arm in arms),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Decision, all_decisions
-from actwise.desk.splits import desk_splits
+from actwise.desk.splits import prepare_desk
 from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.runs import THINKING_STAGES, run_folder
@@ -21,6 +21,7 @@ from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
 from actwise.results.summary import METRICS, Record, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
+from actwise.training.recipes import RECIPES
 
 Figures = dict[str, Any]
 Value = Callable[[Record], float | None]
@@ -174,7 +175,7 @@ def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
     for seed in range(seeds):
         folder = run_folder(out, seed, arm)
         config = RunConfig.model_validate(_read(folder / "run.json")["config"])
-        splits, _ = desk_splits(config.desk, config.seed)
+        splits = prepare_desk(config).splits
         for stage in THINKING_STAGES:
             for split in SPLITS:
                 file = folder / "evaluations" / f"{stage}-thinking-{split}.jsonl"
@@ -228,9 +229,7 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
         for stage in results["stages"]
         if stage["name"] not in arm.shares
     }
-    trained = [
-        name for name in ("sft", "think", "rl") if (folder / f"metrics/{name}.jsonl").exists()
-    ]
+    trained = [name for name in RECIPES if (folder / f"metrics/{name}.jsonl").exists()]
     return {
         "seed": seed,
         "arm": arm.name,

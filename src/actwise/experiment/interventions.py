@@ -13,6 +13,7 @@ from typing import Any, Literal
 from actwise.conversation import Conversation, Decision
 from actwise.desk.thoughts import act_numbers, concluding_number, known_numbers
 from actwise.engine import Engine, SamplingParams
+from actwise.engine.rollouts import Group
 from actwise.template.parse import THINK_CLOSE, ParsedCompletion, parse_completion
 from actwise.template.render import Template
 
@@ -47,22 +48,21 @@ def intervene(
     decisions = {d.key: d for c in conversations for d in c.decisions()}
     chosen = [r for r in records if "reasoning" in r["labels"] and _whole(r)][:limit]
     given = [_given(r, chosen, decisions[r["decision"]]) for r in chosen]
-    prompts = [
-        [
-            template.prompt(decisions[r["decision"]], thinking=True)
-            + template.encode(_beginning(r, thought))
-            for thought, _ in thoughts.values()
-        ]
-        for r, thoughts in zip(chosen, given, strict=True)
+    groups = [
+        Group(decision, tuple(prompt + template.encode(_beginning(record, thought))))
+        for record, thoughts in zip(chosen, given, strict=True)
+        for decision in [decisions[record["decision"]]]
+        for prompt in [template.prompt(decision, thinking=True)]
+        for thought, _ in thoughts.values()
     ]
     params = SamplingParams(max_tokens, template.stop_token_ids, temperature=0)
-    samples = engine.generate(prompts, num_generations=1, params=params)
+    completed = iter(engine.generate(groups, num_generations=1, params=params))
     found = []
-    for record, thoughts, groups in zip(chosen, given, samples, strict=True):
+    for record, thoughts in zip(chosen, given, strict=True):
         outcomes = {}
-        for (name, (thought, number)), (sample,) in zip(thoughts.items(), groups, strict=True):
-            text = _beginning(record, thought) + template.decode(list(sample.token_ids))
-            outcomes[name] = _outcome(record, text, number)
+        for name, (thought, number) in thoughts.items():
+            completion = template.decode(list(next(completed).rollouts[0].sample.token_ids))
+            outcomes[name] = _outcome(record, _beginning(record, thought) + completion, number)
         found.append({key: record[key] for key in ("decision", "conversation")} | outcomes)
     return found
 

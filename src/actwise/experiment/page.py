@@ -11,6 +11,7 @@ from typing import Any
 from actwise.errors import InputError
 from actwise.experiment.paper import BASE, BASE_DIRECT, OVER_BASE, OVER_SFT, RL, SFT
 from actwise.run.files import write_text
+from actwise.training import recipes
 
 Figures = dict[str, Any]
 
@@ -35,7 +36,7 @@ _GIVEN = {
     "swapped": "another decision's",
     "corrupted": "one number wrong",
 }
-_STAGES = {"think": "cold start", "rl": "GRPO"}
+_STAGES = {recipes.THINK.name: "cold start", recipes.RL.name: "GRPO"}
 
 
 def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
@@ -174,7 +175,7 @@ def _trainings(figures: Figures) -> str:
     ]
     lines = []
     for run in figures["runs"]:
-        sft, rl = run["trainings"]["sft"], run["trainings"]["rl"]
+        sft, rl = run["trainings"][recipes.SFT.name], run["trainings"][recipes.RL.name]
         lines.append(
             [
                 str(run["seed"]),
@@ -182,17 +183,17 @@ def _trainings(figures: Figures) -> str:
                 f"{sft['steps']} ({sft['best_step']})",
                 _percent(sft["best"]),
                 _percent(_before_rl(run)),
-                _percent(run["development"]["rl"]),
+                _percent(run["development"][recipes.RL.name]),
                 _percent(rl["last"]),
                 f"{rl['first_reward']:.3f}",
                 f"{rl['last_reward']:.3f}",
             ]
         )
-    trained = [run["trainings"]["rl"] for run in figures["runs"]]
+    trained = [run["trainings"][recipes.RL.name] for run in figures["runs"]]
     end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
     return (
-        f"## Each training\n\n{_stopped(figures, 'sft', 'SFT')} "
-        f"{_stopped(figures, 'think', 'The cold start')}\n\n"
+        f"## Each training\n\n{_stopped(figures, recipes.SFT.name, 'SFT')} "
+        f"{_stopped(figures, recipes.THINK.name, 'The cold start')}\n\n"
         f"{_markdown(header, lines)}\n\nGRPO ended with a higher reward than it began with in "
         f"{end} of {len(figures['runs'])} runs."
     )
@@ -273,7 +274,7 @@ def _course(figures: Figures) -> str:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [run for run in figures["runs"] if run["arm"] == arm]
-        rl = [run["trainings"]["rl"] for run in runs]
+        rl = [run["trainings"][recipes.RL.name] for run in runs]
         before = [_before_rl(run) for run in runs]
         scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
         lines.append(
@@ -304,7 +305,7 @@ def _from_to(trainings: Sequence[Figures], name: str) -> str:
 
 def _before_rl(run: Figures) -> float:
     development: dict[str, float] = run["development"]
-    return development.get("think", development["sft"])
+    return development.get(recipes.THINK.name, development[recipes.SFT.name])
 
 
 def _time(figures: Figures) -> str:

@@ -5,6 +5,7 @@ with GRPO in direct mode, which shows what is due to the thoughts and what to GR
 """
 
 from actwise.experiment.design import Arm, Experiment, Model
+from actwise.training import recipes
 
 BASE_DIRECT, BASE = "base (direct)", "base (thinking)"
 SFT, THINK = "SFT (direct)", "SFT with thinking"
@@ -17,15 +18,17 @@ PAPER = Experiment(
     "paper",
     (
         Arm("thinking"),
-        Arm("direct", ("rl.mode=direct",), ("base", "sft"), "GRPO without thinking"),
+        Arm(
+            "direct", ("rl.mode=direct",), (recipes.BASE, recipes.SFT.name), "GRPO without thinking"
+        ),
     ),
     (
-        Model(BASE_DIRECT, "thinking", "base", "direct"),
-        Model(BASE, "thinking", "base", "thinking"),
-        Model(SFT, "thinking", "sft", "direct"),
-        Model(THINK, "thinking", "think", "thinking"),
-        Model(RL_DIRECT, "direct", "rl", "direct"),
-        Model(RL, "thinking", "rl", "thinking"),
+        Model(BASE_DIRECT, "thinking", recipes.BASE, "direct"),
+        Model(BASE, "thinking", recipes.BASE, "thinking"),
+        Model(SFT, "thinking", recipes.SFT.name, "direct"),
+        Model(THINK, "thinking", recipes.THINK.name, "thinking"),
+        Model(RL_DIRECT, "direct", recipes.RL.name, "direct"),
+        Model(RL, "thinking", recipes.RL.name, "thinking"),
     ),
     (
         (RL, SFT),

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from actwise.config import RunConfig, load_config
 from actwise.data.split import Splits
-from actwise.desk.splits import desk_splits
+from actwise.desk import PAPER
+from actwise.desk.splits import prepare_desk
 from actwise.engine.local import LocalEngine
 from actwise.errors import ConfigError, RunError
 from actwise.experiment.design import Arm, Experiment
@@ -27,14 +28,12 @@ from actwise.pipeline import run_pipeline
 from actwise.run.files import read_records, write_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-
-SETTINGS = Path(__file__).parents[1] / "desk" / "paper.toml"
-"""What all arms of all experiments have in common."""
+from actwise.training.recipes import RECIPES, RL, THINK
 
 INTERVENED = 120
 """Decisions of `test` on which thoughts are replaced, for each model and seed."""
 
-THINKING_STAGES = ("think", "rl")
+THINKING_STAGES = (THINK.name, RL.name)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Task:
     def config(self) -> RunConfig:
         """Return the configuration of the run."""
         changed = (*self.settings, *self.arm.settings, f"seed={self.seed}")
-        return load_config(SETTINGS, changed)
+        return load_config(PAPER, changed)
 
 
 def run_folder(out: Path, seed: int, arm: Arm) -> Path:
@@ -99,7 +98,7 @@ def run_experiment(
         RunError: Some run failed; the others have been finished.
     """
     first, *others = experiment.arms
-    _check_complete(load_config(SETTINGS, settings))
+    _check_complete(load_config(PAPER, settings))
 
     def submit(seed: int, arm: Arm) -> None:
         task = Task(out, seed, arm, first, model, tuple(settings), tuple(command))
@@ -131,9 +130,11 @@ def run_experiment(
 
 
 def _check_complete(config: RunConfig) -> None:
-    for name, section in (("sft", config.sft), ("think", config.think), ("rl", config.rl)):
-        if not section.steps:
-            raise ConfigError(f"{name}.steps: the experiment compares what all stages reach; not 0")
+    for recipe in RECIPES.values():
+        if not recipe.section(config).steps:
+            raise ConfigError(
+                f"{recipe.name}.steps: the experiment compares what all stages reach; not 0"
+            )
     if config.rl.mode != "thinking":
         raise ConfigError("rl.mode: the experiment has an arm for each mode; leave it out")
 
@@ -141,8 +142,12 @@ def _check_complete(config: RunConfig) -> None:
 def run_task(task: Task) -> None:
     """Run one arm of one seed, or what is left of it."""
     config = task.config()
-    splits, data = desk_splits(config.desk, config.seed)
-    request = {"model": task.model, "config": config.model_dump(mode="json"), "data": data}
+    prepared = prepare_desk(config)
+    request = {
+        "model": task.model,
+        "config": config.model_dump(mode="json"),
+        "data": prepared.fingerprints,
+    }
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("a", encoding="utf-8", buffering=1) as log:
         console = Console(file=log, width=120)
@@ -152,17 +157,15 @@ def run_task(task: Task) -> None:
             run_pipeline(
                 task.folder,
                 task.model,
-                splits,
+                prepared,
                 config,
-                data=data,
-                skipped=[],
                 command=task.command,
                 console=console,
                 begin_from=run_folder(task.out, task.seed, task.first) if task.arm.shares else None,
                 taken=task.arm.shares,
             )
         if task.arm == task.first:
-            _intervene(task, config, splits)
+            _intervene(task, config, prepared.splits)
 
 
 def _intervene(task: Task, config: RunConfig, splits: Splits) -> None:

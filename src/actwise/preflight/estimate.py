@@ -8,21 +8,18 @@ from pathlib import Path
 
 import torch
 
-from actwise.config import RunConfig, SftConfig
+from actwise.config import MODES, RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
 from actwise.findings.finding import Finding
 from actwise.model.policy import Policy
 from actwise.preflight.trial import Speeds
-from actwise.training.recipes.sft import Target, sft_tree
-from actwise.training.recipes.think import recorded_thoughts
+from actwise.training.recipes import BASE, recipes_of
 
 _ENOUGH = 64
 """Conversations whose tokens are counted for the mean."""
 _CHECKPOINT = 4
 """A checkpoint holds the weights, the best weights, and two moments of the optimiser."""
-_DIVERGENCE = 4 / 3
-"""A forward pass of the reference costs a third of a forward and backward pass."""
 _ROOM = 0.9
 """Share of memory or disk beyond which it may not be enough."""
 
@@ -87,46 +84,30 @@ def estimate(
 def _stages(
     policy: Policy, splits: Splits, config: RunConfig, speeds: Speeds
 ) -> Iterator[StageCost]:
-    train = splits.train
     dev = _decisions(splits.dev[: config.evaluate.dev_conversations])
     tests = sum(_decisions(conversations) for conversations in splits.tests.values())
     per_token = speeds.update_seconds / speeds.update_tokens
-    sample = train[:_ENOUGH]
-    trees = [sft_tree(policy.template, [Target(d, None) for d in c.decisions()]) for c in sample]
-    tokens = sum(tree.num_tokens for tree in trees) / len(sample)
-    trunk = tokens - sum(tree.num_branch_tokens for tree in trees) / len(sample)
 
     def evaluations(times_dev: int, times_tests: int) -> float:
         return speeds.evaluation_seconds * (times_dev * dev + times_tests * tests)
 
-    def supervised(name: str, stage: SftConfig, tokens: float, extra: float) -> StageCost:
-        learned = stage.steps * stage.conversations_per_step * tokens
-        evaluated = evaluations(-(-stage.steps // stage.evaluate_every), 1)
-        seconds = learned * per_token + evaluated + extra
-        return StageCost(name, stage.steps, seconds, round(learned), 0)
-
-    modes = len({"direct", "thinking", config.rl.mode})
-    yield StageCost("base", 0, evaluations(modes, modes), 0, 0)
-    if config.sft.steps:
-        yield supervised("sft", config.sft, tokens, 0.0)
-    if config.think.steps and config.rl.mode == "thinking":
-        thoughts = [targets for targets in recorded_thoughts(sample) if targets]
-        if thoughts and config.think.source != "self":
-            counts = [sft_tree(policy.template, targets).num_tokens for targets in thoughts]
-            yield supervised("think", config.think, sum(counts) / len(counts), 0.0)
-        else:
-            searched = _decisions(train[: config.think.conversations]) * config.think.attempts
-            extra = searched * speeds.evaluation_seconds
-            yield supervised("think", config.think, tokens, extra)
-    if config.rl.steps and speeds.sampling_seconds is not None:
-        rl = config.rl
-        sampled = speeds.sampled_tokens or 0.0
+    yield StageCost(BASE, 0, evaluations(len(MODES), len(MODES)), 0, 0)
+    for recipe in recipes_of(config):
+        plan = recipe.plan(policy.template, splits.train[:_ENOUGH], config)
+        section = recipe.section(config)
         # As if every group were live: after the stages before, most are.
-        learned = (rl.conversations_per_step * trunk + sampled) * rl.steps
-        update = learned * per_token * (_DIVERGENCE if rl.kl_coefficient else 1.0)
-        seconds = rl.steps * speeds.sampling_seconds + update
-        seconds += evaluations(1 + -(-rl.steps // rl.evaluate_every), 1)
-        yield StageCost("rl", rl.steps, seconds, round(learned), round(sampled * rl.steps))
+        sampled = (speeds.sampled_tokens or 0.0) if recipe.samples else 0.0
+        sampling = (speeds.sampling_seconds or 0.0) if recipe.samples else 0.0
+        learned = (plan.step_tokens + sampled) * section.steps
+        seconds = (
+            learned * per_token * plan.passes
+            + plan.searched * speeds.evaluation_seconds
+            + sampling * section.steps
+            + evaluations(recipe.samples + -(-section.steps // section.evaluate_every), 1)
+        )
+        yield StageCost(
+            recipe.name, section.steps, seconds, round(learned), round(sampled * section.steps)
+        )
 
 
 def _decisions(conversations: Sequence[Conversation]) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from actwise.config import RunConfig
+from actwise.config import MODES, Mode, RunConfig
 from actwise.conversation import Conversation
-from actwise.data.fit import completion_budget, context_of, count_left_out, fitting
+from actwise.data.fit import completion_budget
+from actwise.data.prepare import Prepared, fit
 from actwise.data.split import Splits
 from actwise.errors import InputError
 from actwise.findings.finding import Finding, by_severity
@@ -28,6 +29,7 @@ from actwise.preflight.targets import (
 from actwise.preflight.trial import Samples, Speeds, try_out
 from actwise.run.progress import Progress
 from actwise.template.render import Template
+from actwise.training.recipes import recipes_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Preflight:
 
 def preflight(
     model: str,
-    splits: Splits,
+    prepared: Prepared,
     config: RunConfig,
     *,
     decisions: int,
@@ -77,7 +79,7 @@ def preflight(
 
     Args:
         model: Folder or hub name of the base model.
-        splits: The conversations, as the run would split them.
+        prepared: The conversations, as the run would begin with them.
         config: Resolved.
         decisions: Training decisions to sample for, at least.
         with_model: Whether to sample and update with the model; without, nothing is said about
@@ -91,6 +93,7 @@ def preflight(
     progress = Progress(console)
     policy = load_policy(model, config)
     template = policy.template
+    splits = prepared.splits
     everything = [*splits.train, *splits.dev, *(c for cs in splits.tests.values() for c in cs)]
     total = sum(len(c.decisions()) for c in everything)
     rewards: dict[str, Probes] = {}
@@ -114,7 +117,7 @@ def preflight(
         ]
         longest = max(lengths)
         findings += _budget_findings(lengths, thoughts, budget, config)
-        splits, more = _fitting(policy, splits, config, budget)
+        splits, more = _fitting(policy, prepared, config)
         findings += more
     samples, speeds, cost = None, None, None
     not_examined = []
@@ -147,11 +150,10 @@ def preflight(
     )
 
 
-def _modes(config: RunConfig) -> list[str]:
+def _modes(config: RunConfig) -> list[Mode]:
     """Return the modes in which the run trains."""
-    thinking = config.rl.mode == "thinking" and (config.rl.steps or config.think.steps)
-    direct = config.sft.steps or not thinking
-    return ["direct"] * bool(direct) + ["thinking"] * bool(thinking)
+    trained = {recipe.mode(config) for recipe in recipes_of(config)} or {"direct"}
+    return [mode for mode in MODES if mode in trained]
 
 
 def _targets(
@@ -211,16 +213,12 @@ def _budget_findings(
         )
 
 
-def _fitting(
-    policy: Policy, splits: Splits, config: RunConfig, budget: int
-) -> tuple[Splits, list[Finding]]:
+def _fitting(policy: Policy, prepared: Prepared, config: RunConfig) -> tuple[Splits, list[Finding]]:
     """Leave out what the run would leave out; what it would refuse is a finding."""
-    context = context_of(policy.context_length, config)
     try:
-        kept, too_long = fitting(policy.template, splits, context=context, completion=budget)
-        left_out = count_left_out(too_long, context, config)
+        fitted = fit(prepared, config, policy.template, policy.context_length)
     except InputError as error:
-        return splits, [
+        return prepared.splits, [
             Finding(
                 "error",
                 "does_not_fit",
@@ -230,7 +228,7 @@ def _fitting(
                 f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
             )
         ]
-    return kept, [
+    return fitted.splits, [
         Finding(
             "note",
             "left_out",
@@ -240,7 +238,7 @@ def _fitting(
             "Use a model with a longer context.",
             item["examples"],
         )
-        for item in left_out
+        for item in fitted.skipped[len(prepared.skipped) :]
     ]
 
 

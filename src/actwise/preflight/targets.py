@@ -5,13 +5,13 @@ are the very tokens that the loss would be taken over.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from actwise.conversation import Conversation, Decision
-from actwise.engine import Sample
+from actwise.engine.rollouts import Group, Sample
 from actwise.errors import InputError
-from actwise.evaluation.judging import Judged, judge_samples
+from actwise.evaluation.judging import judge_groups
 from actwise.findings.finding import Finding, Severity, Tally
 from actwise.rewards.settings import JudgeSettings
 from actwise.template.parse import parse_completion
@@ -167,32 +167,36 @@ def probe_reward(
     """
     plain = settings.model_copy(update={"endpoint": None, "embedding": None})
 
-    def judged(pairs: Sequence[tuple[Decision, Sequence[int]]]) -> list[Judged]:
-        samples = [(d, Sample(tuple(ids), (0.0,) * len(ids), "stop")) for d, ids in pairs]
-        return judge_samples(template, samples, thinking=targets.thinking, settings=plain)
+    def judged(pairs: Iterable[tuple[Decision, Sequence[int]]]) -> list[Group]:
+        groups = [
+            Group(d, ()).with_samples([Sample(tuple(ids), (0.0,) * len(ids), "stop")])
+            for d, ids in pairs
+        ]
+        return judge_groups(template, groups, thinking=targets.thinking, settings=plain)
 
-    def rewards(pairs: Sequence[tuple[Decision, Sequence[int]]]) -> list[float]:
-        return [j.verdict.reward for j in judged(pairs)]
+    def rewards(groups: Iterable[Group]) -> list[float]:
+        return [rollout.verdict.reward for group in groups for rollout in group.rollouts]
 
     recorded = [(trained.decision, trained.token_ids) for trained in targets.trained]
     gold = judged(recorded)
-    for (decision, _), of_decision in zip(recorded, gold, strict=True):
-        _check_gold(decision, of_decision, targets)
+    for group in gold:
+        _check_gold(group, targets)
     shuffled = list(_shuffled(targets.trained, seed))
     return Probes(
-        distribution([j.verdict.reward for j in gold]),
-        distribution(rewards(shuffled)) if shuffled else None,
-        distribution(rewards([(d, template.stop_token_ids[:1]) for d, _ in recorded])),
+        distribution(rewards(gold)),
+        distribution(rewards(judged(shuffled))) if shuffled else None,
+        distribution(rewards(judged((d, template.stop_token_ids[:1]) for d, _ in recorded))),
     )
 
 
-def _check_gold(decision: Decision, judged: Judged, targets: Targets) -> None:
+def _check_gold(group: Group, targets: Targets) -> None:
     # Of thoughts only the length can be paid for, and users' own rewards may want anything.
-    parts = judged.verdict.components()
+    verdict = group.rollouts[0].verdict
+    parts = verdict.components()
     short = [f"{n} {parts[n]:.2f}" for n in _OF_RECORD if n in parts and parts[n] < 1]
-    if short or not judged.verdict.right:
-        detail = ", ".join([*short, *judged.verdict.notes, *judged.verdict.errors])
-        targets.fault("gold_not_rewarded", decision, detail or "not right")
+    if short or not verdict.right:
+        detail = ", ".join([*short, *verdict.notes, *verdict.errors])
+        targets.fault("gold_not_rewarded", group.decision, detail or "not right")
 
 
 def _shuffled(trained: Sequence[Trained], seed: int) -> Iterator[tuple[Decision, list[int]]]:

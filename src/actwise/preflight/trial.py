@@ -1,17 +1,17 @@
 """A few steps of the real stages, with a learning rate that changes nothing, against the clock.
 
-The stages are called as the pipeline calls them, in a run folder that is thrown away; the sign of
-progress after each step ends them. So what is measured is what the run will do, memory of the
-optimiser and the reference included.
+The recipes begin as in the pipeline, in a run folder that is thrown away, and are advanced by a few
+steps. So what is measured is what the run will do, memory of the optimiser and the reference
+included.
 """
 
-import contextlib
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from rich.console import Console
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.engine import Engine, Sample, SamplingParams
+from actwise.engine import Engine, SamplingParams
 from actwise.engine.local import LocalEngine
+from actwise.engine.rollouts import Group
 from actwise.evaluation.evaluate import Evaluator
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
@@ -29,9 +30,9 @@ from actwise.preflight.targets import Distribution, distribution
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.recipes.rl import RlSettings, train_rl
-from actwise.training.recipes.sft import Target, sft_tree, train_sft
-from actwise.training.stage import batch_of, mean
+from actwise.training.recipes import SFT, Recipe, recipes_of
+from actwise.training.recipes.sft import Target, sft_tree
+from actwise.training.stage import Context, batch_of, mean
 
 _NEVER = 10**9
 """Steps between two checkpoints or evaluations that do not come."""
@@ -110,30 +111,29 @@ def try_out(
         decisions: Training decisions to sample for, at least; whole batches are taken.
         progress: Where it is told what is going on.
     """
-    engine = LocalEngine(policy)
+    engine = _Timed(LocalEngine(policy))
     with tempfile.TemporaryDirectory(prefix="actwise-preflight-") as name:
-        steps = _Steps()
-        with Run.open(Path(name) / "run", {}, steps) as run:
+        quiet = Progress(Console(quiet=True))
+        with Run.open(Path(name) / "run", {}, quiet) as run:
             choose_threads(run.folder, config.model, policy)
+            context = Context(run, policy, engine, train, config, max_tokens, lambda mode: 0.0)
             progress.say("preflight: two supervised steps")
-            seconds, tokens = _update(run, steps, policy, train, config)
+            seconds, tokens = _update(context)
             progress.say(f"preflight: greedy answers to {decisions} decisions")
-            evaluation = _evaluation(policy, engine, train, config, max_tokens, decisions)
-            samples, sampling, sampled, rl_step = None, None, None, None
-            if config.rl.steps:
+            evaluation = _evaluation(context, decisions)
+            samples, sampling, sampled, step = None, None, None, None
+            for recipe in (recipe for recipe in recipes_of(config) if recipe.samples):
                 progress.say(
                     f"preflight: {config.rl.num_generations} completions each of at least "
                     f"{decisions} decisions"
                 )
-                timed = _Timed(engine)
-                rl_step = _rl(run, steps, policy, timed, train, config, max_tokens, decisions)
-                samples = _samples(run, timed)
-                sampling, sampled = timed.seconds / steps.steps, timed.tokens / steps.steps
+                engine.reset()
+                steps, step = _sampled_steps(context, recipe, engine, decisions)
+                samples = _samples(run, recipe, engine)
+                sampling, sampled = engine.seconds / steps, engine.tokens / steps
     return Trial(
         samples,
-        Speeds(
-            seconds, tokens, evaluation, sampling, sampled, rl_step, _peak_memory(policy.device)
-        ),
+        Speeds(seconds, tokens, evaluation, sampling, sampled, step, _peak_memory(policy.device)),
     )
 
 
@@ -142,80 +142,50 @@ class _Timed:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin to count anew."""
         self.seconds = 0.0
         self.decisions = 0
         self.tokens = 0
 
     def generate(
         self,
-        conversations: Sequence[Sequence[Sequence[int]]],
+        groups: Sequence[Group],
         *,
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None = None,
-    ) -> list[list[list[Sample]]]:
+    ) -> list[Group]:
         begin = time.perf_counter()
         made = self._engine.generate(
-            conversations, num_generations=num_generations, params=params, generator=generator
+            groups, num_generations=num_generations, params=params, generator=generator
         )
         self.seconds += time.perf_counter() - begin
-        groups = [group for of_conversation in made for group in of_conversation]
-        self.decisions += len(groups)
-        self.tokens += sum(len(sample.token_ids) for group in groups for sample in group)
+        self.decisions += len(made)
+        self.tokens += sum(len(r.sample.token_ids) for group in made for r in group.rollouts)
         return made
 
 
-class _Enough(Exception):
-    """A stage has made the steps that were wanted."""
-
-
-class _Steps(Progress):
-    """Takes the time of each step, and ends the stage when there are enough."""
-
-    def __init__(self) -> None:
-        super().__init__(Console(quiet=True))
-        self.enough: Callable[[], bool] = lambda: True
-        self.times: list[float] = []
-
-    @contextlib.contextmanager
-    def track(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
-        def update(now_done: int, **figures: float) -> None:
-            self.times.append(time.perf_counter())
-            if self.enough():
-                raise _Enough
-
-        self.times = [time.perf_counter()]
-        yield update
-
-    @property
-    def steps(self) -> int:
-        return len(self.times) - 1
-
-    def until(self, enough: Callable[[], bool]) -> "contextlib.suppress":
-        self.enough = enough
-        return contextlib.suppress(_Enough)
-
-
-def _update(
-    run: Run, steps: _Steps, policy: Policy, train: Sequence[Conversation], config: RunConfig
-) -> tuple[float, int]:
+def _update(context: Context) -> tuple[float, int]:
     """Return the seconds and the tokens of one supervised step."""
-    examples = [[Target(d, None) for d in c.decisions()] for c in train]
-    with steps.until(lambda: steps.steps >= _SFT_STEPS):
-        train_sft(
-            run,
-            "sft",
-            policy,
-            examples,
-            config.sft.model_copy(update=_unending(config.sft.steps, _SFT_STEPS)),
-            seed=config.seed,
-            checkpoint_every=_NEVER,
-            max_batch_tokens=config.max_batch_tokens,
-            development_score=lambda: 0.0,
-        )
-    batch = batch_of(examples, config.sft.conversations_per_step, _SFT_STEPS - 1, config.seed)
-    tokens = sum(sft_tree(policy.template, targets).num_tokens for targets in batch)
-    return steps.times[-1] - steps.times[-2], tokens
+    section = context.config.sft.model_copy(update=_unending(context.config.sft.steps, _SFT_STEPS))
+    stage = SFT.begin(_with_section(context, SFT, section))
+    times = [time.perf_counter() for _ in islice(stage.steps, _SFT_STEPS)]
+    batch = batch_of(
+        context.train, section.conversations_per_step, _SFT_STEPS - 1, context.config.seed
+    )
+    trees = [
+        sft_tree(context.policy.template, [Target(d, None) for d in c.decisions()]) for c in batch
+    ]
+    return times[-1] - times[-2], sum(tree.num_tokens for tree in trees)
+
+
+def _with_section(context: Context, recipe: Recipe, section: Any) -> Context:
+    """Return the context with other settings of a recipe, and without checkpoints."""
+    update = {recipe.name: section, "checkpoint_every": _NEVER}
+    return replace(context, config=context.config.model_copy(update=update))
 
 
 def _unending(configured: int, steps: int) -> dict[str, Any]:
@@ -227,52 +197,38 @@ def _unending(configured: int, steps: int) -> dict[str, Any]:
     }
 
 
-def _evaluation(
-    policy: Policy,
-    engine: Engine,
-    train: Sequence[Conversation],
-    config: RunConfig,
-    max_tokens: int,
-    decisions: int,
-) -> float:
+def _evaluation(context: Context, decisions: int) -> float:
     """Return the seconds of one greedy completion."""
+    train, config = context.train, context.config
     taken: list[Conversation] = []
     while len(taken) < len(train) and sum(len(c.decisions()) for c in taken) < decisions:
         taken.append(train[len(taken)])
-    evaluator = Evaluator(engine, policy.template, config.reward, max_tokens)
+    evaluator = Evaluator(
+        context.engine, context.policy.template, config.reward, context.max_tokens
+    )
     begin = time.perf_counter()
     records = evaluator.evaluate(taken, thinking=config.rl.mode == "thinking")
     return (time.perf_counter() - begin) / len(records)
 
 
-def _rl(
-    run: Run,
-    steps: _Steps,
-    policy: Policy,
-    engine: _Timed,
-    train: Sequence[Conversation],
-    config: RunConfig,
-    max_tokens: int,
-    decisions: int,
-) -> float:
-    """Return the seconds of one step of RL."""
-    with steps.until(lambda: engine.decisions >= decisions):
-        train_rl(
-            run,
-            "rl",
-            policy,
-            engine,
-            train,
-            config.rl.model_copy(update=_unending(config.rl.steps, decisions)),
-            RlSettings(config.reward, max_tokens, config.seed, _NEVER, config.max_batch_tokens),
-            development_score=lambda: 0.0,
-        )
-    return (steps.times[-1] - steps.times[0]) / steps.steps
+def _sampled_steps(
+    context: Context, recipe: Recipe, engine: _Timed, decisions: int
+) -> tuple[int, float]:
+    """Advance a recipe that samples; return the number of steps and the seconds of one."""
+    section = recipe.section(context.config)
+    section = section.model_copy(update=_unending(section.steps, decisions))
+    stage = recipe.begin(_with_section(context, recipe, section))
+    begin, steps = time.perf_counter(), 0
+    for _ in stage.steps:
+        steps += 1
+        if engine.decisions >= decisions:
+            break
+    return steps, (time.perf_counter() - begin) / steps
 
 
-def _samples(run: Run, engine: _Timed) -> Samples:
-    rollouts = read_records(run.folder / "rollouts" / "rl.jsonl")
-    metrics = read_records(run.folder / "metrics" / "rl.jsonl")
+def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
+    rollouts = read_records(run.folder / "rollouts" / f"{recipe.name}.jsonl")
+    metrics = read_records(run.folder / "metrics" / f"{recipe.name}.jsonl")
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:
         groups.setdefault((rollout["step"], rollout["decision"]), []).append(rollout["right"])

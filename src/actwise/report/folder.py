@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
+from actwise.config import RunConfig
 from actwise.errors import InputError, RunError
+from actwise.training.recipes import RECIPES
 
-STAGES = ("sft", "think", "rl")
 Shape = TypeVar("Shape")
 
 
@@ -130,6 +131,8 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     data: list[DataFile] = []
     created: str = ""
+    recipes: dict[str, str] = {name: r.mode(RunConfig()) for name, r in RECIPES.items()}
+    """What it trains, in order, and the mode in which the model of each is measured."""
 
 
 class ShownMessage(BaseModel):
@@ -185,7 +188,9 @@ class RunFolder:
     def missing(self) -> list[str]:
         """Return the files that are not there, as paths inside the folder."""
         files = [] if self.results is not None else ["results.json"]
-        files += [f"metrics/{stage}.jsonl" for stage in STAGES if stage not in self.metrics]
+        files += [
+            f"metrics/{stage}.jsonl" for stage in self.record.recipes if stage not in self.metrics
+        ]
         return files + ([] if self.examples is not None else ["examples.json"])
 
 
@@ -202,7 +207,7 @@ def read_run_folder(run_dir: Path) -> RunFolder:
             f"{run_dir}: no run folder, for it holds no run.json; name the folder of a run"
         )
     metrics = {}
-    for stage in STAGES:
+    for stage in record.recipes:
         path = run_dir / "metrics" / f"{stage}.jsonl"
         if path.exists():
             metrics[stage] = read_metrics(path)

@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from actwise.report import charts, words
 from actwise.report.folder import (
-    STAGES,
     Interval,
     Metrics,
     Paired,
@@ -79,7 +78,7 @@ def render(run: RunFolder) -> str:
         glossary={name: words.metric(name) for name in metric_names(results) or words.METRICS},
         kinds=KINDS,
         slices=slice_names(results),
-        stages=[(stage, words.STAGE_TITLES[stage], run.metrics.get(stage)) for stage in STAGES],
+        stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.recipes],
         curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
         context_shown=CONTEXT_SHOWN,
         command=shlex.join(run.record.command),

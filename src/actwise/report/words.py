@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from actwise.report.folder import Interval
+from actwise.training.recipes import LABELS, RECIPES
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,6 @@ CURVES = {
 }
 """What is drawn of a stage's steps, in this order; other columns of the file are not."""
 
-MODELS = {"base": "base", "sft": "SFT", "think": "think", "rl": "RL"}
-"""Titles of models; another name stands for itself."""
-
-STAGE_TITLES = {
-    "sft": "SFT: learning to act from the recorded actions",
-    "think": "Think: learning the form of a thought",
-    "rl": "RL: learning which thoughts lead to right actions",
-}
-
 
 def metric(name: str) -> Word:
     """Return a metric's words; one we do not know is shown under its own name."""
@@ -91,8 +83,13 @@ def metric(name: str) -> Word:
 
 
 def model_title(name: str) -> str:
-    """Return the title of a model."""
-    return MODELS.get(name, name)
+    """Return the title of a model; one we do not know stands for itself."""
+    return LABELS.get(name, name)
+
+
+def stage_title(name: str) -> str:
+    """Return what a stage teaches; the name of one that we do not know."""
+    return RECIPES[name].title if name in RECIPES else name
 
 
 def model_and_mode(name: str) -> tuple[str, str]:

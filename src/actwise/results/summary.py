@@ -34,7 +34,7 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         model: Name of the model.
         mode: "direct" or "thinking".
         split: Name of the split.
-        records: From `stages.evaluate`, at least one.
+        records: From `Evaluator.evaluate`, at least one.
     """
     slices = {}
     for name in sorted({s for record in records for s in slices_of(record)}):
@@ -114,7 +114,10 @@ def _interval(
 
 
 def verdict_sentence(
-    rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], promoted: str
+    rows: Sequence[dict[str, Any]],
+    differences: Sequence[dict[str, Any]],
+    promoted: str,
+    headline: tuple[str, str] | None,
 ) -> str:
     """Say in words what the run found on its first test split.
 
@@ -122,15 +125,13 @@ def verdict_sentence(
         rows: The table.
         differences: From `paired`.
         promoted: Name of the model that was best on the development split.
+        headline: The two models, with their modes, of whose difference it is said.
     """
     split = rows[0]["split"]
     found = [
         _comparison(d)
         for d in differences
-        if d["split"] == split
-        and d["slice"] == "all"
-        and d["model"].startswith("rl")
-        and d["against"].startswith("sft")
+        if d["split"] == split and d["slice"] == "all" and (d["model"], d["against"]) == headline
     ] or [
         f"{r['model']} ({r['mode']}) is right on "
         f"{100 * r['metrics']['action_accuracy']['value']:.1f} %."

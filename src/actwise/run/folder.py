@@ -112,9 +112,7 @@ class Run:
             if other.get(key) != request.get(key):
                 raise RunError(f"{source}: has other {key} than {self.folder}; remove one of them")
         for stage in stages:
-            files = [f"checkpoints/{stage}.*", f"metrics/{stage}.*", f"evaluations/{stage}-*"]
-            if stage == "think":
-                files.append("thoughts.jsonl")
+            files = [f"*/{stage}.*", f"evaluations/{stage}-*"]
             for file in (file for pattern in files for file in source.glob(pattern)):
                 target = self.folder / file.relative_to(source)
                 if not target.exists():

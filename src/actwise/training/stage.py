@@ -1,4 +1,4 @@
-"""What every training stage needs: an optimiser, its place in the data, checkpoints.
+"""What every training stage needs: an optimiser, its position in the data, checkpoints.
 
 Everything that a step depends on is either in the checkpoint or a function of the seed and the
 step's number, so a run that is killed and started again ends with the same weights, bit for bit.
@@ -6,13 +6,16 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from actwise.config import OptimiserConfig
+from actwise.config import Mode, OptimiserConfig, RunConfig
+from actwise.conversation import Conversation
+from actwise.engine import Engine
 from actwise.model.policy import Policy
 from actwise.run.files import write_atomically
 from actwise.run.folder import Run
@@ -24,8 +27,50 @@ _FALL = 0.25
 """With patience: steps in which the rate falls, as a share of those before; a fifth of all."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a recipe works with."""
+
+    run: Run
+    """Where checkpoints, metrics and rollouts are written."""
+    policy: Policy
+    """Trained in place."""
+    engine: Engine
+    """Samples from the policy as it is."""
+    train: Sequence[Conversation]
+    """The training split."""
+    config: RunConfig
+    max_tokens: int
+    """Budget of a completion, in tokens."""
+    development_score: Callable[[Mode], float]
+    """Measures the policy as it is in a mode; higher is better."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A recipe at work: whoever advances the steps decides when to stop."""
+
+    training: "Training"
+    steps: Iterator[dict[str, float]]
+    """Each advance trains one step, writes it down and returns its figures."""
+    shown: tuple[str, ...]
+    """Figures worth showing beside the progress."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage will have to compute, as far as its data and settings tell."""
+
+    step_tokens: float
+    """Tokens of trees that a step learns from, sampled completions not counted."""
+    passes: float = 1.0
+    """Cost of learning from a token, relative to a supervised step."""
+    searched: int = 0
+    """Completions that are sampled before the first step."""
+
+
 class Training:
-    """The state of one stage."""
+    """The state of one stage: optimiser, step, best weights, checkpoint."""
 
     def __init__(
         self,
@@ -54,6 +99,7 @@ class Training:
                 begins to fall.
         """
         self.step = 0
+        self.steps = steps
         self.end = steps
         self.best_score = -math.inf
         self.best_step = 0

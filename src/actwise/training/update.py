@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from actwise.config import RlConfig
-from actwise.conversation import Decision
-from actwise.engine import Sample
-from actwise.evaluation.judging import Judged
+from actwise.engine.rollouts import Group, Rollout, by_conversation
 from actwise.model.policy import Policy
 from actwise.model.workers import in_order
 from actwise.training.gradients import add_gradients
@@ -18,25 +16,9 @@ from actwise.tree.layout import Layout
 from actwise.tree.packing import Tree, lay_out_pass, pack
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """One judged completion."""
-
-    decision: Decision
-    conversation: int
-    """Number of the conversation in its batch."""
-    group: int
-    """Number of the decision in its batch."""
-    prompt: list[int]
-    sample: Sample
-    judged: Judged
-    advantage: float = 0.0
-    live: bool = False
-
-
 def accumulate(
     policy: Policy,
-    rollouts: Sequence[Rollout],
+    groups: Sequence[Group],
     totals: tuple[int, int],
     reference: dict[str, Tensor],
     config: RlConfig,
@@ -48,7 +30,7 @@ def accumulate(
 
     Args:
         policy: Its gradients are added to.
-        rollouts: Completions with something to teach.
+        groups: Completions with something to teach.
         totals: Completions of the step and their tokens, those of dead groups included: their
             advantages are zero and their divergence is not taken, but they count in the mean.
         reference: Weights that the divergence is taken from.
@@ -57,8 +39,8 @@ def accumulate(
         max_batch_tokens: Tokens in one forward and backward pass.
     """
     num_completions, num_tokens = totals
-    learning_tokens = sum(len(r.sample.token_ids) for r in rollouts)
-    passes = passes_of(rollouts, max_batch_tokens, policy.device)
+    learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
+    passes = passes_of(groups, max_batch_tokens, policy.device)
 
     @torch.no_grad()
     def logprobs(one: Pass) -> Tensor:
@@ -112,28 +94,26 @@ class Pass:
     """Number of the rollout each token belongs to."""
 
 
-def passes_of(rollouts: Sequence[Rollout], limit: int, device: torch.device) -> list[Pass]:
+def passes_of(groups: Sequence[Group], limit: int, device: torch.device) -> list[Pass]:
     """Return the forward and backward passes of a step; see `pack`."""
-    groups, trees = _trees(rollouts)
+    conversations = by_conversation(groups)
     passes = []
-    for packed in pack(trees, limit):
-        of_pass = [r for p in packed for i in p.decisions for r in groups[p.conversation][i]]
+    for packed in pack([tree_of(of_one) for of_one in conversations], limit):
+        of_pass = [
+            r
+            for p in packed
+            for i in p.decisions
+            for r in conversations[p.conversation][i].rollouts
+        ]
         owners = [i for i, r in enumerate(of_pass) for _ in r.sample.token_ids]
         layout, places_T = lay_out_pass(packed, device)
         passes.append(Pass(of_pass, layout, places_T, torch.tensor(owners, device=device)))
     return passes
 
 
-def _trees(rollouts: Sequence[Rollout]) -> tuple[list[list[list[Rollout]]], list[Tree]]:
-    """Return the rollouts by conversation and decision, and the trees of the conversations."""
-    by_conversation: dict[int, dict[int, list[Rollout]]] = {}
-    for r in rollouts:
-        by_conversation.setdefault(r.conversation, {}).setdefault(r.group, []).append(r)
-    groups = [list(of_one.values()) for of_one in by_conversation.values()]
-    return groups, [
-        Tree(
-            tuple(of_decision[0].prompt for of_decision in of_one),
-            tuple(tuple(r.sample.token_ids for r in of_decision) for of_decision in of_one),
-        )
-        for of_one in groups
-    ]
+def tree_of(groups: Sequence[Group]) -> Tree:
+    """Return the tree of one conversation's groups."""
+    return Tree(
+        tuple(group.prompt for group in groups),
+        tuple(tuple(r.sample.token_ids for r in group.rollouts) for group in groups),
+    )

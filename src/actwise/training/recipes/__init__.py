@@ -1,1 +1,107 @@
-"""The stages of a run."""
+"""The recipes: what a run can train, a file each and one line here.
+
+A recipe's file has two functions: `begin` takes a `Context` and returns a `Stage`, an iterator of
+steps; `plan` tells how much such a step will compute. Its settings are the section of the
+configuration that has its name. Nothing heavy is imported before a recipe begins, so reports and
+audits read this table, too.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actwise.config import Mode, RunConfig
+
+if TYPE_CHECKING:
+    from actwise.conversation import Conversation
+    from actwise.template.render import Template
+    from actwise.training.stage import Context, Plan, Stage
+
+BASE = "base"
+"""Name of the model before any recipe."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train, and how its model is measured."""
+
+    name: str
+    """Of its section in the configuration, its module, its files and its model."""
+    label: str
+    """Of its model in tables."""
+    title: str
+    """What is learned, in words."""
+    mode: Callable[[RunConfig], Mode]
+    """The mode in which its model is measured."""
+    compared_with: tuple[str, ...]
+    """Models that its own is held against, the most important first; the base in its own mode."""
+    samples: bool = False
+    """Whether it learns from completions that it samples, of which the run keeps a record."""
+    wanted: Callable[[RunConfig], bool] = lambda config: True
+    """Whether it makes sense beside the other sections, where it has any steps."""
+
+    def section(self, config: RunConfig) -> Any:
+        """Return its settings."""
+        return getattr(config, self.name)
+
+    def begin(self, context: "Context") -> "Stage":
+        """Begin to train, or go on where the run folder has a checkpoint."""
+        stage: Stage = self._module().begin(context)
+        return stage
+
+    def plan(
+        self, template: "Template", train: "Sequence[Conversation]", config: RunConfig
+    ) -> "Plan":
+        """Tell what a step will compute, judging by a part of the training split."""
+        plan: Plan = self._module().plan(template, train, config)
+        return plan
+
+    def _module(self) -> Any:
+        return importlib.import_module(f"{__name__}.{self.name}")
+
+
+def _direct(config: RunConfig) -> Mode:
+    return "direct"
+
+
+def _thinking(config: RunConfig) -> Mode:
+    return "thinking"
+
+
+def _as_configured(config: RunConfig) -> Mode:
+    return config.rl.mode
+
+
+SFT = Recipe("sft", "SFT", "SFT: learning to act from the recorded actions", _direct, (BASE,))
+THINK = Recipe(
+    "think",
+    "think",
+    "Think: learning the form of a thought",
+    _thinking,
+    (SFT.name,),
+    wanted=lambda config: config.rl.mode == "thinking",
+)
+RL = Recipe(
+    "rl",
+    "RL",
+    "RL: learning which thoughts lead to right actions",
+    _as_configured,
+    (SFT.name, THINK.name, BASE),
+    samples=True,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (SFT, THINK, RL)}
+"""All recipes by name, in the order in which a run takes them."""
+
+LABELS = {BASE: "base"} | {recipe.name: recipe.label for recipe in RECIPES.values()}
+"""Of models in tables."""
+
+
+def recipes_of(config: RunConfig) -> list[Recipe]:
+    """Return the recipes of a run: those that have steps, in order."""
+    return [
+        recipe
+        for recipe in RECIPES.values()
+        if recipe.section(config).steps and recipe.wanted(config)
+    ]

@@ -8,148 +8,110 @@ forward pass. Recorded actions of all kinds take part, also those that call noth
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from actwise.config import RlConfig
+from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation, Decision
-from actwise.engine import Engine, SamplingParams
+from actwise.engine import SamplingParams
+from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
 from actwise.errors import RunError
-from actwise.evaluation.judging import judge_samples, spent, spent_since
-from actwise.model.policy import Policy
+from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeSettings
-from actwise.run.folder import Run
+from actwise.template.render import Template
 from actwise.training.objective import group_advantages, live_groups
-from actwise.training.stage import Training, batch_of, mean
-from actwise.training.update import Rollout, accumulate
+from actwise.training.recipes import RL
+from actwise.training.stage import Context, Plan, Stage, Training, batch_of, mean
+from actwise.training.update import accumulate
 
 
-@dataclass(frozen=True)
-class RlSettings:
-    """What the stage needs besides its own section of the configuration."""
-
-    judge: JudgeSettings
-    max_tokens: int
-    """Budget of a completion."""
-    seed: int
-    checkpoint_every: int
-    max_batch_tokens: int
-
-
-def train_rl(
-    run: Run,
-    stage: str,
-    policy: Policy,
-    engine: Engine,
-    conversations: Sequence[Conversation],
-    config: RlConfig,
-    settings: RlSettings,
-    *,
-    development_score: Callable[[], float],
-) -> Training:
-    """Train by GRPO and leave the best weights in the policy.
-
-    Args:
-        run: The run folder.
-        stage: Name of the stage.
-        policy: Trained in place; its weights at the start are the reference.
-        engine: Samples from the policy as it is.
-        conversations: The training split.
-        config: Of the stage.
-        settings: The rest.
-        development_score: Measures the policy as it is; higher is better.
+def begin(context: Context) -> Stage:
+    """Begin to train by GRPO; the weights at the start are the reference.
 
     Raises:
         RunError: Only calls are to be trained, and there are none.
     """
-    reference = policy.weights()
-    conversations = [c for c in conversations if _taking_part(c, config)]
+    config = context.config.rl
+    conversations = [c for c in context.train if _taking_part(c, config)]
     if not conversations:
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
+    reference = context.policy.weights()
     training = Training(
-        run,
-        stage,
-        policy,
+        context.run,
+        RL.name,
+        context.policy,
         config,
         steps=config.steps,
-        checkpoint_every=settings.checkpoint_every,
-        seed=settings.seed,
+        checkpoint_every=context.config.checkpoint_every,
+        seed=context.config.seed,
     )
-    if training.step == 0:
-        training.offer(development_score())  # what the stage has to beat
-    with run.progress.track(stage, config.steps, training.step) as show:
-        while training.step < config.steps:
-            batch = batch_of(
-                conversations, config.conversations_per_step, training.step, settings.seed
-            )
-            before = spent(settings.judge)
-            rollouts = _roll_out(policy, engine, batch, config, settings, training)
-            figures = _figures(rollouts) | spent_since(before, settings.judge)
-            figures |= _improve(policy, training, rollouts, reference, config, settings)
-            step = training.step + 1
-            if step % config.evaluate_every == 0 or step == config.steps:
-                # end_step() counts; the score belongs to the weights after this step.
-                figures["dev_action_accuracy"] = development_score()
-                training.offer(figures["dev_action_accuracy"])
-            training.metrics.append({"step": step, **figures})
-            training.rollouts.append(*(_record(step, rollout) for rollout in rollouts))
-            training.end_step()
-            show(
-                step,
-                reward=figures["reward"],
-                live=figures["live_groups"],
-                best=training.best_score,
-            )
-    training.finish()
-    return training
+    steps = _steps(context, conversations, reference, training)
+    return Stage(training, steps, ("reward", "live_groups"))
 
 
-def _roll_out(
-    policy: Policy,
-    engine: Engine,
-    batch: Sequence[Conversation],
-    config: RlConfig,
-    settings: RlSettings,
+def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
+    """Plan a step over the trunks of some conversations."""
+    thinking = config.rl.mode == "thinking"
+    trunks = [max(len(template.prompt(d, thinking=thinking)) for d in c.decisions()) for c in train]
+    # A forward pass of the reference costs a third of a forward and backward pass.
+    passes = 4 / 3 if config.rl.kl_coefficient else 1.0
+    return Plan(config.rl.conversations_per_step * mean([float(t) for t in trunks]), passes)
+
+
+def _steps(
+    context: Context,
+    conversations: Sequence[Conversation],
+    reference: dict[str, Tensor],
     training: Training,
-) -> list[Rollout]:
+) -> Iterator[dict[str, float]]:
+    config, judge = context.config.rl, context.config.reward
+    if training.step == 0:
+        training.offer(context.development_score(config.mode))  # what the stage has to beat
+    while training.step < config.steps:
+        batch = batch_of(
+            conversations, config.conversations_per_step, training.step, context.config.seed
+        )
+        before = spent(judge)
+        groups = roll_out(context, batch, training)
+        figures = _figures(groups) | spent_since(before, judge)
+        figures |= _improve(context, training, groups, reference)
+        step = training.step + 1
+        if step % config.evaluate_every == 0 or step == config.steps:
+            # end_step() counts; the score belongs to the weights after this step.
+            figures["dev_action_accuracy"] = context.development_score(config.mode)
+            training.offer(figures["dev_action_accuracy"])
+        training.metrics.append({"step": step, **figures})
+        training.rollouts.append(*(_record(step, g, r) for g in groups for r in g.rollouts))
+        training.end_step()
+        yield figures
+
+
+def roll_out(context: Context, batch: Sequence[Conversation], training: Training) -> list[Group]:
+    """Sample and judge completions of the decisions of some conversations."""
+    config, template = context.config.rl, context.policy.template
     thinking = config.mode == "thinking"
-    draw = random.Random(f"{settings.seed}/decisions/{training.step}")
+    draw = random.Random(f"{context.config.seed}/decisions/{training.step}")
     decisions = [
-        _some(_taking_part(c, config), config.decisions_per_conversation, draw) for c in batch
+        decision
+        for conversation in batch
+        for decision in _some(
+            _taking_part(conversation, config), config.decisions_per_conversation, draw
+        )
     ]
-    prompts = [[policy.template.prompt(d, thinking=thinking) for d in ds] for ds in decisions]
-    params = SamplingParams(
-        settings.max_tokens, policy.template.stop_token_ids, config.temperature, config.top_p
-    )
-    samples = engine.generate(
-        prompts,
+    groups = context.engine.generate(
+        groups_of(template, decisions, thinking=thinking),
         num_generations=config.num_generations,
-        params=params,
+        params=SamplingParams(
+            context.max_tokens, template.stop_token_ids, config.temperature, config.top_p
+        ),
         generator=training.generator,
     )
-    groups = [
-        (conversation, decision, prompts[conversation][i], samples[conversation][i])
-        for conversation, of_conversation in enumerate(decisions)
-        for i, decision in enumerate(of_conversation)
-    ]
-    judged = iter(
-        judge_samples(
-            policy.template,
-            [(decision, sample) for _, decision, _, of_group in groups for sample in of_group],
-            thinking=thinking,
-            settings=settings.judge,
-        )
-    )
-    rollouts = [
-        Rollout(decision, conversation, group, prompt, sample, next(judged))
-        for group, (conversation, decision, prompt, of_group) in enumerate(groups)
-        for sample in of_group
-    ]
-    return _with_advantages(rollouts, config, settings.judge)
+    groups = judge_groups(template, groups, thinking=thinking, settings=context.config.reward)
+    return with_advantages(groups, config, context.config.reward)
 
 
 def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
@@ -162,58 +124,54 @@ def _some(decisions: list[Decision], limit: int | None, draw: random.Random) -> 
     return [decisions[i] for i in sorted(draw.sample(range(len(decisions)), limit))]
 
 
-def _with_advantages(
-    rollouts: Sequence[Rollout], config: RlConfig, judge: JudgeSettings
-) -> list[Rollout]:
+def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) -> list[Group]:
+    """Return judged groups with the advantage of each rollout, and whether they are live."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
     if judge.combine == "sum":
-        rewards = [[r.judged.verdict.reward] for r in rollouts]
+        rewards = [[r.verdict.reward] for r in rollouts]
         weights = None
     else:
         names = judge.weights()
-        parts = [r.judged.verdict.components() for r in rollouts]
+        parts = [r.verdict.components() for r in rollouts]
         rewards = [[part.get(name, torch.nan) for name in names] for part in parts]
         weights = torch.tensor(list(names.values()), dtype=torch.float64)
     rewards_NK = torch.tensor(rewards, dtype=torch.float64)
-    group_N = torch.tensor([r.group for r in rollouts])
+    group_N = torch.tensor([i for i, group in enumerate(groups) for _ in group.rollouts])
     advantages = group_advantages(
         rewards_NK, group_N, weights_K=weights, scale=config.scale, combine=judge.combine
     )
     live = live_groups(rewards_NK, group_N, weights, combine=judge.combine)
-    return [
-        Rollout(r.decision, r.conversation, r.group, r.prompt, r.sample, r.judged, a, alive)
-        for r, a, alive in zip(rollouts, advantages.tolist(), live.tolist(), strict=True)
-    ]
+    scored = iter(zip(advantages.tolist(), live.tolist(), strict=True))
+    found = []
+    for group in groups:
+        pairs = [(rollout, *next(scored)) for rollout in group.rollouts]
+        learned = tuple(replace(rollout, advantage=a) for rollout, a, _ in pairs)
+        found.append(replace(group, rollouts=learned, live=any(alive for *_, alive in pairs)))
+    return found
 
 
 def _improve(
-    policy: Policy,
-    training: Training,
-    rollouts: Sequence[Rollout],
-    reference: dict[str, Tensor],
-    config: RlConfig,
-    settings: RlSettings,
+    context: Context, training: Training, groups: Sequence[Group], reference: dict[str, Tensor]
 ) -> dict[str, float]:
     """Take the optimiser steps of one batch of rollouts."""
+    config = context.config.rl
     figures: dict[str, list[float]] = {}
-    for part in range(config.optimiser_steps):
+    conversations = by_conversation(groups)
+    for first in range(config.optimiser_steps):
         # Each step takes whole conversations, so that their trunks are computed once.
-        of_step = [r for r in rollouts if r.conversation % config.optimiser_steps == part]
-        learners = [
-            r
-            for r in of_step
-            if r.live and not (config.mask_truncated and r.sample.stop_reason == "length")
-        ]
+        of_step = [g for of_one in conversations[first :: config.optimiser_steps] for g in of_one]
+        learners = _learners(of_step, config)
         if not learners:
             continue
-        totals = len(of_step), sum(len(r.sample.token_ids) for r in of_step)
+        samples = [r.sample for g in of_step for r in g.rollouts]
         for name, value in accumulate(
-            policy,
+            context.policy,
             learners,
-            totals,
+            (len(samples), sum(len(sample.token_ids) for sample in samples)),
             reference,
             config,
-            max_tokens=settings.max_tokens,
-            max_batch_tokens=settings.max_batch_tokens,
+            max_tokens=context.max_tokens,
+            max_batch_tokens=context.config.max_batch_tokens,
         ).items():
             figures.setdefault(name, []).append(value)
         figures.setdefault("grad_norm", []).append(training.update())
@@ -221,18 +179,28 @@ def _improve(
     return {name: mean(values) for name, values in figures.items()}
 
 
-def _figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    verdicts = [r.judged.verdict for r in rollouts]
-    groups: dict[int, bool] = {r.group: r.live for r in rollouts}
+def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
+    """Return the live groups, perhaps without their truncated rollouts."""
+    live = [group for group in groups if group.live]
+    if not config.mask_truncated:
+        return live
+    whole = [
+        replace(g, rollouts=tuple(r for r in g.rollouts if r.sample.stop_reason == "stop"))
+        for g in live
+    ]
+    return [group for group in whole if group.rollouts]
+
+
+def _figures(groups: Sequence[Group]) -> dict[str, float]:
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    verdicts = [r.verdict for r in rollouts]
     return {
         "reward": mean([v.reward for v in verdicts]),
         "right": mean([float(v.right) for v in verdicts]),
         "format": mean([v.format for v in verdicts]),
-        "live_groups": mean([float(live) for live in groups.values()]),
+        "live_groups": mean([float(group.live) for group in groups]),
         "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
-        "thought_words": mean(
-            [float(len((r.judged.parsed.thought or "").split())) for r in rollouts]
-        ),
+        "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
         "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
     } | _further_figures(verdicts)
 
@@ -246,13 +214,13 @@ def _further_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
     } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
 
 
-def _record(step: int, rollout: Rollout) -> dict[str, object]:
+def _record(step: int, group: Group, rollout: Rollout) -> dict[str, object]:
     return {
         "step": step,
-        "decision": rollout.decision.key,
-        "text": rollout.judged.text,
+        "decision": group.decision.key,
+        "text": rollout.text,
         "stop": rollout.sample.stop_reason,
-        "reward": rollout.judged.verdict.reward,
-        "right": rollout.judged.verdict.right,
+        "reward": rollout.verdict.reward,
+        "right": rollout.verdict.right,
         "advantage": rollout.advantage,
     }

@@ -5,18 +5,18 @@ not teach the model not to think. In thinking mode (the cold start) the branch i
 recorded action. The loss is the mean over the target tokens of a step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from actwise.config import SftConfig
-from actwise.conversation import Decision
+from actwise.config import RunConfig, SftConfig
+from actwise.conversation import Conversation, Decision
 from actwise.model.policy import Policy
-from actwise.run.folder import Run
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
-from actwise.training.stage import Training, batch_of
+from actwise.training.recipes import SFT, Recipe
+from actwise.training.stage import Context, Plan, Stage, Training, batch_of, mean
 from actwise.tree.packing import Part, Tree, lay_out_pass, pack
 
 
@@ -37,57 +37,65 @@ def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
     )
 
 
-def train_sft(
-    run: Run,
-    stage: str,
-    policy: Policy,
-    examples: Sequence[Sequence[Target]],
-    config: SftConfig,
-    *,
-    seed: int,
-    checkpoint_every: int,
-    max_batch_tokens: int,
-    development_score: Callable[[], float],
-) -> Training:
-    """Train on the targets and leave the best weights in the policy.
+def begin(context: Context) -> Stage:
+    """Begin to train direct mode on every decision of the training split."""
+    examples = [[Target(d, None) for d in c.decisions()] for c in context.train]
+    return supervised(context, SFT, context.config.sft, examples)
+
+
+def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
+    """Plan a step on every decision of some conversations."""
+    trees = [sft_tree(template, [Target(d, None) for d in c.decisions()]) for c in train]
+    mean_tokens = mean([tree.num_tokens for tree in trees])
+    return Plan(config.sft.conversations_per_step * mean_tokens)
+
+
+def supervised(
+    context: Context, recipe: Recipe, config: SftConfig, examples: Sequence[Sequence[Target]]
+) -> Stage:
+    """Begin to train on targets.
 
     Args:
-        run: The run folder.
-        stage: Name of the stage.
-        policy: Trained in place.
+        context: What the recipe works with.
+        recipe: Whose files are written, and in whose mode the policy is measured.
+        config: Settings of the recipe.
         examples: The targets of each conversation; none is empty.
-        config: Of the stage.
-        seed: Of the order of the conversations.
-        checkpoint_every: Steps between checkpoints.
-        max_batch_tokens: Tokens in one forward and backward pass.
-        development_score: Measures the policy as it is; higher is better.
     """
     training = Training(
-        run,
-        stage,
-        policy,
+        context.run,
+        recipe.name,
+        context.policy,
         config,
         steps=config.steps,
-        checkpoint_every=checkpoint_every,
-        seed=seed,
+        checkpoint_every=context.config.checkpoint_every,
+        seed=context.config.seed,
         patience=config.patience,
     )
-    with run.progress.track(stage, config.steps, training.step) as show:
-        while training.step < training.end:
-            batch = batch_of(examples, config.conversations_per_step, training.step, seed)
-            trees = [sft_tree(policy.template, targets) for targets in batch]
-            loss = accumulate(policy, trees, max_batch_tokens)
-            figures = {"loss": loss, "learning_rate": training.learning_rate()}
-            figures["grad_norm"] = training.update()
-            last = training.step + 1
-            if last % config.evaluate_every == 0 or last == training.end:
-                figures["dev_action_accuracy"] = development_score()
-                training.offer(figures["dev_action_accuracy"])
-            training.metrics.append({"step": last, **figures})
-            training.end_step()
-            show(last, loss=loss, best=max(training.best_score, 0.0))
-    training.finish()
-    return training
+    return Stage(training, _steps(context, recipe, config, examples, training), ("loss",))
+
+
+def _steps(
+    context: Context,
+    recipe: Recipe,
+    config: SftConfig,
+    examples: Sequence[Sequence[Target]],
+    training: Training,
+) -> Iterator[dict[str, float]]:
+    policy, seed = context.policy, context.config.seed
+    while training.step < training.end:
+        batch = batch_of(examples, config.conversations_per_step, training.step, seed)
+        trees = [sft_tree(policy.template, targets) for targets in batch]
+        loss = accumulate(policy, trees, context.config.max_batch_tokens)
+        figures = {"loss": loss, "learning_rate": training.learning_rate()}
+        figures["grad_norm"] = training.update()
+        last = training.step + 1
+        if last % config.evaluate_every == 0 or last == training.end:
+            score = context.development_score(recipe.mode(context.config))
+            figures["dev_action_accuracy"] = score
+            training.offer(score)
+        training.metrics.append({"step": last, **figures})
+        training.end_step()
+        yield figures
 
 
 def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> float:

@@ -10,16 +10,76 @@ from collections.abc import Sequence
 
 import torch
 
-from actwise.config import ThinkConfig
-from actwise.conversation import Conversation, Decision
-from actwise.engine import Engine, Sample, SamplingParams
-from actwise.evaluation.judging import judge_samples
-from actwise.rewards.settings import JudgeSettings
-from actwise.run.folder import Run
+from actwise.config import RunConfig
+from actwise.conversation import Conversation, all_decisions
+from actwise.engine import SamplingParams
+from actwise.engine.rollouts import Group, by_conversation, groups_of
+from actwise.errors import RunError
+from actwise.evaluation.judging import judge_groups
+from actwise.run.files import read_records, write_records
 from actwise.template.render import Template
-from actwise.training.recipes.sft import Target
+from actwise.training.recipes import THINK
+from actwise.training.recipes.sft import Target, sft_tree, supervised
+from actwise.training.stage import Context, Plan, Stage, mean
 
 _CHUNK = 16  # conversations between two signs of progress
+
+
+def begin(context: Context) -> Stage:
+    """Begin to train thinking mode on thoughts, recorded or the model's own.
+
+    Raises:
+        RunError: There is no thought to begin with.
+    """
+    config = context.config.think
+    targets = with_direct_share(_thoughts(context), config.direct_share, context.config.seed)
+    return supervised(context, THINK, config, [of_one for of_one in targets if of_one])
+
+
+def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
+    """Plan a step on recorded thoughts, or on as many of the model's own."""
+    think = config.think
+    recorded = [targets for targets in recorded_thoughts(train) if targets]
+    own = not recorded or think.source == "self"
+    taken = [[Target(d, None) for d in c.decisions()] for c in train] if own else recorded
+    mean_tokens = mean([sft_tree(template, targets).num_tokens for targets in taken])
+    searched = think.conversations * mean([len(c.decisions()) for c in train]) * think.attempts
+    return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
+
+
+def _thoughts(context: Context) -> list[list[Target]]:
+    config = context.config.think
+    recorded = [c for c in context.train if any(d.gold.reasoning_content for d in c.decisions())]
+    if config.source == "recorded" or (config.source == "auto" and recorded):
+        targets = recorded_thoughts(recorded[: config.conversations])
+    else:
+        targets = _own_thoughts(context)
+    if not any(targets):
+        raise RunError(
+            "think: no thought to begin with: none is recorded, and none of the model's own "
+            "led to a right action; record some, or --set rl.mode=direct to train without"
+        )
+    return targets
+
+
+def _own_thoughts(context: Context) -> list[list[Target]]:
+    """Generate thoughts once; the file of them stands in for the model on a resumed run."""
+    conversations = context.train[: context.config.think.conversations]
+    file = context.run.folder / "thoughts" / f"{THINK.name}.jsonl"
+    if not file.exists():
+        write_records(
+            file,
+            [
+                {"decision": t.decision.key, "thought": t.thought}
+                for of_one in self_generated_thoughts(context, conversations)
+                for t in of_one
+            ],
+        )
+    thought = {record["decision"]: record["thought"] for record in read_records(file)}
+    return [
+        [Target(d, thought[d.key]) for d in c.decisions() if d.key in thought]
+        for c in conversations
+    ]
 
 
 def recorded_thoughts(conversations: Sequence[Conversation]) -> list[list[Target]]:
@@ -35,82 +95,52 @@ def recorded_thoughts(conversations: Sequence[Conversation]) -> list[list[Target
 
 
 def self_generated_thoughts(
-    run: Run,
-    engine: Engine,
-    template: Template,
-    conversations: Sequence[Conversation],
-    config: ThinkConfig,
-    *,
-    settings: JudgeSettings,
-    max_tokens: int,
-    generator: torch.Generator,
+    context: Context, conversations: Sequence[Conversation]
 ) -> list[list[Target]]:
     """Let the model think, and keep the shortest thought that led to the right action.
 
     Args:
-        run: Where progress is shown.
-        engine: Samples from the model as it is.
-        template: The model's.
+        context: Its engine samples from the model as it is.
         conversations: From the training split.
-        config: Of the stage.
-        settings: Of the judge.
-        max_tokens: Budget of a completion.
-        generator: Source of randomness, on the engine's device.
 
     Returns:
         The decisions for which a thought was found, by conversation.
     """
-    params = SamplingParams(max_tokens, template.stop_token_ids, temperature=config.temperature)
+    config, template = context.config.think, context.policy.template
+    params = SamplingParams(
+        context.max_tokens, template.stop_token_ids, temperature=config.temperature
+    )
+    generator = torch.Generator(context.policy.device).manual_seed(context.config.seed)
     targets: list[list[Target]] = []
     tried = found = 0
-    with run.progress.track("think: own thoughts", len(conversations)) as show:
+    with context.run.progress.track("think: own thoughts", len(conversations)) as show:
         for begin in range(0, len(conversations), _CHUNK):
             chunk = conversations[begin : begin + _CHUNK]
-            decisions = [conversation.decisions() for conversation in chunk]
-            samples = engine.generate(
-                [[template.prompt(d, thinking=True) for d in ds] for ds in decisions],
+            groups = context.engine.generate(
+                groups_of(template, all_decisions(chunk), thinking=True),
                 num_generations=config.attempts,
                 params=params,
                 generator=generator,
             )
-            groups = [
-                (decision, group)
-                for of_conversation, samples_of in zip(decisions, samples, strict=True)
-                for decision, group in zip(of_conversation, samples_of, strict=True)
-            ]
-            thoughts = iter(_shortest_right(template, groups, settings))
-            for of_conversation in decisions:
-                kept = [Target(d, thought) for d in of_conversation if (thought := next(thoughts))]
+            groups = judge_groups(template, groups, thinking=True, settings=context.config.reward)
+            for of_one in by_conversation(groups):
+                kept = [
+                    Target(g.decision, thought) for g in of_one if (thought := shortest_right(g))
+                ]
                 targets.append(kept)
-                tried, found = tried + len(of_conversation), found + len(kept)
+                tried, found = tried + len(of_one), found + len(kept)
             show(begin + len(chunk), found=found / max(tried, 1))
     return targets
 
 
-def _shortest_right(
-    template: Template,
-    groups: Sequence[tuple[Decision, Sequence[Sample]]],
-    settings: JudgeSettings,
-) -> list[str | None]:
-    """Return for each decision the shortest thought that led to the right action, if any did."""
-    judged = iter(
-        judge_samples(
-            template,
-            [(decision, sample) for decision, group in groups for sample in group],
-            thinking=True,
-            settings=settings,
-        )
-    )
-    found = []
-    for _, group in groups:
-        of_group = [next(judged) for _ in group]
-        thoughts = [
-            j.parsed.thought
-            for j in of_group
-            if j.verdict.right and not j.parsed.errors and j.parsed.thought
-        ]
-        found.append(min(thoughts, key=len, default=None))
-    return found
+def shortest_right(group: Group) -> str | None:
+    """Return the shortest thought that led to the right action, if any did."""
+    thoughts = [
+        r.parsed.thought
+        for r in group.rollouts
+        if r.verdict.right and not r.parsed.errors and r.parsed.thought
+    ]
+    return min(thoughts, key=len, default=None)
 
 
 def with_direct_share(

@@ -1,0 +1,18 @@
+"""What the verbs print beside their results."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+
+def echo_skipped(skipped: list[dict[str, Any]]) -> None:
+    """Tell what was left out, and why."""
+    for item in skipped:
+        places = ", ".join(item["examples"])
+        click.echo(f"left out: {item['count']} ({item['reason']}), such as {places}")
+
+
+def error_console() -> Console:
+    """Return where progress is shown, apart from results."""
+    return Console(stderr=True)

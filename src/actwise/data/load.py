@@ -1,0 +1,79 @@
+"""Logs read from files, as the section `data` of a configuration says."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actwise.config import RunConfig
+from actwise.conversation import Conversation
+from actwise.errors import InputError
+from actwise.formats import Rejected, read_files
+from actwise.rewards.overrides import check_overrides
+from actwise.run.files import fingerprint
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Conversations as they were read, and what was left out."""
+
+    conversations: list[Conversation]
+    skipped: list[dict[str, Any]]
+    """By reason: "reason", "count", "examples" (places as "file:line")."""
+    fingerprints: list[dict[str, Any]]
+    """By file: "file", "sha256", "conversations"."""
+
+
+def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
+    """Read logs; records that cannot be used stop the run, or are counted.
+
+    Raises:
+        InputError: A record cannot be used and `data.bad_records` is "stop", or none can.
+        ConfigError: A rule under `reward.tools` names a tool that no conversation has.
+    """
+    conversations: list[Conversation] = []
+    rejected: list[Rejected] = []
+    for item in read_files(files, format=config.data.format, tools=config.data.tools):
+        if isinstance(item, Rejected):
+            rejected.append(item)
+        else:
+            conversations.append(item)
+    if rejected and config.data.bad_records == "stop":
+        first = rejected[0]
+        more = f" ({len(rejected)} such records; see `actwise check`)" if len(rejected) > 1 else ""
+        raise InputError(
+            f"{first.detail}{more}",
+            file=first.file,
+            line=first.line,
+            remedy="or leave such records out with --set data.bad_records=skip",
+        )
+    if not conversations:
+        raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
+    check_overrides(config.reward, conversations)
+    if config.data.limit is not None and config.data.limit < len(conversations):
+        draw = random.Random(f"limit/{config.seed}")
+        conversations = draw.sample(conversations, config.data.limit)
+    return Logs(conversations, _by_reason(rejected), _fingerprints(files, conversations))
+
+
+def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
+    reasons = Counter(item.reason for item in rejected)
+    return [
+        {
+            "reason": reason,
+            "count": count,
+            "examples": [f"{r.file}:{r.line}" for r in rejected if r.reason == reason][:3],
+        }
+        for reason, count in reasons.most_common()
+    ]
+
+
+def _fingerprints(
+    files: Sequence[Path], conversations: Sequence[Conversation]
+) -> list[dict[str, Any]]:
+    read = Counter(c.source.rpartition(":")[0] for c in conversations)
+    return [
+        {"file": str(f), "sha256": fingerprint(f), "conversations": read[str(f)]} for f in files
+    ]

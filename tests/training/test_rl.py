@@ -1,0 +1,269 @@
+"""The RL recipe, against one forward pass of an ordinary model for each completion."""
+
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from actwise.config import RlConfig
+from actwise.conversation import Decision
+from actwise.engine.rollouts import Group, Rollout
+from actwise.errors import RunError
+from actwise.model.policy import Policy
+from actwise.run.folder import Run
+from actwise.training.recipes import RL, rl
+from actwise.training.stage import Training, batch_of
+from actwise.training.update import accumulate
+from finding import (
+    CONVERSATIONS,
+    assert_near,
+    context,
+    gold_text,
+    gradient,
+    lines,
+    logprobs_of,
+    ordinary,
+    scripted,
+)
+
+RIGHT_CALLS = {"W1": {0, 2}, "W22": {1}, "X9": {0, 1, 3}}
+"""Generations in which `mixed` calls rightly, by conversation."""
+
+
+def mixed(decision: Decision, number: int) -> str:
+    """Call rightly now and then; answer always the same and wrong."""
+    if decision.kind == "answer":
+        return "<think>\nHm.\n</think>\n\nNo idea."
+    right = number in RIGHT_CALLS[decision.conversation.id]
+    return gold_text(decision, "x" * number) if right else "<think>\nI do not." + "." * number
+
+
+def make_groups(policy: Policy, run: Run, config: RlConfig) -> list[Group]:
+    """Sample by script; the sampling policy's log-probs are near the present policy's."""
+    given = context(policy, run, engine=scripted(policy, mixed), rl=config.model_dump())
+    training = Training(run, "rl", policy, config, steps=1, checkpoint_every=100, seed=0)
+    draw = random.Random(0)
+    model = ordinary(policy)
+
+    def near(group: Group, rollout: Rollout) -> Rollout:
+        with torch.no_grad():
+            logprobs = logprobs_of(
+                model, group.prompt, rollout.sample.token_ids, config.temperature
+            )
+        old = tuple(lp + draw.uniform(-0.6, 0.6) for lp in logprobs.tolist())
+        return replace(rollout, sample=replace(rollout.sample, logprobs=old))
+
+    groups = rl.roll_out(given, CONVERSATIONS, training)
+    return [replace(g, rollouts=tuple(near(g, r) for r in g.rollouts)) for g in groups]
+
+
+def totals_of(groups: Sequence[Group]) -> tuple[int, int]:
+    """Return the number of completions and of their tokens."""
+    lengths = [len(r.sample.token_ids) for g in groups for r in g.rollouts]
+    return len(lengths), sum(lengths)
+
+
+def row_by_row(
+    model: Any, reference: Any, groups: Sequence[Group], config: RlConfig, max_tokens: int
+) -> tuple[Tensor, float]:
+    """Return the loss over all completions of a step and the mean divergence of the live ones."""
+    num_completions, num_tokens = totals_of(groups)
+    _, live_tokens = totals_of([group for group in groups if group.live])
+    loss, kl = torch.zeros(()), 0.0
+    for g, r in ((group, r) for group in groups for r in group.rollouts):
+        new = logprobs_of(model, g.prompt, r.sample.token_ids, config.temperature)
+        ratio = (new - torch.tensor(r.sample.logprobs)).exp()
+        clipped = ratio.clamp(1 - config.clip_low, 1 + config.clip_high)
+        of_token = -torch.minimum(ratio * r.advantage, clipped * r.advantage)
+        if config.kl_coefficient and g.live:
+            with torch.no_grad():
+                old = logprobs_of(reference, g.prompt, r.sample.token_ids, config.temperature)
+            divergence = (old - new).exp() - (old - new) - 1
+            of_token = of_token + config.kl_coefficient * divergence
+            kl += divergence.sum().item() / live_tokens
+        divisor = {
+            "grpo": len(of_token) * num_completions,
+            "dapo": num_tokens,
+            "dr_grpo": max_tokens * num_completions,
+        }[config.aggregation]
+        loss = loss + of_token.sum() / divisor
+    return loss, kl
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 100_000])
+@pytest.mark.parametrize(
+    ("aggregation", "kl_coefficient", "temperature"),
+    [("dr_grpo", 0.0, 1.0), ("grpo", 0.1, 0.8), ("dapo", 0.1, 1.0)],
+)
+def test_rl_gradients_are_those_of_the_formulas_row_by_row(
+    policy: Policy,
+    run: Run,
+    aggregation: str,
+    kl_coefficient: float,
+    temperature: float,
+    max_batch_tokens: int,
+) -> None:
+    config = RlConfig(
+        num_generations=4,
+        aggregation=aggregation,
+        kl_coefficient=kl_coefficient,
+        temperature=temperature,
+    )
+    reference = {n: w + 0.01 * torch.randn_like(w) for n, w in policy.weights().items()}
+    groups = make_groups(policy, run, config)
+    model, reference_model = ordinary(policy), ordinary(policy)
+    reference_model.load_state_dict(reference, strict=False)
+    expected, kl = row_by_row(model, reference_model, groups, config, max_tokens=90)
+    expected.backward()
+
+    live = [group for group in groups if group.live]
+    figures = accumulate(
+        policy,
+        live,
+        totals_of(groups),
+        reference,
+        config,
+        max_tokens=90,
+        max_batch_tokens=max_batch_tokens,
+    )
+    assert figures["loss"] == pytest.approx(expected.item(), rel=1e-4, abs=1e-7)
+    assert figures["kl"] == pytest.approx(kl, rel=1e-4, abs=1e-9)
+    assert figures["clipped_low"] > 0
+    assert figures["clipped_high"] > 0
+    assert_near(gradient(policy.model), gradient(model))
+
+
+def test_the_gradient_of_grpo_is_the_same_with_any_number_of_workers(
+    policy: Policy, run: Run
+) -> None:
+    config = RlConfig(num_generations=4, kl_coefficient=0.1)
+    reference = {n: w + 0.01 * torch.randn_like(w) for n, w in policy.weights().items()}
+    groups = make_groups(policy, run, config)
+    found = []
+    for workers in (1, 2, 3):
+        policy.workers = workers
+        policy.model.zero_grad()
+        figures = accumulate(
+            policy, groups, totals_of(groups), reference, config, max_tokens=90, max_batch_tokens=1
+        )
+        found.append((figures, gradient(policy.model)))
+    assert all(figures == found[0][0] for figures, _ in found)
+    assert all(torch.equal(grad, found[0][1]) for _, grad in found)
+
+
+def test_groups_have_advantages_and_the_prompts_of_their_decisions(
+    policy: Policy, run: Run
+) -> None:
+    groups = make_groups(policy, run, RlConfig(num_generations=4, scale="none"))
+    assert [g.decision for g in groups] == [d for c in CONVERSATIONS for d in c.decisions()]
+    for group in groups:
+        assert list(group.prompt) == policy.template.prompt(group.decision, thinking=True)
+        assert group.live == (group.decision.kind == "call")
+        # A right call earns 1, no call 0. All answers earn the same.
+        right = RIGHT_CALLS[group.conversation.id]
+        expected = [
+            (number in right) - len(right) / 4 if group.live else 0.0 for number in range(4)
+        ]
+        assert [r.advantage for r in group.rollouts] == pytest.approx(expected)
+
+
+def run_rl(
+    run: Run, policy: Policy, script: Callable[[Decision, int], str], **changes: Any
+) -> list[dict[str, Any]]:
+    config = {"steps": 1, "num_generations": 4, "conversations_per_step": 3, **changes}
+    scores = itertools.count(0.0)
+    stage = RL.begin(
+        context(policy, run, engine=scripted(policy, script), score=scores.__next__, rl=config)
+    )
+    list(stage.steps)
+    stage.training.finish()
+    return lines(run, "metrics/rl.jsonl")
+
+
+def test_decisions_that_call_nothing_can_be_left_out(policy: Policy, run: Run) -> None:
+    groups = make_groups(policy, run, RlConfig(num_generations=2, decisions="calls"))
+    assert [g.decision.key for g in groups] == ["W1#1", "W22#1", "X9#1"]
+    talk = [
+        c.model_copy(update={"messages": c.messages[:1] + c.messages[-1:]}) for c in CONVERSATIONS
+    ]
+    with pytest.raises(RunError, match=r"rl\.decisions=all"):
+        RL.begin(context(policy, run, train=talk, rl={"decisions": "calls"}))
+
+
+def test_groups_of_equal_rewards_teach_nothing_and_are_counted(policy: Policy, run: Run) -> None:
+    before = policy.weights()
+    (metrics,) = run_rl(run, policy, lambda d, number: gold_text(d, "x" * number))
+    assert metrics["live_groups"] == 0
+    assert metrics["reward"] == metrics["right"] == 1
+    assert "grad_norm" not in metrics
+    assert all(torch.equal(before[n], w) for n, w in policy.weights().items())
+    assert len(lines(run, "rollouts/rl.jsonl")) == 3 * 3 * 4
+
+
+def test_live_groups_move_the_policy_and_the_others_are_counted(policy: Policy, run: Run) -> None:
+    before = policy.weights()
+    (metrics,) = run_rl(run, policy, mixed)
+    assert metrics["live_groups"] == pytest.approx(1 / 3)
+    assert metrics["grad_norm"] > 0
+    assert any(not torch.equal(before[n], w) for n, w in policy.weights().items())
+
+
+def test_several_optimiser_steps_take_a_part_of_the_conversations_each(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def watch(
+        policy: Policy, groups: Sequence[Group], totals: Any, *rest: Any, **limits: int
+    ) -> Any:
+        seen.append(({group.conversation.id for group in groups}, totals[0]))
+        return accumulate(policy, groups, totals, *rest, **limits)
+
+    monkeypatch.setattr(rl, "accumulate", watch)
+    run_rl(run, policy, mixed, optimiser_steps=2)
+    first, second, third = (c.id for c in batch_of(CONVERSATIONS, 3, 0, 0))
+    assert seen == [({first, third}, 24), ({second}, 12)]
+
+
+def test_truncated_completions_can_be_left_out_of_the_loss(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Rollout] = []
+
+    def watch(policy: Policy, groups: Sequence[Group], *rest: Any, **limits: int) -> Any:
+        seen.extend(rollout for group in groups for rollout in group.rollouts)
+        return accumulate(policy, groups, *rest, **limits)
+
+    def rambling(decision: Decision, number: int) -> str:
+        return "<think>\n" + "x" * 200 if number == 0 else mixed(decision, number)
+
+    monkeypatch.setattr(rl, "accumulate", watch)
+    (metrics,) = run_rl(run, policy, rambling, mask_truncated=True)
+    assert metrics["truncated"] == pytest.approx(1 / 4)
+    assert {r.sample.stop_reason for r in seen} == {"stop"}
+    assert len(seen) == 3 * 3 * 3  # also answers differ now: the one that was cut earns nothing
+
+
+def test_a_few_decisions_of_each_conversation_can_be_drawn(policy: Policy, run: Run) -> None:
+    run_rl(run, policy, mixed, decisions_per_conversation=2)
+    decisions = [r["decision"] for r in lines(run, "rollouts/rl.jsonl")]
+    assert len(decisions) == 3 * 2 * 4
+    assert len(set(decisions)) == 3 * 2
+
+
+def test_the_policy_at_the_start_has_to_be_beaten(policy: Policy, run: Run) -> None:
+    before = policy.weights()
+    scores = iter([0.5, 0.4])
+    config = {"steps": 1, "num_generations": 2, "evaluate_every": 1}
+    stage = RL.begin(
+        context(policy, run, engine=scripted(policy, mixed), score=scores.__next__, rl=config)
+    )
+    list(stage.steps)
+    stage.training.finish()
+    assert (stage.training.best_score, stage.training.best_step) == (0.5, 0)
+    assert all(torch.equal(before[n], w) for n, w in policy.weights().items())
