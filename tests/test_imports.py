@@ -38,6 +38,7 @@ LAYERS = [
     ({"preflight"}, "can it work, and what will it cost"),
     ({"bench"}, "speed and memory beside peers"),
     ({"experiment"}, "repeated runs with seeds"),
+    ({"api"}, "the functions of the Python API"),
     ({"cli"}, "one verb for each thing a person wants"),
     ({"__main__"}, "python -m actwise"),
 ]
@@ -140,8 +141,11 @@ def _may_import(module: str, target: str) -> bool:
     return ranks[0] < ranks[1] or (same_package and ranks[0] == ranks[1])
 
 
-def test_the_root_imports_nothing_of_its_own() -> None:
-    assert imports("") == ([], set())
+def test_the_root_imports_nothing_but_the_api_when_it_is_used() -> None:
+    assert set(imports("")[0]) == {"api"}
+    code = "import sys, actwise; print(actwise.__version__, len(sys.modules)); dir(actwise)"
+    code += "; assert not {m for m in sys.modules if m.startswith('actwise.')}"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_recipes_do_not_know_each_other() -> None:

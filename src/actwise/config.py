@@ -245,6 +245,15 @@ def load_config(file: Path | None, settings: Sequence[str] = ()) -> RunConfig:
         if not equals or not key.strip():
             raise ConfigError(f"--set {setting}: write it as section.key=value")
         _assign(record, key.strip().split("."), _value(value.strip()))
+    return validated(record)
+
+
+def validated(record: dict[str, Any]) -> RunConfig:
+    """Return a configuration from its sections.
+
+    Raises:
+        ConfigError: Names the unknown key or impossible value.
+    """
     try:
         return RunConfig.model_validate(record)
     except ValidationError as error:

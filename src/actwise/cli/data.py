@@ -47,7 +47,8 @@ def check(
     model: str,
 ) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
-    from actwise.doctor import examine, render, write_mended, write_page
+    from actwise.api import check as examine
+    from actwise.doctor import render, write_mended, write_page
     from actwise.formats import read_files
 
     if show is not None:
@@ -55,10 +56,7 @@ def check(
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
-    diagnosis = examine(
-        read_files(files, format=format_name, tools=tools),
-        held_out=read_files(held_out, format=format_name, tools=tools),
-    )
+    diagnosis = examine(files, against=held_out, format=format_name, tools=tools)
     if as_json:
         click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
     else:

@@ -11,10 +11,9 @@ import click
 from actwise.cli.console import echo_skipped, error_console
 from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS, with_options
 from actwise.errors import RunError
-from actwise.model.startup import model_path, prepare_torch
 
 if TYPE_CHECKING:
-    from actwise.config import RunConfig
+    from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
 
@@ -77,7 +76,7 @@ def demo(out: Path, model: str, settings: Sequence[str]) -> None:
 def evaluate(
     files: Sequence[Path],
     model: str,
-    modes: Sequence[str],
+    modes: Sequence["Mode"],
     out: Path | None,
     format_name: str | None,
     tools: Path | None,
@@ -85,26 +84,24 @@ def evaluate(
     settings: Sequence[str],
 ) -> None:
     """Measure a model on logs."""
+    from actwise.api import evaluate as measure
     from actwise.config import load_config
     from actwise.data.load import read_logs
+    from actwise.run.files import write_json, write_records
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    logs = read_logs(files, resolved)
-    prepare_torch()
-    from actwise.evaluation.measure import measure
-    from actwise.report import write_table
-    from actwise.run.files import write_json, write_records
-
-    results, records = measure(model_path(model), logs, modes, resolved, console=error_console())
-    click.echo(write_table(results))
-    echo_skipped(results["skipped"])
+    found = measure(
+        model, read_logs(files, resolved), modes=modes, config=resolved, console=error_console()
+    )
+    click.echo(found.table)
+    echo_skipped(found.results["skipped"])
     if out is not None:
-        write_json(out / "results.json", results)
-        for mode, of_mode in records.items():
-            write_records(out / f"{mode}.jsonl", of_mode)
+        write_json(out / "results.json", found.results)
+        for mode, records in found.records.items():
+            write_records(out / f"{mode}.jsonl", records)
 
 
 @click.command()
@@ -130,21 +127,20 @@ def list_settings() -> None:
 
 
 def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> None:
-    prepare_torch()
-    from actwise.pipeline import run_pipeline
-    from actwise.report import write_table
+    from actwise.api import train
 
-    results = run_pipeline(
-        out,
-        model_path(model),
+    done = train(
         prepared,
-        config,
-        command=["actwise", *sys.argv[1:]],
+        out,
+        model=model,
+        config=config,
         console=error_console(),
+        command=["actwise", *sys.argv[1:]],
     )
-    click.echo(write_table(results))
-    click.echo(results["verdict"])
-    echo_skipped(results["skipped"])
-    times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
+    click.echo(done.table)
+    click.echo(done.verdict)
+    echo_skipped(done.results["skipped"])
+    stages = done.results["stages"]
+    times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in stages)
     click.echo(f"time: {times}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")

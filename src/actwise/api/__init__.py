@@ -1,0 +1,193 @@
+"""The Python API: what the command line does, for programs and notebooks.
+
+Each function takes files or what another one returned, and settings as a `RunConfig`, a TOML file,
+or a dictionary of sections such as `{"sft": {"steps": 100}}`. What the user can mend is raised as
+an `ActwiseError` of one line.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from actwise.config import MODES, Mode, RunConfig, load_config, validated
+from actwise.data.load import Logs, read_logs
+from actwise.data.prepare import Prepared
+from actwise.data.prepare import prepare as prepare_files
+from actwise.doctor import Diagnosis, examine
+from actwise.errors import RunError
+from actwise.formats import read_files
+from actwise.model.startup import model_path, prepare_torch
+
+if TYPE_CHECKING:
+    from actwise.api.acting import Model
+    from actwise.api.runs import Evaluation, LoadedRun
+
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One file of logs, or several."""
+Settings = RunConfig | Mapping[str, Any] | str | os.PathLike[str] | None
+"""A configuration, its sections, or a TOML file; defaults where None."""
+
+
+def check(
+    files: Files,
+    *,
+    against: Files = (),
+    format: str | None = None,
+    tools: str | os.PathLike[str] | None = None,
+) -> Diagnosis:
+    """Look through logs for what would poison training.
+
+    Args:
+        files: The logs.
+        against: Held-out logs, none of which may occur in `files`.
+        format: Name of the logs' format; recognised where not given.
+        tools: File of tools for conversations that bring none.
+
+    Returns:
+        What the logs consist of, and findings with file, line and remedy.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    given = None if tools is None else Path(tools)
+    return examine(
+        read_files(_paths(files), format=format, tools=given),
+        held_out=read_files(_paths(against), format=format, tools=given),
+    )
+
+
+def prepare(files: Files, config: Settings = None) -> Prepared:
+    """Read logs, split them, and give tools other names in a share of what is trained on.
+
+    Raises:
+        InputError: A record cannot be used and is not to be skipped, or too few can.
+        ConfigError: A setting is impossible.
+    """
+    return prepare_files(_paths(files), as_config(config))
+
+
+def train(
+    data: Files | Prepared,
+    out: str | os.PathLike[str],
+    *,
+    model: str = "base",
+    config: Settings = None,
+    console: Console | None = None,
+    command: Sequence[str] = ("actwise.train",),
+) -> "LoadedRun":
+    """Train and measure as `actwise run` does, or go on where a run was interrupted.
+
+    Args:
+        data: Logs, or what `prepare` made of them with the same configuration.
+        out: The run folder.
+        model: Folder or hub name; "base" is the small one that is shipped.
+        config: Settings of the run.
+        console: Where progress is shown; nowhere where None.
+        command: What is written down as the command of the run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ActwiseError: Whatever the user can mend.
+    """
+    resolved = as_config(config)
+    prepared = data if isinstance(data, Prepared) else prepare(data, resolved)
+    prepare_torch()
+    from actwise.pipeline import run_pipeline
+
+    run_pipeline(
+        Path(out),
+        model_path(model),
+        prepared,
+        resolved,
+        command=command,
+        console=console or Console(quiet=True),
+    )
+    return load_run(out)
+
+
+def evaluate(
+    model: str,
+    files: Files | Logs,
+    *,
+    modes: Sequence[Mode] = MODES,
+    config: Settings = None,
+    console: Console | None = None,
+) -> "Evaluation":
+    """Measure a model on all decisions of logs.
+
+    Args:
+        model: Folder or hub name; "base" is the small one that is shipped.
+        files: The logs, or what was read of them.
+        modes: In which the model answers.
+        config: Sections `model`, `reward` and `evaluate` count, and `data`.
+        console: Where progress is shown; nowhere where None.
+
+    Returns:
+        The table, and each judged decision.
+
+    Raises:
+        ActwiseError: Whatever the user can mend.
+    """
+    resolved = as_config(config)
+    logs = files if isinstance(files, Logs) else read_logs(_paths(files), resolved)
+    prepare_torch()
+    from actwise.api.runs import Evaluation
+    from actwise.evaluation.measure import measure
+
+    results, records = measure(
+        model_path(model), logs, modes, resolved, console=console or Console(quiet=True)
+    )
+    return Evaluation(results, records)
+
+
+def load_run(folder: str | os.PathLike[str]) -> "LoadedRun":
+    """Open what a run found, finished or not.
+
+    Raises:
+        RunError: The folder holds no run.
+    """
+    from actwise.api.runs import LoadedRun
+
+    path = Path(folder)
+    if not (path / "run.json").exists():
+        raise RunError(f"{path}: holds no run, for there is no run.json; name the folder of a run")
+    return LoadedRun(path)
+
+
+def load_model(name: str | os.PathLike[str], config: Settings = None) -> "Model":
+    """Load a model that acts in a conversation.
+
+    Args:
+        name: Folder or hub name; "base" is the small one that is shipped.
+        config: The section `model` counts.
+
+    Raises:
+        ModelError: It cannot be loaded or used.
+    """
+    prepare_torch()
+    from actwise.api.acting import Model
+    from actwise.model.loading import load_policy
+
+    return Model(load_policy(model_path(os.fspath(name)), as_config(config)))
+
+
+def as_config(settings: Settings) -> RunConfig:
+    """Return settings as a configuration.
+
+    Raises:
+        ConfigError: Names the unknown key or impossible value.
+    """
+    if isinstance(settings, RunConfig):
+        return settings
+    if isinstance(settings, Mapping):
+        return validated(dict(settings))
+    return load_config(None if settings is None else Path(settings))
+
+
+def _paths(files: Files) -> list[Path]:
+    return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(f) for f in files]

@@ -1,0 +1,148 @@
+"""What runs and evaluations found, as values to work with."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actwise.errors import RunError
+from actwise.report import write_table
+from actwise.run.files import read_records
+
+if TYPE_CHECKING:
+    from actwise.api.acting import Model
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured on logs."""
+
+    results: dict[str, Any]
+    """Rows of the table, and what was skipped; as in `results.json`."""
+    records: dict[str, list[Record]]
+    """Judged decisions by mode: "decision", "kind", "text", "thought", "verdict" and more."""
+
+    @property
+    def table(self) -> str:
+        """The table as text."""
+        return write_table(self.results)
+
+    def decisions(self) -> Any:
+        """Return the judged decisions: a data frame where pandas is installed, else records."""
+        return as_frame(
+            flat({"mode": mode, **r}) for mode, records in self.records.items() for r in records
+        )
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run folder."""
+
+    folder: Path
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """What `results.json` holds.
+
+        Raises:
+            RunError: The run is not finished.
+        """
+        file = self.folder / "results.json"
+        if not file.exists():
+            raise RunError(f"{self.folder}: not finished; run its command again to go on with it")
+        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return results
+
+    @property
+    def table(self) -> str:
+        """The table of the models as text."""
+        return write_table(self.results)
+
+    @property
+    def verdict(self) -> str:
+        """What the run found, in a sentence."""
+        return str(self.results["verdict"])
+
+    @property
+    def promoted(self) -> str:
+        """Name of the model that was best on the development split; "base" if nothing helped."""
+        return str(self.results["promoted"])
+
+    @property
+    def models(self) -> dict[str, Path]:
+        """Folders of the trained models by name."""
+        return {path.name: path for path in sorted(self.folder.glob("models/[!.]*"))}
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """Some decisions with what each model did."""
+        file = self.folder / "examples.json"
+        examples: list[dict[str, Any]] = (
+            json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        )
+        return examples
+
+    def evaluations(self) -> Any:
+        """Return every judged decision of every model, mode and split.
+
+        Returns:
+            A data frame where pandas is installed, else a list of records; verdicts are flattened
+            to "verdict.right" and so on.
+        """
+        rows = []
+        for file in sorted(self.folder.glob("evaluations/[!.]*.jsonl")):
+            model, mode, split = file.stem.split("-", 2)
+            named = {"model": model, "mode": mode, "split": split}
+            rows += [flat(named | record) for record in read_records(file)]
+        return as_frame(rows)
+
+    def metrics(self, recipe: str) -> Any:
+        """Return the figures of each step of a recipe, as `evaluations` returns its rows."""
+        file = self.folder / "metrics" / f"{recipe}.jsonl"
+        return as_frame(read_records(file) if file.exists() else [])
+
+    def model(self, name: str | None = None) -> "Model":
+        """Load one of the trained models, or the base.
+
+        Args:
+            name: Of the model; the promoted one where None.
+
+        Raises:
+            RunError: There is no such model.
+        """
+        from actwise.api import load_model
+        from actwise.training.recipes import BASE
+
+        name = self.promoted if name is None else name
+        if name == BASE:
+            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            return load_model(record["model"])
+        if name not in self.models:
+            known = ", ".join([BASE, *self.models])
+            raise RunError(f"{self.folder}: has no model {name!r}; there are {known}")
+        return load_model(self.models[name])
+
+
+def flat(record: Record) -> Record:
+    """Return a record whose nested objects are columns of their own, such as "verdict.right"."""
+    found: Record = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            found |= {f"{key}.{name}": inner for name, inner in flat(value).items()}
+        else:
+            found[key] = value
+    return found
+
+
+def as_frame(rows: Any) -> Any:
+    """Return rows as a data frame where pandas is installed, else as a list."""
+    records = list(rows)
+    if importlib.util.find_spec("pandas") is None:
+        return records
+    import pandas
+
+    return pandas.DataFrame.from_records(records)

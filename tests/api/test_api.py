@@ -1,0 +1,154 @@
+"""The Python API, as its docstrings and examples say it is used."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actwise
+from actwise.desk import generate
+from actwise.errors import ConfigError, InputError, RunError
+from finding import conversation
+
+SMALL = {
+    "max_batch_tokens": 4096,
+    "sft": {"steps": 1},
+    "think": {"steps": 1},
+    "rl": {"steps": 1, "num_generations": 2, "conversations_per_step": 2},
+    "evaluate": {"thought_tokens": 8},
+}
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("logs") / "log.jsonl"
+    # Different words, or they would be near-duplicates that stay on one side of the split.
+    names = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibex", "jay", "kiwi", "lynx"]
+    path.write_text("".join(conversation(name).to_json() + "\n" for name in names))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(log: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    out = tmp_path_factory.mktemp("runs") / "first"
+    return actwise.train(log, out, model=str(tiny_model_dir), config=SMALL)
+
+
+def test_logs_are_checked(log: Path) -> None:
+    diagnosis = actwise.check(log)
+    assert diagnosis.conversations == 12
+    assert diagnosis.decisions == {"call": 12, "answer": 24}
+    assert diagnosis.to_dict()["conversations"] == 12
+
+
+def test_logs_are_prepared_as_a_run_trains_on_them(log: Path) -> None:
+    prepared = actwise.prepare([log], {"data": {"test_fraction": 0.25}})
+    splits = prepared.splits
+    assert (len(splits.train), len(splits.dev), len(splits.tests["test"])) == (8, 1, 3)
+    assert prepared.fingerprints[0]["conversations"] == 12
+
+
+def test_a_run_is_trained_loaded_and_looked_at(run: Any) -> None:
+    assert sorted(run.models) == ["rl", "sft", "think"]
+    assert run.promoted in {"base", *run.models}
+    assert "action" in run.table and run.promoted in run.verdict
+    frame = run.evaluations()
+    assert {"model", "mode", "split", "decision", "verdict.right"} <= set(frame.columns)
+    assert set(frame["model"]) == {"base", "sft", "think", "rl"}
+    assert list(run.metrics("rl")["step"]) == [1]
+    assert run.examples == json.loads((run.folder / "examples.json").read_text())
+    again = actwise.load_run(run.folder)
+    assert again.results == run.results
+
+
+def test_without_pandas_there_are_records(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    rows = run.evaluations()
+    assert isinstance(rows, list) and isinstance(rows[0]["verdict.right"], bool)
+
+
+def test_a_model_acts_as_it_was_measured(run: Any, log: Path) -> None:
+    found = actwise.evaluate(str(run.models["sft"]), log, modes=["direct"], config=SMALL)
+    assert found.results["rows"][0]["decisions"] == 36
+    assert len(found.decisions()) == 36
+    model = run.model("sft")
+    for record in found.records["direct"][:6]:
+        name, _, index = record["decision"].partition("#")
+        given = conversation(name)
+        messages = [m.to_dict(thought=False) for m in given.messages[: int(index)]]
+        action = model.act(messages, given.tools, thinking=False, max_tokens=record["tokens"])
+        assert action.text == record["text"]
+        assert action.truncated == (record["stop"] == "length")
+
+
+def test_an_action_is_a_message_to_go_on_with(tiny_model_dir: Path) -> None:
+    from actwise.api.acting import Action
+    from actwise.template.parse import parse_completion
+
+    text = '<think>\nLook.\n</think>\n\n<tool_call>\n{"name": "find", "arguments": {"id": 1}}\n'
+    action = Action(text, parse_completion(f"{text}</tool_call>", thinking=True), False)
+    assert action.thought == "Look." and action.calls == [("find", {"id": 1})]
+    message = action.message
+    assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"id": 1}
+    model = actwise.load_model(tiny_model_dir)
+    answered = {"role": "tool", "content": "here", "tool_call_id": message["tool_calls"][0]["id"]}
+    history = [{"role": "user", "content": "Where?"}, message, answered]
+    assert model.act(history, max_tokens=3, temperature=1.0, seed=4).truncated
+    assert model.act(history, max_tokens=3, temperature=1.0, seed=4) == model.act(
+        history, max_tokens=3, temperature=1.0, seed=4
+    )
+
+
+def test_mistakes_are_told_in_one_line(
+    log: Path, run: Any, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"sft\.step: no such setting"):
+        actwise.prepare(log, {"sft": {"step": 3}})
+    with pytest.raises(InputError, match="absent"):
+        actwise.prepare(tmp_path / "absent.jsonl")
+    with pytest.raises(RunError, match="holds no run"):
+        actwise.load_run(tmp_path)
+    with pytest.raises(RunError, match="has no model 'other'; there are base, rl, sft, think"):
+        run.model("other")
+    model = actwise.load_model(tiny_model_dir)
+    with pytest.raises(InputError, match="role"):
+        model.act([{"role": "robot", "content": "Hi"}])
+    with pytest.raises(InputError, match="tokens and the model holds 8192"):
+        model.act([{"role": "user", "content": "x" * 9000}])
+
+
+def test_the_package_knows_its_functions_and_nothing_else() -> None:
+    assert set(actwise.__all__) <= set(dir(actwise))
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        actwise.absent  # noqa: B018
+    code = "import actwise, sys; actwise.check; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_the_example_goes_from_a_file_to_a_verdict(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = runpy.run_path(str(EXAMPLES / "own_logs.py"))
+    example["main"](log, tmp_path / "run")
+    out = capsys.readouterr().out
+    assert "12 conversations, 36 decisions" in out
+    assert "Promoted by the development split" in out
+    assert "action:" in out
+
+
+@pytest.mark.slow
+def test_the_blocks_of_the_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    (tmp_path / "logs.jsonl").write_text("".join(c.to_json() + "\n" for c in generate("train", 30)))
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.S)), {})
+    assert "Promoted by the development split" in capsys.readouterr().out
