@@ -376,6 +376,14 @@ def test_measured_parts_are_written_and_not_measured_again(
 
 
 @pytest.mark.usefixtures("tiny_shape")
+def test_muon_is_timed_beside_torchs_on_the_matrices_of_the_layers(tmp_path: Path) -> None:
+    (record,) = run(tmp_path, "optimiser")["records"]
+    assert [row["contestant"] for row in record["rows"]] == ["ours", "torch's Muon", "AdamW"]
+    # Of each of two layers 32 x 32 and 16 x 32 twice (attention), 64 x 32 three times.
+    assert record["notes"][0].startswith("14 matrices of the layers, 18,432 numbers")
+
+
+@pytest.mark.usefixtures("tiny_shape")
 def test_completions_are_those_of_a_given_model(tmp_path: Path, folder: Path) -> None:
     sure = Policy.load(str(folder))
     with torch.no_grad():  # so that all completions of a decision are the likeliest
