@@ -3,7 +3,6 @@
 import itertools
 import json
 from dataclasses import replace
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -305,14 +304,6 @@ def test_each_contestant_has_the_threads(
 
 
 # --- memory -----------------------------------------------------------------------------------
-
-
-def test_the_peak_is_found_after_it_was_freed() -> None:
-    before = memory._resident_peak(True)
-    with mmap(-1, 96 << 20) as block:  # not from what the C library has kept
-        block.write(bytes(96 << 20))
-    grown = memory._resident_peak(False) - before
-    assert 90 << 20 < grown < 200 << 20
 
 
 def test_the_peak_of_tensors_is_that_of_those_alive_together() -> None:

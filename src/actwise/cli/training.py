@@ -133,6 +133,7 @@ def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> No
     prepare_torch()
     from actwise.pipeline import run_pipeline
     from actwise.report import write_table
+    from actwise.report.words import size
 
     results = run_pipeline(
         out,
@@ -146,5 +147,6 @@ def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> No
     click.echo(results["verdict"])
     echo_skipped(results["skipped"])
     times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in results["stages"])
-    click.echo(f"time: {times}")
+    peak = max(stage["peak_memory"] for stage in results["stages"])
+    click.echo(f"time: {times}; peak memory: {size(peak)}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
