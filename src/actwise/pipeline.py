@@ -20,6 +20,7 @@ from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
+from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
@@ -117,6 +118,7 @@ class Pipeline:
         """Run a stage; what it took is kept from the run that finished it."""
         file = self._run.folder / "checkpoints" / f"{name}.cost.json"
         device = self._policy.device
+        give_back()
         restart_peak(device)
         begin = time.monotonic()
         before = spent(self._config.reward)

@@ -1,7 +1,7 @@
 """Muon in float32, for CPUs.
 
 torch's own computes its Newton-Schulz iteration in bfloat16. A CPU without units for that emulates
-it, which takes some twenty times as long as float32; with them there is little to gain, because
+it, which takes ten to thirty times as long as float32; with them there is little to gain, because
 the matrices of a model that is trained on a CPU are small. One precision for all CPUs also means
 that no feature of a processor decides how finely the numbers are rounded.
 
