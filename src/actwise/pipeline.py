@@ -20,10 +20,13 @@ from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
+from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
+from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
 from actwise.report import write_report
+from actwise.report.words import size
 from actwise.results.examples import choose_examples
 from actwise.results.summary import best_on_development, paired, row, verdict_sentence
 from actwise.rewards.floors import floors
@@ -112,17 +115,23 @@ class Pipeline:
             self._rows.append(row(model, mode, split, records))
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
-        """Run a stage; its time is kept from the run that finished it."""
-        file = self._run.folder / "checkpoints" / f"{name}.seconds.json"
+        """Run a stage; what it took is kept from the run that finished it."""
+        file = self._run.folder / "checkpoints" / f"{name}.cost.json"
+        device = self._policy.device
+        give_back()
+        restart_peak(device)
         begin = time.monotonic()
         before = spent(self._config.reward)
         stage()
         if not file.exists():
-            write_json(file, time.monotonic() - begin)
-        seconds = json.loads(file.read_text(encoding="utf-8"))
+            seconds = time.monotonic() - begin
+            write_json(file, {"seconds": seconds, "peak_memory": peak_memory(device)})
+        cost = json.loads(file.read_text(encoding="utf-8"))
         asked = spent_since(before, self._config.reward)
-        self._stages.append({"name": name, "seconds": seconds, **asked})
-        self._run.progress.say(f"{name} done in {seconds:.0f} s")
+        self._stages.append({"name": name, **cost, **asked})
+        self._run.progress.say(
+            f"{name} done in {cost['seconds']:.0f} s with {size(cost['peak_memory'])} of memory"
+        )
 
     def _finish(self) -> dict[str, Any]:
         train = list(all_decisions(self._prepared.splits.train))

@@ -1,6 +1,7 @@
 """What a user can get wrong: one line with the remedy, exit code 2, no leftovers."""
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -193,6 +194,9 @@ def test_a_conversation_longer_than_the_context(
     done = actwise("run", *asked, *budget, *steps, *skip)
     assert done.code == 0, done.err
     assert f"left out: 1 (longer than the context), such as {file}:11\n" in done.out
+    assert re.search(r"^time: base \d+ s; peak memory: [\d.]+ [MG]B$", done.out, re.MULTILINE)
+    (base,) = json.loads((out / "results.json").read_text())["stages"]
+    assert base["name"] == "base" and base["peak_memory"] > 50e6  # torch alone has more
     done = actwise("eval", file, "--model", tiny_model_dir, *budget, *skip)
     assert done.code == 0, done.err
     assert f"left out: 1 (longer than the context), such as {file}:11\n" in done.out

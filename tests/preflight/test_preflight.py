@@ -18,7 +18,7 @@ from actwise.data.split import Splits
 from actwise.errors import InputError
 from actwise.model.policy import Policy
 from actwise.preflight import Preflight, preflight
-from actwise.preflight.estimate import Estimate, cost_findings, estimate, size
+from actwise.preflight.estimate import Estimate, cost_findings, estimate
 from actwise.preflight.targets import distribution, probe_findings, probe_reward, render_targets
 from actwise.preflight.trial import Speeds, try_out
 from actwise.rewards.settings import JudgeSettings
@@ -304,13 +304,6 @@ def test_what_a_machine_lacks_is_a_warning() -> None:
         ("disk", "warning"),
         ("memory", "warning"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(12, "12 B"), (1500, "1.5 KB"), (2.5e7, "25 MB"), (3.21e11, "321 GB")]
-)
-def test_sizes_are_written_in_powers_of_ten(count: float, text: str) -> None:
-    assert size(count) == text
 
 
 # --- the command --------------------------------------------------------------------------------

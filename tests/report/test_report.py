@@ -18,7 +18,7 @@ from actwise.errors import InputError, RunError
 from actwise.report import write_report, write_table
 from actwise.report.charts import MAX_POINTS, curve, nice_ticks, whisker
 from actwise.report.folder import Interval, read_metrics
-from actwise.report.words import duration, judgement, model_and_mode, number, points, span
+from actwise.report.words import duration, judgement, model_and_mode, number, points, size, span
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 INLINE = {"b", "code"}
@@ -124,7 +124,10 @@ def _run(folder: Path, hostile: str = "") -> Path:
         ],
         "promoted": "rl" + h,
         "verdict": "RL beats SFT." + h,
-        "stages": [{"name": "sft" + h, "seconds": 200.4}, {"name": "rl", "seconds": 7.25}],
+        "stages": [
+            {"name": "sft" + h, "seconds": 200.4, "peak_memory": 1_500_000_000},
+            {"name": "rl", "seconds": 7.25},
+        ],
         "skipped": [{"reason": "too long" + h, "count": 12, "examples": ["a.jsonl:88" + h]}],
     }
     if h:
@@ -193,7 +196,7 @@ def test_says_what_was_reached(tmp_path: Path) -> None:
     assert "Best: 61.0 % at step 20." in words
     assert "too long 12 a.jsonl:88" in words
     assert "actwise demo --out 'my runs'" in words
-    assert "sft 3 min 20 s rl 7.2 s in all 3 min 28 s" in words
+    assert "sft 3 min 20 s 1.5 GB rl 7.2 s not recorded in all 3 min 28 s" in words
     assert "a.jsonl 90 4 ab12" in words
     assert "rl.weights.tool 1.0" in words
     assert "Share of decisions that are right" in words
@@ -444,3 +447,4 @@ def test_words() -> None:
         "3 min 20 s",
         "2 h 5 min",
     ]
+    assert [size(n) for n in (12, 1500, 2.5e7, 3.21e11)] == ["12 B", "1.5 KB", "25 MB", "321 GB"]

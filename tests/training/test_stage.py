@@ -14,6 +14,7 @@ from actwise.model.policy import Policy
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
+from actwise.training.muon import Muon
 from actwise.training.optimisers import optimisers
 from actwise.training.stage import Training, batch_of
 
@@ -105,7 +106,7 @@ def test_muon_takes_the_matrices_of_the_layers_and_adamw_the_rest(policy: Policy
     names = {id(p): name for name, p in policy.trainable().items()}
     of_muon = {names[id(p)] for group in muon.param_groups for p in group["params"]}
     of_adamw = {names[id(p)] for group in adamw.param_groups for p in group["params"]}
-    assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
+    assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
     assert of_muon | of_adamw == set(names.values()) and not of_muon & of_adamw
     assert all(name.endswith("_proj.weight") for name in of_muon)
     assert all("norm" in name or "embed" in name for name in of_adamw)

@@ -7,9 +7,6 @@ between tensors of different sizes.
 """
 
 import multiprocessing
-import re
-import resource
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -24,6 +21,7 @@ from actwise.bench.peers import TrlUpdate, load_model
 from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
 from actwise.errors import RunError
+from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
 
 
@@ -94,17 +92,16 @@ def _measure(task: Task, sender: Connection) -> None:
     build = UPDATES[task.contestant]
     build(task, policy, task.work.tiny())()
     update = build(task, policy, task.work)
-    if task.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        update()
-        sender.send((torch.cuda.max_memory_allocated() - before, None))
-        return
-    before = _resident_peak(True)
+    device = policy.device
+    restart_peak(device)
+    before = peak_memory(device)
     update()
-    resident = _resident_peak(False) - before
+    grown = peak_memory(device) - before
+    if device.type == "cuda":
+        sender.send((grown, None))
+        return
     workers, policy.workers = policy.workers, 1  # the profiler sees one thread
-    sender.send((workers * _tensor_peak(update), resident))
+    sender.send((workers * _tensor_peak(update), grown))
 
 
 def _tensor_peak(update: Callable[[], object]) -> int:
@@ -116,19 +113,3 @@ def _tensor_peak(update: Callable[[], object]) -> int:
     events = profile.profiler.kineto_results.events()
     changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
     return max(accumulate((size for _, size in changes), initial=0))
-
-
-def _resident_peak(reset: bool) -> int:
-    """Return the highest resident memory in bytes, perhaps from now on only.
-
-    Elsewhere than on Linux the peak cannot be taken back, so growth may come out too small.
-    """
-    status = Path("/proc/self/status")
-    if not status.exists():
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-    assert found is not None, "every Linux tells it"
-    return int(found[1]) * 1024

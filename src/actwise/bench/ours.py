@@ -1,6 +1,6 @@
 """The work as actwise does it: trees in, through the same functions as a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,8 +13,12 @@ from actwise.engine.local import LocalEngine
 from actwise.engine.rollouts import Group
 from actwise.model.policy import Policy
 from actwise.training.objective import group_advantages
+from actwise.training.optimisers import layer_matrices
 from actwise.training.recipes import sft
 from actwise.training.update import accumulate, passes_of
+
+MakeOptimiser = Callable[..., torch.optim.Optimizer]
+"""Given parameters, `lr` and `weight_decay`."""
 
 LEARNING_RATE = 1e-6
 """So small that repeats of a step work on the same model."""
@@ -102,6 +106,20 @@ class Step:
         torch.nn.utils.clip_grad_norm_(
             self._policy.trainable().values(), self._config.rl.max_grad_norm
         )
+        self._optimiser.step()
+
+
+class OptimiserStep:
+    """One step of an optimiser over the matrices of the layers, with gradients of noise."""
+
+    def __init__(self, policy: Policy, make: MakeOptimiser) -> None:
+        matrices = layer_matrices(policy)
+        for matrix in matrices:
+            matrix.grad = torch.randn_like(matrix)
+        self._optimiser = make(matrices, lr=LEARNING_RATE, weight_decay=0.0)
+
+    def __call__(self) -> None:
+        """Move the matrices."""
         self._optimiser.step()
 
 

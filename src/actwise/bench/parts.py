@@ -8,7 +8,9 @@ import torch
 from actwise.bench import limits, memory, ours, peers, rows
 from actwise.bench.contest import Bench, Make, Record, at_least, at_most, described
 from actwise.bench.shapes import Workload, compose, pool_of
-from actwise.bench.timing import Seconds
+from actwise.bench.timing import Seconds, Timing
+from actwise.training.muon import Muon
+from actwise.training.optimisers import TORCHS_MUON, layer_matrices
 
 OURS, ROWS, TRL = "ours", "row by row", "TRL 1.16"
 DYNAMIC, STATIC = "generate, dynamic cache", "generate, static cache"
@@ -94,21 +96,41 @@ def sft(bench: Bench) -> Record:
     return record
 
 
+def optimiser(bench: Bench) -> Record:
+    """One step of Muon over the matrices of the layers, beside torch's own and AdamW."""
+    makes: dict[str, ours.MakeOptimiser] = {
+        OURS: Muon,
+        "torch's Muon": TORCHS_MUON,
+        "AdamW": torch.optim.AdamW,
+    }
+    steps = {name: ours.OptimiserStep(bench.new_policy(), make) for name, make in makes.items()}
+    for step in steps.values():
+        step()
+    timings = bench.time("optimiser", {name: bench.own(step) for name, step in steps.items()})
+    matrices = layer_matrices(bench.policy)
+    numbers = sum(matrix.numel() for matrix in matrices)
+    note = f"{len(matrices)} matrices of the layers, {numbers:,} numbers in all, moved once each"
+    return {"rows": _lines(timings), "aims": [], "notes": [note]}
+
+
+def _lines(timings: Mapping[str, Timing]) -> list[Record]:
+    return [
+        {"contestant": name, **timing.columns(), "times ours": timing.times(timings[OURS])}
+        for name, timing in timings.items()
+    ]
+
+
 def _compared(
     bench: Bench, part: str, makes: Mapping[str, Make], *, aim_at: Iterable[str]
 ) -> Record:
     timings = bench.compare(part, makes, bench.work)
     mine = timings[OURS]
-    lines = [
-        {"contestant": name, **timing.columns(), "times ours": timing.times(mine)}
-        for name, timing in timings.items()
-    ]
     wanted = _FASTER.get((part, bench.shape.name))
     reached = [timings[name].times(mine) for name in aim_at if name in timings]
     aims = []
     if wanted is not None and reached:
         aims.append(at_least(f"{part}: times as fast as the fastest peer", wanted, min(reached)))
-    return {"rows": lines, "aims": aims, "notes": [described(bench.work)]}
+    return {"rows": _lines(timings), "aims": aims, "notes": [described(bench.work)]}
 
 
 def peak_memory(bench: Bench) -> Record:
@@ -314,6 +336,7 @@ PARTS: dict[str, Callable[[Bench], Record]] = {
     "rollout": rollout,
     "step": step,
     "sft": sft,
+    "optimiser": optimiser,
     "memory": peak_memory,
     "scaling": scaling,
     "limits": machine_limits,

@@ -10,7 +10,7 @@ from actwise.cli.console import echo_skipped, error_console
 from actwise.cli.options import FORMAT, TOOLS
 from actwise.model.startup import prepare_torch
 
-_PARTS = ("update", "rollout", "step", "sft", "memory", "scaling", "limits")
+_PARTS = ("update", "rollout", "step", "sft", "optimiser", "memory", "scaling", "limits")
 _SHAPES = ("desk", "service", "large")
 
 
@@ -62,8 +62,8 @@ def bench(
 ) -> None:
     """Measure speed and memory beside peers: all PARTS, or some of them.
 
-    PARTS are update, rollout, step, sft, memory, scaling and limits. TRL, a peer, comes with the
-    extra `bench`. Interrupted, the same command goes on after the last finished part.
+    PARTS are update, rollout, step, sft, optimiser, memory, scaling and limits. TRL, a peer, comes
+    with the extra `bench`. Interrupted, the same command goes on after the last finished part.
     """
     from actwise.config import DataConfig, RunConfig
     from actwise.data.load import Logs, read_logs

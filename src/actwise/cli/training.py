@@ -128,6 +128,7 @@ def list_settings() -> None:
 
 def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> None:
     from actwise.api import train
+    from actwise.report.words import size
 
     done = train(
         prepared,
@@ -142,5 +143,6 @@ def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> No
     echo_skipped(done.results["skipped"])
     stages = done.results["stages"]
     times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in stages)
-    click.echo(f"time: {times}")
+    peak = max(stage["peak_memory"] for stage in stages)
+    click.echo(f"time: {times}; peak memory: {size(peak)}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actwise.desk import MODEL
 from actwise.errors import ModelError
+from actwise.model.kernels.allocator import keep_freed_memory
 
 
 def model_path(name: str) -> str:
@@ -32,6 +33,7 @@ def prepare_torch() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    keep_freed_memory()  # threads that read weights already have arenas of their own otherwise
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
     from transformers.utils.logging import disable_progress_bar
 

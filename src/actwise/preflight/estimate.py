@@ -14,6 +14,7 @@ from actwise.data.split import Splits
 from actwise.findings.finding import Finding
 from actwise.model.policy import Policy
 from actwise.preflight.trial import Speeds
+from actwise.report.words import size
 from actwise.training.recipes import BASE, recipes_of
 
 _ENOUGH = 64
@@ -141,12 +142,3 @@ def cost_findings(cost: Estimate) -> Iterator[Finding]:
             "Lower max_batch_tokens, --set model.workers=1, --set model.lora_rank=16, or --set "
             "model.dtype=bfloat16.",
         )
-
-
-def size(count: float) -> str:
-    """Write a number of bytes, such as "1.5 GB"."""
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

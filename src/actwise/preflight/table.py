@@ -6,10 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from actwise.findings.lines import finding_lines
-from actwise.preflight.estimate import Estimate, size
+from actwise.preflight.estimate import Estimate
 from actwise.preflight.preflight import Preflight
 from actwise.preflight.targets import BINS, Distribution
-from actwise.report.words import duration
+from actwise.report.words import duration, size
 
 
 def render(found: Preflight) -> RenderableType:

@@ -5,8 +5,6 @@ steps. So what is measured is what the run will do, memory of the optimiser and 
 included.
 """
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from actwise.engine import Engine, SamplingParams
 from actwise.engine.local import LocalEngine
 from actwise.engine.rollouts import Group
 from actwise.evaluation.evaluate import Evaluator
+from actwise.model.memory import peak_memory
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
 from actwise.preflight.targets import Distribution, distribution
@@ -133,7 +132,7 @@ def try_out(
                 sampling, sampled = engine.seconds / steps, engine.tokens / steps
     return Trial(
         samples,
-        Speeds(seconds, tokens, evaluation, sampling, sampled, step, _peak_memory(policy.device)),
+        Speeds(seconds, tokens, evaluation, sampling, sampled, step, peak_memory(policy.device)),
     )
 
 
@@ -244,10 +243,3 @@ def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
         mean([float(rollout["stop"] == "length") for rollout in rollouts]),
         engine.tokens / len(rollouts),
     )
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # KiB on Linux

@@ -73,10 +73,12 @@ class Paired(BaseModel):
 
 
 class StageTime(BaseModel):
-    """How long a stage took."""
+    """What a stage took."""
 
     name: str
     seconds: float
+    peak_memory: int | None = None
+    """In bytes, of the process or of a GPU's tensors; older runs have none."""
 
 
 class Skipped(BaseModel):

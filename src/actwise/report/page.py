@@ -54,6 +54,7 @@ def render(run: RunFolder) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = words.duration
+    environment.filters["size"] = words.size
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
     environment.globals |= {
         "number": words.number,

@@ -5,6 +5,7 @@ Intel's; oneDNN, which comes with torch, uses all of it: the same sums in the sa
 as fast where that is so, and no slower elsewhere.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ _onednn = torch.ops.mkldnn._linear_pointwise
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 _FEW = 800_000
 """Multiplications for which a call of oneDNN, ten microseconds, costs more than it saves."""
+
+_COMPILED = 64
+"""Products kept compiled for each core: more than one pass has sizes."""
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -60,9 +64,21 @@ class Linear(nn.Linear):
 
 def use_fast_products(model: nn.Module) -> None:
     """Make the linear layers of a model multiply with `product`; parameters stay as they are."""
+    _keep_few_compiled_products()
     for module in model.modules():
         if type(module) is nn.Linear:
             module.__class__ = Linear
+
+
+def _keep_few_compiled_products() -> None:
+    """Let oneDNN forget products for sizes that do not come again.
+
+    Each pass has its own number of tokens, for which products are compiled, a quarter of a megabyte
+    each. By default 1,024 are kept by oneDNN, and as many for each thread by what torch puts on top
+    of it. Both look for these variables at their first product.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_COMPILED * (os.cpu_count() or 1)))
+    os.environ.setdefault("LRU_CACHE_CAPACITY", str(_COMPILED))
 
 
 class _Linear(torch.autograd.Function):
