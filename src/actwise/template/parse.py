@@ -24,6 +24,8 @@ class FormatError(StrEnum):
 
     MISSING_THOUGHT = "missing_thought"
     """Thinking mode, but the completion does not begin with a closed thought."""
+    EMPTY_THOUGHT = "empty_thought"
+    """Thinking mode, but nothing stands in the thought."""
     UNCLOSED_THOUGHT = "unclosed_thought"
     """A thought begins and never ends; everything after it counts as thought."""
     UNEXPECTED_THOUGHT = "unexpected_thought"
@@ -69,6 +71,8 @@ def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     """
     errors: list[FormatError] = []
     thought, rest = _split_thought(text, thinking, errors)
+    if thinking and thought == "" and FormatError.UNCLOSED_THOUGHT not in errors:
+        errors.append(FormatError.EMPTY_THOUGHT)
     calls, answer, broken_calls = _split_calls(rest, errors)
     if CONTROL_TAG.search(answer) or (thought is not None and CONTROL_TAG.search(thought)):
         errors.append(FormatError.STRAY_TAG)
