@@ -11,8 +11,8 @@ reward and leave `right` alone. Words before a call are not judged.
 
 *Reward* is the weighted mean of the components, in [0, 1], and 0 where the kind of action is
 wrong (a call instead of an answer or an answer instead of a call), so that a tidy format never
-pays for the wrong kind. It is also 0 in thinking mode without a thought, or the shortest way to more
-reward would be to think nothing (`reward.require_thought`).
+pays for the wrong kind. It is also 0 in thinking mode without a thought, or the shortest way to
+more reward would be to think nothing (`reward.require_thought`).
 """
 
 import json
