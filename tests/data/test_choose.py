@@ -7,7 +7,8 @@ from actwise.data.choose import covering, kind_of
 def conversation(name: str, *actions: Message) -> Conversation:
     user = Message(role="user", content="Order 12 cost 30 dollars, 8 of it shipping.")
     messages = [message for action in actions for message in (user, action)]
-    return Conversation(id=name, messages=tuple(messages))
+    tool = {"type": "function", "function": {"name": "refund", "description": "Pay it back."}}
+    return Conversation(id=name, messages=tuple(messages), tools=(tool,))
 
 
 def said(text: str) -> Message:
@@ -24,8 +25,8 @@ def kind(action: Message) -> str:
 
 
 def test_kinds_are_read_off_the_record() -> None:
-    assert kind(called("look_up")) == "calls look_up"
-    assert kind(called("refund", "look_up")) == "calls look_up refund"
+    assert kind(called("look_up")) == "calls: look_up"
+    assert kind(called("refund", "look_up")) == "calls: Pay it back.; look_up"
     assert kind(said("It cost 30 dollars.")) == "answers"
     assert kind(said("Without shipping it cost 22 dollars.")) == "answers, computes"
     assert kind(said("Which order is it?")) == "asks"

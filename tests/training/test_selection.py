@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from statistics import pvariance
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,18 +12,19 @@ from actwise.training.selection import Resting, most_varied
 
 
 def test_a_solved_decision_rests_for_so_many_steps() -> None:
-    resting = Resting(2)
+    kept: dict[str, Any] = {}
+    resting = Resting(2, kept)
     resting.solved(["a"], step=5)
     assert [resting.rests("a", step) for step in (5, 6, 7, 8)] == [True, True, True, False]
     assert not resting.rests("b", 6)
     resting.solved(["b"], step=8)
-    assert resting.until == {"b": 11}  # "a" is forgotten
-    again = Resting(2, resting.until)
+    assert kept == {"resting": {"b": 11}}  # "a" is forgotten
+    again = Resting(2, dict(kept))
     assert again.rests("b", 9)
 
 
 def test_nothing_rests_where_it_is_off() -> None:
-    resting = Resting(0)
+    resting = Resting(0, {})
     resting.solved(["a"], step=5)
     assert not resting.rests("a", 6)
 

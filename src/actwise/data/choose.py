@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from actwise.conversation import Conversation, Decision
+from actwise.conversation import Conversation, Decision, tool_name
 from actwise.rewards.facts import read
 
 WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
@@ -29,12 +29,14 @@ def kind_of(decision: Decision) -> str:
     """Return what a recorded action does, for the purpose of covering all that there is.
 
     Returns:
-        The names of the called tools; else "refuses", "asks" or "answers", with "computes" where
-        the answer states a whole number that the history does not hold.
+        What the called tools are for, or their names; else "refuses", "asks" or "answers", with
+        "computes" where the answer states a whole number that the history does not hold.
     """
     gold = decision.gold
     if gold.tool_calls:
-        return "calls " + " ".join(sorted(call.name for call in gold.tool_calls))
+        tools = {tool_name(tool): tool["function"] for tool in decision.conversation.tools}
+        purposes = [tools.get(c.name, {}).get("description") or c.name for c in gold.tool_calls]
+        return "calls: " + "; ".join(sorted(purposes))
     stated = {int(n) for n in WHOLE_NUMBER.findall(gold.content)}
     kind = "asks" if gold.content.rstrip().endswith("?") else "answers"
     kind = "refuses" if read(gold.content).refuses else kind

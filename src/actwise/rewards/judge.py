@@ -25,12 +25,9 @@ from actwise.conversation import Message, Tool
 from actwise.rewards.answers import match_answer
 from actwise.rewards.calls import Comparison, match_calls
 from actwise.rewards.settings import JudgeSettings
-from actwise.template.parse import FormatError, ParsedCompletion
+from actwise.template.parse import ParsedCompletion
 
 _MAX_NOTES = 20
-_THOUGHTLESS = frozenset(
-    (FormatError.MISSING_THOUGHT, FormatError.EMPTY_THOUGHT, FormatError.UNCLOSED_THOUGHT)
-)
 
 
 @dataclass(frozen=True)
@@ -145,9 +142,7 @@ def judge(
         components["thought_length"] = _thought_length(completion, settings)
     found = {name: v for name, v in further.items() if not isinstance(v, NoVerdict)}
     lost = {name: v for name, v in further.items() if isinstance(v, NoVerdict)}
-    thoughtless = (
-        thinking and settings.require_thought and not _THOUGHTLESS.isdisjoint(completion.errors)
-    )
+    thoughtless = thinking and settings.require_thought and completion.closed_thought is None
     nothing = missed or needless or thoughtless
     no_verdicts = tuple(f"no verdict of {name}: {v.reason}" for name, v in lost.items())
     return Verdict(

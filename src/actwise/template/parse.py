@@ -61,6 +61,11 @@ class ParsedCompletion:
     broken_calls: int = 0
     """Calls that were begun and cannot be read."""
 
+    @property
+    def closed_thought(self) -> str | None:
+        """The thought, where there is one that says something and ends."""
+        return None if FormatError.UNCLOSED_THOUGHT in self.errors else self.thought or None
+
 
 def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     """Take a completion apart.

@@ -6,67 +6,61 @@ so that a long run is not held to where it began (ProRL, arXiv:2505.24864). *ave
 average of the policy, which follows it at a distance.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
-AnchorKind = Literal["fixed", "reset", "average"]
+from actwise.config import AnchorConfig
+from actwise.model.policy import Policy
 
 
 class Anchor:
-    """The reference weights of a stage; part of its checkpoint."""
+    """The reference weights of a stage."""
 
     def __init__(
-        self,
-        kind: AnchorKind,
-        weights: dict[str, Tensor],
-        *,
-        patience: int,
-        decay: float,
+        self, config: AnchorConfig, start: dict[str, Tensor], kept: dict[str, Any]
     ) -> None:
-        """Begin at the present weights.
+        """Begin at the start of the stage, or go on where a checkpoint left off.
 
         Args:
-            kind: How the anchor moves.
-            weights: A copy of the policy's.
-            patience: For "reset": scores in a row without a better one.
-            decay: For "average": what is kept of the anchor in each step, in [0, 1).
+            config: How the anchor moves.
+            start: A copy of the policy's weights at the start.
+            kept: What the checkpoint keeps; changed in place.
         """
-        self.weights = weights
-        self._kind = kind
-        self._patience = patience
-        self._decay = decay
-        self._best = float("-inf")
-        self._stale = 0
+        self._config = config
+        self._start = start
+        self._kept = kept
+        if config.kind == "reset":
+            kept.setdefault("anchor_best", float("-inf"))
+            kept.setdefault("anchor_stale", 0)
 
-    def follow(self, weights: dict[str, Tensor]) -> None:
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Where the anchor is."""
+        weights: dict[str, Tensor] = self._kept.get("anchor", self._start)
+        return weights
+
+    def follow(self, policy: Policy) -> None:
         """Take a step of the policy into account."""
-        if self._kind == "average":
-            for name, weight in weights.items():
-                self.weights[name].lerp_(weight, 1 - self._decay)
+        if self._config.kind == "average":
+            decay, own = self._config.decay, policy.weights()
+            self._kept["anchor"] = {
+                name: weight * decay + own[name] * (1 - decay)
+                for name, weight in self.weights.items()
+            }
 
-    def offer(self, score: float, weights: dict[str, Tensor]) -> bool:
-        """Take a development score into account.
-
-        Args:
-            score: Of the policy as it is.
-            weights: A copy of the policy's.
+    def offer(self, score: float, policy: Policy) -> bool:
+        """Take a development score of the policy into account.
 
         Returns:
             Whether the anchor was reset; the optimiser's state is to be reset, too.
         """
-        self._stale += 1
-        if score > self._best:
-            self._best, self._stale = score, 0
-        if self._kind != "reset" or self._stale < self._patience:
+        if self._config.kind != "reset":
             return False
-        self.weights, self._stale = weights, 0
+        self._kept["anchor_stale"] += 1
+        if score > self._kept["anchor_best"]:
+            self._kept |= {"anchor_best": score, "anchor_stale": 0}
+        if self._kept["anchor_stale"] < self._config.patience:
+            return False
+        self._kept |= {"anchor": policy.weights(), "anchor_stale": 0}
         return True
-
-    def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        return {"weights": self.weights, "best": self._best, "stale": self._stale}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.weights, self._best, self._stale = state["weights"], state["best"], state["stale"]

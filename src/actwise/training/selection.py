@@ -9,30 +9,34 @@ arXiv:2504.13818); a rare right completion is found more often, and the update s
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class Resting:
     """Decisions that are left out until some step."""
 
-    def __init__(self, steps: int, until: dict[str, int] | None = None) -> None:
-        """Take up what rests.
+    def __init__(self, steps: int, kept: dict[str, Any]) -> None:
+        """Go on where a checkpoint left off.
 
         Args:
             steps: How long a decision rests after all its completions were right; 0 for never.
-            until: The first step at which each decision takes part again, by its key.
+            kept: What the checkpoint keeps; changed in place. "resting" holds the first step at
+                which each decision takes part again, by its key.
         """
         self._steps = steps
-        self.until = {} if until is None else until
+        self._kept = kept
+        kept.setdefault("resting", {})
 
     def rests(self, key: str, step: int) -> bool:
         """Return whether a decision is left out in a step."""
-        return self.until.get(key, 0) > step
+        until: int = self._kept["resting"].get(key, 0)
+        return until > step
 
     def solved(self, keys: Iterable[str], step: int) -> None:
         """Let decisions rest after this step."""
         if self._steps:
-            self.until = {key: end for key, end in self.until.items() if end > step + 1}
-            self.until |= dict.fromkeys(keys, step + 1 + self._steps)
+            resting = {key: end for key, end in self._kept["resting"].items() if end > step + 1}
+            self._kept["resting"] = resting | dict.fromkeys(keys, step + 1 + self._steps)
 
 
 def most_varied(rewards: Sequence[float], keep: int) -> list[int]:
