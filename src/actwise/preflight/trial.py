@@ -116,7 +116,9 @@ def try_out(
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
             choose_threads(run.folder, config.model, policy)
-            context = Context(run, policy, engine, train, config, max_tokens, lambda mode: 0.0)
+            context = Context(
+                run, policy, engine, train, config, max_tokens, lambda mode: 0.0, policy.weights
+            )
             progress.say("preflight: two supervised steps")
             seconds, tokens = _update(context)
             progress.say(f"preflight: greedy answers to {decisions} decisions")

@@ -83,8 +83,8 @@ def _steps(
         before = spent(judge)
         groups = _collect(context, conversations, training)
         figures = _figures(groups) | spent_since(before, judge)
-        groups = _thinned(groups, config, judge)
-        figures |= _improve(context, training, groups, anchor.weights)
+        learned = _thinned(groups, config, judge)
+        figures |= _improve(context, training, learned, anchor.weights)
         anchor.follow(context.policy)
         step = training.step + 1
         if step % config.evaluate_every == 0 or step == config.steps:
