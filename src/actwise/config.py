@@ -112,9 +112,10 @@ class ThinkConfig(SftConfig):
     """The start in thinking mode: a few thoughts, beside all recorded actions."""
 
     steps: int = Field(400, ge=0)
-    begin: Literal["base", "sft"] = "base"
-    """Which model is trained: the base, on both modes in one stage, or the one that SFT has left.
-    Long SFT in direct mode destroys the thinking mode, and RL then finds nothing to learn from."""
+    begin: Literal["base", "previous"] = "base"
+    """Which model is trained: the base, on both modes in one stage, or what the stage before has
+    left. Long SFT in direct mode destroys the thinking mode, and RL then finds nothing to learn
+    from."""
     share: float = Field(0.4, gt=0, le=1)
     """Share of each step's conversations that are learned with thoughts; of the others the recorded
     actions are learned in direct mode."""

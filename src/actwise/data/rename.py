@@ -42,11 +42,7 @@ def vocabulary(conversations: Iterable[Conversation]) -> list[str]:
 
 
 def rename_share(
-    conversations: Sequence[Conversation],
-    share: float,
-    seed: int | str,
-    *,
-    keep: Collection[str] = (),
+    conversations: Sequence[Conversation], share: float, seed: int, *, keep: Collection[str] = ()
 ) -> list[Conversation]:
     """Return the conversations, a share of them with other names for tools and arguments.
 

@@ -16,7 +16,7 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.choose import covering
 from actwise.data.derive import derived_thought
-from actwise.data.rename import rename_share
+from actwise.data.rename import rename, vocabulary
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
@@ -87,13 +87,16 @@ def _thoughts(context: Context) -> list[list[Target]]:
 def _versions(conversations: list[Conversation], context: Context) -> list[Conversation]:
     """Return conversations, and again with other names of tools as often as is configured."""
     config, keep = context.config, list(context.config.reward.tools)
-    again = config.think.renamings - 1 if config.data.renamed else 0
+    if not config.data.renamed:
+        return conversations
+    words = vocabulary(context.train)
+    draw = Random(f"{config.seed}/renamings")
     return conversations + [
-        conversation
-        for version in range(again)
-        for conversation in rename_share(
-            conversations, config.data.renamed, f"{config.seed}/{version}", keep=keep
-        )
+        rename(conversation, words, draw, keep=keep)
+        if draw.random() < config.data.renamed
+        else conversation
+        for _ in range(config.think.renamings - 1)
+        for conversation in conversations
     ]
 
 
