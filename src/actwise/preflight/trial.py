@@ -51,6 +51,10 @@ class Samples:
     rewards: Distribution
     pass_rates: Distribution
     """Share of right completions of each decision."""
+    pass_any: float
+    """Share of decisions that are right in any of their completions (pass@k)."""
+    closed: float | None
+    """Share of completions whose thought says something and ends; None in direct mode."""
     learnable: float
     """Share of decisions with a pass rate above 0 and below 1."""
     live: float
@@ -240,6 +244,8 @@ def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
         len(rollouts),
         distribution([rollout["reward"] for rollout in rollouts]),
         distribution(pass_rates),
+        mean([float(rate > 0) for rate in pass_rates]),
+        mean([step["closed"] for step in metrics]) if "closed" in metrics[0] else None,
         mean([float(0 < rate < 1) for rate in pass_rates]),
         mean([step["live_groups"] for step in metrics]),
         mean([step["format"] for step in metrics]),

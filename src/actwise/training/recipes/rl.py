@@ -82,7 +82,7 @@ def _steps(
     while training.step < config.steps:
         before = spent(judge)
         groups = _collect(context, conversations, training)
-        figures = _figures(groups) | spent_since(before, judge)
+        figures = _figures(groups, config) | spent_since(before, judge)
         learned = _thinned(groups, config, judge)
         figures |= _improve(context, training, learned, anchor.weights)
         anchor.follow(context.policy)
@@ -282,19 +282,24 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
     return [group for group in whole if group.rollouts]
 
 
-def _figures(groups: Sequence[Group]) -> dict[str, float]:
+def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     verdicts = [r.verdict for r in rollouts]
-    return {
-        "reward": mean([v.reward for v in verdicts]),
-        "right": mean([float(v.right) for v in verdicts]),
-        "format": mean([v.format for v in verdicts]),
-        "live_groups": mean([float(group.live) for group in groups]),
-        "unsolved": mean([float(not any(r.verdict.right for r in g.rollouts)) for g in groups]),
-        "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
-        "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
-        "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
-    } | _further_figures(verdicts)
+    closed = {"closed": mean([float(r.parsed.closed_thought is not None) for r in rollouts])}
+    return (
+        (closed if config.mode == "thinking" else {})
+        | {
+            "reward": mean([v.reward for v in verdicts]),
+            "right": mean([float(v.right) for v in verdicts]),
+            "format": mean([v.format for v in verdicts]),
+            "live_groups": mean([float(group.live) for group in groups]),
+            "unsolved": mean([float(not any(r.verdict.right for r in g.rollouts)) for g in groups]),
+            "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
+            "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
+            "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
+        }
+        | _further_figures(verdicts)
+    )
 
 
 def _further_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
