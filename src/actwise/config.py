@@ -93,7 +93,7 @@ class OptimiserConfig(_Section):
 
 
 class SftConfig(OptimiserConfig):
-    """Supervised fine-tuning, of the direct mode or (cold start) of the thinking mode."""
+    """Supervised fine-tuning, of the direct mode, and base of the settings of `think`."""
 
     small_model_rate = 1e-3
     steps: int = Field(300, ge=0)

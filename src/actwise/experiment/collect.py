@@ -179,7 +179,7 @@ def _paired(
 
 
 def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
-    """Return what the thoughts of the cold start and of GRPO are like, and what they do."""
+    """Return what the thoughts before and after GRPO are like, and what they do."""
     checked: dict[tuple[str, str], list[list[Record]]] = {}
     intervened: dict[str, list[list[Record]]] = {}
     for seed in range(seeds):

@@ -210,7 +210,7 @@ def _budget_findings(
             "thoughts_too_long",
             long_thoughts,
             f"recorded thoughts and their actions are longer than the budget of {budget} tokens",
-            "The cold start teaches thoughts that RL and evaluation cut off.",
+            "The think stage teaches thoughts that RL and evaluation cut off.",
             f"--set evaluate.thought_tokens={max(thoughts) - min(lengths)}, or shorten them.",
         )
 

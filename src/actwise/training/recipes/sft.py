@@ -1,7 +1,7 @@
 """Supervised fine-tuning: one branch per decision, the recorded action.
 
 In direct mode the empty thought is part of the prompt and never a target, so learning to act does
-not teach the model not to think. In thinking mode (the cold start) the branch is a thought and the
+not teach the model not to think. In thinking mode the branch is a thought and the
 recorded action. The loss is the mean over the target tokens of a step.
 """
 
