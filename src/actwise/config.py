@@ -173,7 +173,7 @@ class RlConfig(OptimiserConfig):
     """GRPO on the judge's rewards."""
 
     small_model_rate = 1e-4
-    steps: int = Field(60, ge=0)
+    steps: int = Field(300, ge=0)
     """Batches of rollouts; 0 leaves the stage out."""
     mode: Mode = "thinking"
     """Whether the model thinks before it acts."""
@@ -195,13 +195,13 @@ class RlConfig(OptimiserConfig):
     """The ratio is clipped below one minus this."""
     clip_high: float = Field(0.28, gt=0)
     """The ratio is clipped above one plus this (DAPO's clip-higher)."""
-    kl_coefficient: float = Field(0.02, ge=0)
-    """Weight of the k3 divergence from the model at the start of the stage; 0 computes none."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the k3 divergence from what `rl.anchor` says; 0 computes none."""
     ratio_level: Literal["token", "sequence"] = "token"
     """Ratios of single tokens, or of whole completions (GSPO)."""
     aggregation: Literal["grpo", "dapo", "dr_grpo"] = "dr_grpo"
     """How token losses are averaged."""
-    scale: Literal["group", "batch", "none"] = "none"
+    scale: Literal["group", "batch", "none"] = "batch"
     """What divides advantages: the standard deviation of the group, of the batch, or nothing."""
     advantage: Literal["group", "rejection"] = "group"
     """How much better than the mean of its group a completion is (GRPO), or 1 where all of it is
@@ -211,7 +211,7 @@ class RlConfig(OptimiserConfig):
     likelihood: LikelihoodConfig = LikelihoodConfig()
     mask_truncated: bool = False
     """Whether completions that hit the budget are left out of the loss."""
-    evaluate_every: int = Field(10, ge=1)
+    evaluate_every: int = Field(25, ge=1)
     """Steps between evaluations on the development split; the best checkpoint is kept."""
 
 

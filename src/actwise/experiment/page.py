@@ -197,7 +197,7 @@ def _learned(figures: Figures) -> str:
 
 
 def _part_of_the_way(start: float, rl: float, ceiling: float) -> str:
-    return f"{(rl - start) / (ceiling - start):.2f}"
+    return f"{(rl - start) / (ceiling - start):.2f}" if ceiling > start else "–"
 
 
 def _trainings(figures: Figures) -> str:
@@ -326,7 +326,8 @@ def _from_to(trainings: Sequence[Figures], name: str) -> str:
 
 def _before_rl(run: Figures) -> float:
     development: dict[str, float] = run["development"]
-    return development.get(recipes.THINK.name, development[recipes.SFT.name])
+    before = (recipes.THINK.name, recipes.SFT.name, recipes.BASE)
+    return next(development[name] for name in before if name in development)
 
 
 def _time(figures: Figures) -> str:
