@@ -60,6 +60,7 @@ def context(
     train: Sequence[Conversation] = CONVERSATIONS,
     max_tokens: int = 90,
     score: Callable[[], float] = lambda: 0.0,
+    base: Callable[[], dict[str, Tensor]] | None = None,
     **sections: dict[str, Any],
 ) -> Context:
     """Return what a recipe works with; a run has no checkpoint before its last step."""
@@ -67,7 +68,14 @@ def context(
         {"checkpoint_every": 100, "max_batch_tokens": 100_000, **sections}
     )
     return Context(
-        run, policy, engine or LocalEngine(policy), train, config, max_tokens, lambda mode: score()
+        run,
+        policy,
+        engine or LocalEngine(policy),
+        train,
+        config,
+        max_tokens,
+        lambda mode: score(),
+        base or policy.weights,
     )
 
 

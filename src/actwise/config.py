@@ -93,7 +93,7 @@ class OptimiserConfig(_Section):
 
 
 class SftConfig(OptimiserConfig):
-    """Supervised fine-tuning, of the direct mode or (cold start) of the thinking mode."""
+    """Supervised fine-tuning, of the direct mode, and base of the settings of `think`."""
 
     small_model_rate = 1e-3
     steps: int = Field(300, ge=0)
@@ -109,27 +109,71 @@ class SftConfig(OptimiserConfig):
 
 
 class ThinkConfig(SftConfig):
-    """The cold start: a few thoughts to begin with."""
+    """The start in thinking mode: a few thoughts, beside all recorded actions."""
 
-    steps: int = Field(100, ge=0)
-    source: Literal["auto", "recorded", "self"] = "auto"
-    """Thoughts recorded in the logs, or the model's own where the action after them was right;
-    auto takes recorded ones where there are any."""
+    steps: int = Field(400, ge=0)
+    begin: Literal["base", "previous"] = "base"
+    """Which model is trained: the base, on both modes in one stage, or what the stage before has
+    left. Long SFT in direct mode destroys the thinking mode, and RL then finds nothing to learn
+    from."""
+    share: float = Field(0.4, gt=0, le=1)
+    """Share of each step's conversations that are learned with thoughts; of the others the recorded
+    actions are learned in direct mode."""
+    source: Literal["auto", "recorded", "derived", "self"] = "auto"
+    """Thoughts recorded in the logs; derived from the recorded actions, which takes no annotation;
+    or the model's own where the action after them was right. auto takes recorded ones where there
+    are any, else derives them."""
     conversations: int = Field(150, ge=1)
-    """Conversations whose thoughts are used."""
+    """Conversations whose recorded or own thoughts are used, chosen so that all kinds of decisions
+    occur; derived thoughts cost nothing and are used of all."""
+    renamings: int = Field(8, ge=1)
+    """Versions of each of these conversations, with other names of tools, where `data.renamed`
+    asks for such."""
     attempts: int = Field(4, ge=1)
     """Self-generated: thoughts tried for each decision."""
     temperature: float = Field(0.8, gt=0)
     """Self-generated: sampling temperature."""
-    direct_share: float = Field(0.0, ge=0, le=1)
-    """Share of decisions that are trained in direct mode, so that it is not forgotten."""
+
+
+class SelectionConfig(_Section):
+    """Which decisions RL samples, and which completions it learns from."""
+
+    live_groups: int | None = Field(None, ge=1)
+    """Draw further conversations until so many groups of a step are live (DAPO); where not given,
+    a step has `rl.conversations_per_step`."""
+    most: int = Field(4, ge=1)
+    """Times `rl.conversations_per_step` that are drawn at most for that."""
+    rest: int = Field(0, ge=0)
+    """Steps for which a decision is not sampled after all its completions were right."""
+    keep: int | None = Field(None, ge=2)
+    """Completions of each decision that are learned from, those whose rewards differ most (PODS);
+    all where not given."""
+
+
+class AnchorConfig(_Section):
+    """What the divergence of RL is taken from."""
+
+    kind: Literal["fixed", "reset", "average"] = "fixed"
+    """The model at the start of the stage; the policy itself whenever the development score
+    stalls, and the optimiser forgets (ProRL); or a moving average of the policy."""
+    patience: int = Field(4, ge=1)
+    """reset: development scores in a row without a better one."""
+    decay: float = Field(0.99, ge=0, lt=1)
+    """average: what is kept of it in each step."""
+
+
+class LikelihoodConfig(_Section):
+    """How likely thoughts make the recorded action, where no completion was right."""
+
+    weight: float = Field(0.3, ge=0)
+    """Weight of that loss beside the judge's rewards; 0 computes none. Thinking mode only."""
 
 
 class RlConfig(OptimiserConfig):
     """GRPO on the judge's rewards."""
 
     small_model_rate = 1e-4
-    steps: int = Field(60, ge=0)
+    steps: int = Field(300, ge=0)
     """Batches of rollouts; 0 leaves the stage out."""
     mode: Mode = "thinking"
     """Whether the model thinks before it acts."""
@@ -151,17 +195,23 @@ class RlConfig(OptimiserConfig):
     """The ratio is clipped below one minus this."""
     clip_high: float = Field(0.28, gt=0)
     """The ratio is clipped above one plus this (DAPO's clip-higher)."""
-    kl_coefficient: float = Field(0.02, ge=0)
-    """Weight of the k3 divergence from the model at the start of the stage; 0 computes none."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the k3 divergence from what `rl.anchor` says; 0 computes none."""
     ratio_level: Literal["token", "sequence"] = "token"
     """Ratios of single tokens, or of whole completions (GSPO)."""
     aggregation: Literal["grpo", "dapo", "dr_grpo"] = "dr_grpo"
     """How token losses are averaged."""
-    scale: Literal["group", "batch", "none"] = "none"
+    scale: Literal["group", "batch", "none"] = "batch"
     """What divides advantages: the standard deviation of the group, of the batch, or nothing."""
+    advantage: Literal["group", "rejection"] = "group"
+    """How much better than the mean of its group a completion is (GRPO), or 1 where all of it is
+    right and else 0: rejection sampling, fine-tuning on the right ones as they come."""
+    selection: SelectionConfig = SelectionConfig()
+    anchor: AnchorConfig = AnchorConfig()
+    likelihood: LikelihoodConfig = LikelihoodConfig()
     mask_truncated: bool = False
     """Whether completions that hit the budget are left out of the loss."""
-    evaluate_every: int = Field(10, ge=1)
+    evaluate_every: int = Field(25, ge=1)
     """Steps between evaluations on the development split; the best checkpoint is kept."""
 
 

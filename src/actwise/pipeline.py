@@ -41,7 +41,9 @@ from actwise.training.stage import Context
 class Pipeline:
     """One run: a policy on its way through the recipes."""
 
-    def __init__(self, run: Run, policy: Policy, prepared: Prepared, config: RunConfig) -> None:
+    def __init__(
+        self, run: Run, model: str, policy: Policy, prepared: Prepared, config: RunConfig
+    ) -> None:
         """Take what the run works with; see `run_pipeline`."""
         assert prepared.max_tokens is not None, "fitted to the model"
         self._run = run
@@ -61,6 +63,7 @@ class Pipeline:
             config,
             prepared.max_tokens,
             self._development_score,
+            lambda: load_policy(model, config).weights(),
         )
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -239,7 +242,7 @@ def run_pipeline(
     with Run.open(folder, request, Progress(console)) as run:
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length)
-        pipeline = Pipeline(run, policy, fitted, config)
+        pipeline = Pipeline(run, model, policy, fitted, config)
         run.begin()  # not before model and data are known to fit each other
         choose_threads(run.folder, config.model, policy)
         if begin_from is not None:

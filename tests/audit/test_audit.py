@@ -279,6 +279,7 @@ def test_a_trick_that_spreads_and_pays_is_a_warning(make_run: Any) -> None:
         (THINK + "Well <think> so", "stray_tags"),
         (THINK + "</think> It is.", "several_thoughts"),
         ("<think>\nOn and on", "unclosed_thought"),
+        ("<think>\n\n</think>\n\nIt is.", "empty_thought"),
         (THINK + FIND + FIND, "repeated_calls"),
         (THINK + FIND + "\nIt is 12 km away.", "text_after_call"),
         (THINK + "It is 12 or 13 or 14 km away.", "listed_candidates"),

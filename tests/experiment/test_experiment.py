@@ -24,7 +24,7 @@ from actwise.experiment.collect import collect, mean_over_seeds
 from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import corrupt, intervene
 from actwise.experiment.page import page, readme_block, write_block
-from actwise.experiment.paper import BASE_DIRECT, PAPER, RL, SFT
+from actwise.experiment.paper import BASE_DIRECT, CEILING_MODEL, PAPER, RL, SFT
 from actwise.experiment.runs import Task, run_experiment, run_task
 from actwise.rewards.judge import judge
 from actwise.run.files import read_records
@@ -51,8 +51,12 @@ TINY = (
 )
 
 
-def run_paper(out: Path, seeds: int, settings: Sequence[str] = TINY) -> str:
-    """Run the paper's experiment in this process; return what was shown."""
+ARMS = ("annotated-40", "direct", "rejection")
+"""That are run here."""
+
+
+def run_paper(out: Path, seeds: int, arms: Sequence[str] = ARMS) -> str:
+    """Run arms of the paper's experiment in this process; return what was shown."""
     shown = StringIO()
     with ThreadPoolExecutor(1) as executor:
         run_experiment(
@@ -60,7 +64,8 @@ def run_paper(out: Path, seeds: int, settings: Sequence[str] = TINY) -> str:
             out,
             seeds,
             BASE,
-            settings,
+            TINY,
+            arms=arms,
             executor=executor,
             command=["actwise"],
             progress=Progress(Console(file=shown, width=200)),
@@ -92,7 +97,7 @@ def test_what_is_finished_is_not_run_again(finished: Path) -> None:
     before = written(finished)
     shown = run_paper(finished, 2)
     assert written(finished) == before
-    assert shown.count("done") == 4
+    assert shown.count("done") == 6
 
 
 @pytest.mark.slow
@@ -142,7 +147,7 @@ def test_figures_are_those_of_the_records(finished: Path) -> None:
         [
             r["verdict"]["right"]
             for r in read_records(
-                finished / f"seed-{seed}" / "thinking" / "evaluations" / "rl-thinking-test.jsonl"
+                finished / f"seed-{seed}" / ARMS[0] / "evaluations" / "rl-thinking-test.jsonl"
             )
         ]
         for seed in range(2)
@@ -150,12 +155,14 @@ def test_figures_are_those_of_the_records(finished: Path) -> None:
     assert row["per_seed"] == pytest.approx([sum(r) / len(r) for r in by_seed])
     assert row["conversations"] == 4
     assert row["decisions"] == sum(map(len, by_seed))
-    assert {run["arm"] for run in figures["runs"]} == {"thinking", "direct"}
-    # The second arm's base and SFT cost nothing.
-    assert [sorted(r["seconds"]) for r in figures["runs"][:2]] == [
-        ["base", "rl", "sft", "think"],
+    assert [run["arm"] for run in figures["runs"][:3]] == list(ARMS)
+    # What an arm takes from the first costs nothing.
+    assert [sorted(r["seconds"]) for r in figures["runs"][:3]] == [
+        ["base", "rl", "think"],
+        ["rl", "sft"],
         ["rl"],
     ]
+    assert set(figures["missing"]) == {arm.name for arm in PAPER.arms} - set(ARMS)
     text = page(figures)
     assert RL in text and "+1.5 %" in text and "+40.0 %" in text
     assert SFT in readme_block(figures)
@@ -163,17 +170,16 @@ def test_figures_are_those_of_the_records(finished: Path) -> None:
 
 
 def test_a_run_that_fails_is_reported_with_its_log(tmp_path: Path) -> None:
-    (tmp_path / "seed-0" / "thinking").mkdir(parents=True)
-    (tmp_path / "seed-0" / "thinking" / "letter.txt").write_text("not a run")
-    with pytest.raises(RunError, match=r"1 runs failed.*seed-0/thinking.log"):
+    (tmp_path / "seed-0" / ARMS[0]).mkdir(parents=True)
+    (tmp_path / "seed-0" / ARMS[0] / "letter.txt").write_text("not a run")
+    with pytest.raises(RunError, match=r"1 runs failed.*seed-0/annotated-40.log"):
         run_paper(tmp_path, 1)
-    assert "RunError" in (tmp_path / "seed-0" / "thinking.log").read_text()
+    assert "RunError" in (tmp_path / "seed-0" / f"{ARMS[0]}.log").read_text()
 
 
-@pytest.mark.parametrize("setting", ["think.steps=0", "rl.mode=direct"])
-def test_settings_that_leave_nothing_to_compare_are_refused(tmp_path: Path, setting: str) -> None:
-    with pytest.raises(ConfigError):
-        run_paper(tmp_path, 1, [setting])
+def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no ceilling; the arms are annotated-40, .*ceiling"):
+        run_paper(tmp_path, 1, arms=["direct", "ceilling"])
 
 
 # --- collecting -----------------------------------------------------------------------------------
@@ -303,12 +309,18 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert trainings["sft"]["stopped"]  # after two steps of hundreds
     assert (trainings["rl"]["best"], trainings["rl"]["last"]) == (0.4, 0.3)
     assert (trainings["rl"]["first_reward"], trainings["rl"]["last_reward"]) == (0.2, 0.7)
-    # Four stages of the one arm and two of the other, whose base and SFT are the first's.
-    assert figures["seconds"] == 2 * (40 + 20)
+    # Four stages of the first arm, three of six that take the base from there, and two of the one
+    # that takes the start, too.
+    assert figures["seconds"] == 2 * (40 + 6 * 30 + 20)
     text = page(figures)
     assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
-    assert "SFT got no better and stopped by itself in 2 of 2 trainings" in text
-    assert "ended with a higher reward than it began with in 4 of 4 runs" in text
+    assert "| 1 | annotated-40 | rl | 2 (1) | 60.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 |" in text
+    assert "| 40 | – | – |" in text  # the ceiling is no better than the start
+    for row in figures["rows"]:
+        if row["model"] == CEILING_MODEL:
+            row["metrics"]["action_accuracy"]["value"] = 1.0
+    # From 0.5 to 0.75 on a way that ends at 1.
+    assert "| 40 | 0.50 | 0.50 |" in page(figures)
     assert "| (neutral answer) | 25.0 |" in text
     assert "75.0 (50.0 to 100.0)" in readme_block(figures)
 
@@ -318,20 +330,20 @@ def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
     write_experiment(tmp_path, design)
     for split in ("test", "shifted"):
         for seed in range(2):
-            file = tmp_path / f"seed-{seed}" / "no-kl" / f"evaluations/rl-thinking-{split}.jsonl"
+            file = tmp_path / f"seed-{seed}" / "kl" / f"evaluations/rl-thinking-{split}.jsonl"
             lines = [json.loads(line) for line in file.read_text().splitlines()]
             for line in lines:
                 line["verdict"]["right"] = False
             write_lines(file, lines)
     text = page(collect(design, tmp_path, 2))
-    assert "* no divergence term: **worse**, -75.0 (-100.0 to -50.0)" in text
+    assert "* divergence term of 0.02: **worse**, -75.0 (-100.0 to -50.0)" in text
     # Held against the arm that differs in the upper bound alone.
     clip = "two steps a batch, clip 0.2 both ways"
     assert f"(against {clip}): **not told apart**, +0.0" in text
     assert text.count("**not told apart**") == len(design.comparisons) - 1
     course = "50.0 | 40.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 | 0.04 to none | 8 to 6 |"
     assert f"| (nothing) | {course}" in text
-    assert f"| no divergence term | {course}" in text
+    assert f"| divergence term of 0.02 | {course}" in text
 
 
 # --- means over seeds ----------------------------------------------------------------------------
@@ -358,18 +370,20 @@ def test_means_leave_out_where_a_measure_does_not_apply() -> None:
 MAY_CHANGE = {
     "think": (
         "rl.",
+        "sft.",
+        "reward.require_thought",
         "reward.tool_accuracy",
         "reward.answer_weight",
         "reward.combine",
         "reward.thought_length",
     ),
-    "sft": ("rl.", "think."),
+    "base": ("rl.", "sft.", "think."),
 }
 """What the result of a stage, and whether its decisions are right, does not depend on."""
 
 
 def test_arms_share_only_what_their_settings_leave_alone() -> None:
-    for arm in (*PAPER.arms, *ablations(load_config(PAPER_SETTINGS)).arms):
+    for arm in (*PAPER.arms[1:], *ablations(load_config(PAPER_SETTINGS)).arms[1:]):
         for setting in arm.settings:
             last = arm.shares[-1]
             assert setting.startswith(MAY_CHANGE[last]), (arm.name, setting)

@@ -146,12 +146,26 @@ def test_wrong_kind_earns_nothing_however_tidy() -> None:
         assert set(found.components().values()) == {0.0}
 
 
-def test_missing_thought_costs_format_but_not_the_action() -> None:
-    bare = said(REFUND).split("</think>\n\n")[1]
+@pytest.mark.parametrize(
+    ("thought", "error"),
+    [("", "missing_thought"), ("<think>\n\n</think>\n\n", "empty_thought")],
+)
+def test_without_a_thought_nothing_is_earned_unless_none_is_required(
+    thought: str, error: str
+) -> None:
+    bare = thought + said(REFUND).split("</think>\n\n")[1]
     found = verdict(bare, gold(REFUND))
     assert found.right
-    assert (found.format, found.errors) == (0.0, ("missing_thought",))
-    assert found.reward == pytest.approx(1.0 / 1.1)
+    assert (found.format, found.errors) == (0.0, (error,))
+    assert found.thoughtless
+    assert found.reward == 0.0
+    assert set(found.components().values()) == {0.0}
+    free = verdict(bare, gold(REFUND), JudgeSettings(require_thought=False))
+    assert not free.thoughtless
+    assert free.reward == pytest.approx(1.0 / 1.1)
+    direct = parse_completion(bare.removeprefix(thought), thinking=False)
+    found = judge(direct, gold(REFUND), TOOLS, thinking=False, settings=JudgeSettings())
+    assert (found.thoughtless, found.reward) == (False, 1.0)
 
 
 def test_unclosed_thought_holds_no_action() -> None:

@@ -25,6 +25,8 @@ def call(body: str) -> str:
         ("One moment.\n" + GOOD + "\n" + GOOD, False, [], 2, "One moment."),
         ("Hello.", True, ["missing_thought"], 0, "Hello."),
         ("Hello. <think>late</think>", True, ["missing_thought", "stray_tag"], 0, None),
+        ("<think>\n</think>Hello.", True, ["empty_thought"], 0, "Hello."),
+        ("<think>", True, ["unclosed_thought", "empty"], 0, ""),
         ("<think>on and on", True, ["unclosed_thought", "empty"], 0, ""),
         ("<think>on " + GOOD, True, ["unclosed_thought", "stray_tag", "empty"], 0, ""),
         ("<think>why</think>Hello.", False, ["unexpected_thought"], 0, "Hello."),
@@ -149,6 +151,6 @@ def test_calls_survive_being_written_and_read(
     body = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=ascii_only)
     if "<tool_call>" in body or "</tool_call>" in body:
         return
-    parsed = parse_completion(f"<think>\n\n</think>\n\n{call(body)}", thinking=True)
+    parsed = parse_completion(f"<think>\nso\n</think>\n\n{call(body)}", thinking=True)
     assert not parsed.errors
     assert [(c.name, c.arguments) for c in parsed.calls] == [(name, arguments)]

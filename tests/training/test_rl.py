@@ -40,7 +40,7 @@ def mixed(decision: Decision, number: int) -> str:
     if decision.kind == "answer":
         return "<think>\nHm.\n</think>\n\nNo idea."
     right = number in RIGHT_CALLS[decision.conversation.id]
-    return gold_text(decision, "x" * number) if right else "<think>\nI do not." + "." * number
+    return gold_text(decision, "x" * (number + 1)) if right else "<think>\nI do not." + "." * number
 
 
 def make_groups(policy: Policy, run: Run, config: RlConfig) -> list[Group]:
@@ -197,7 +197,7 @@ def test_decisions_that_call_nothing_can_be_left_out(policy: Policy, run: Run) -
 
 def test_groups_of_equal_rewards_teach_nothing_and_are_counted(policy: Policy, run: Run) -> None:
     before = policy.weights()
-    (metrics,) = run_rl(run, policy, lambda d, number: gold_text(d, "x" * number))
+    (metrics,) = run_rl(run, policy, lambda d, number: gold_text(d, "x" * (number + 1)))
     assert metrics["live_groups"] == 0
     assert metrics["reward"] == metrics["right"] == 1
     assert "grad_norm" not in metrics
@@ -267,3 +267,99 @@ def test_the_policy_at_the_start_has_to_be_beaten(policy: Policy, run: Run) -> N
     stage.training.finish()
     assert (stage.training.best_score, stage.training.best_step) == (0.5, 0)
     assert all(torch.equal(before[n], w) for n, w in policy.weights().items())
+
+
+# --- what is sampled and learned from -------------------------------------------------------------
+
+
+def answered(decision: Decision, number: int) -> str:
+    """Answer rightly, and call rightly in the first conversation and in no other."""
+    if decision.kind == "answer" or decision.conversation.id == "W1":
+        return gold_text(decision, "x" * (number + 1))
+    return "<think>\nI do not.\n</think>\n\nNo."
+
+
+def test_conversations_are_drawn_until_enough_groups_are_live(policy: Policy, run: Run) -> None:
+    # Of each conversation one group of three is live.
+    selection = {"live_groups": 2, "most": 9}
+    run_rl(run, policy, mixed, steps=2, conversations_per_step=1, selection=selection)
+    sampled = [r["decision"] for r in lines(run, "rollouts/rl.jsonl")]
+    assert len(sampled) == 2 * 2 * 3 * 4  # steps, conversations, decisions, completions
+    drawn = [batch_of(CONVERSATIONS, 1, number, 0)[0].id for number in range(4)]
+    firsts = [d.split("#")[0] for d in sampled[:: 3 * 4]]
+    assert firsts == drawn
+
+
+def test_no_more_are_drawn_than_allowed(policy: Policy, run: Run) -> None:
+    selection = {"live_groups": 2, "most": 3}
+    run_rl(run, policy, answered, conversations_per_step=1, selection=selection)
+    assert len(lines(run, "rollouts/rl.jsonl")) == 3 * 3 * 4
+
+
+def test_solved_decisions_rest(policy: Policy, run: Run) -> None:
+    run_rl(run, policy, answered, steps=4, selection={"rest": 2}, likelihood={"weight": 0})
+    steps = [(r["step"], r["decision"]) for r in lines(run, "rollouts/rl.jsonl")]
+    solved = [step for step, decision in steps if decision == "W1#1"]
+    failed = [step for step, decision in steps if decision == "X9#1"]
+    assert sorted(set(solved)) == [1, 4]
+    assert sorted(set(failed)) == [1, 2, 3, 4]
+
+
+def test_few_of_many_completions_are_kept(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Group] = []
+
+    def watch(policy: Policy, groups: Sequence[Group], *rest: Any, **limits: int) -> Any:
+        seen.extend(groups)
+        return accumulate(policy, groups, *rest, **limits)
+
+    monkeypatch.setattr(rl, "accumulate", watch)
+    (metrics,) = run_rl(run, policy, mixed, selection={"keep": 2}, scale="none")
+    # Of four completions W1 has two that are right, W22 one and X9 three: one of each is kept.
+    assert [sorted(r.advantage for r in group.rollouts) for group in seen] == [[-0.5, 0.5]] * 3
+    assert len(lines(run, "rollouts/rl.jsonl")) == 3 * 3 * 4
+    # Figures are of all that was sampled: six calls, and all farewells, which state no facts.
+    assert metrics["right"] == pytest.approx((6 + 12) / 36)
+
+
+def test_rejection_sampling_learns_from_right_completions_alone(policy: Policy, run: Run) -> None:
+    groups = make_groups(policy, run, RlConfig(num_generations=4, advantage="rejection"))
+    for group in groups:
+        farewell = group.decision.gold.content == "Goodbye."  # any is right: it states no facts
+        right = set(range(4)) if farewell else set()
+        right = RIGHT_CALLS[group.conversation.id] if group.decision.kind == "call" else right
+        assert [r.advantage for r in group.rollouts] == [float(n in right) for n in range(4)]
+        assert group.live == bool(right)
+
+
+def test_the_record_is_learned_where_no_completion_is_right(policy: Policy, run: Run) -> None:
+    def likelihood() -> float:
+        with torch.no_grad():
+            return sum(
+                logprobs_of(
+                    ordinary(policy),
+                    policy.template.prompt(d, thinking=True),
+                    policy.template.completion(d, thought="I do not."),
+                )
+                .sum()
+                .item()
+                for c in CONVERSATIONS
+                for d in c.decisions()[:1]
+                if c.id != "W1"
+            )
+
+    before = likelihood()
+    (metrics,) = run_rl(run, policy, answered, learning_rate=1e-4, evaluate_every=9)
+    assert metrics["live_groups"] == 0
+    assert metrics["unsolved"] == pytest.approx(2 / 9)
+    assert metrics["surprise"] > 0
+    assert likelihood() > before
+
+
+def test_without_its_weight_or_without_thoughts_no_likelihood_is_taken(
+    policy: Policy, run: Run
+) -> None:
+    (metrics,) = run_rl(run, policy, answered, likelihood={"weight": 0})
+    assert "surprise" not in metrics
+    assert "grad_norm" not in metrics

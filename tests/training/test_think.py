@@ -1,16 +1,20 @@
-"""Which thoughts the cold start begins with."""
+"""Which thoughts the model begins with, and what is learned beside them."""
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
 
 from actwise.conversation import Decision
+from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
-from actwise.training.recipes.think import (
-    recorded_thoughts,
-    self_generated_thoughts,
-    with_direct_share,
-)
-from finding import CONVERSATIONS, RIGHT_CALL, context, conversation, scripted
+from actwise.training.recipes import think
+from actwise.training.recipes.sft import Target
+from actwise.training.recipes.think import recorded_thoughts, self_generated_thoughts
+from finding import CONVERSATIONS, RIGHT_CALL, context, scripted
 
 
 def own_thoughts(
@@ -56,11 +60,82 @@ def test_recorded_thoughts_are_taken_as_they_are() -> None:
     assert [len(of_conversation) for of_conversation in others] == [2, 2]
 
 
-def test_a_share_of_the_thoughts_can_be_trained_without() -> None:
-    recorded = recorded_thoughts([conversation(str(i)) for i in range(500)])
-    for share, low, high in ((0.0, 0, 0), (0.3, 250, 350), (1.0, 1000, 1000)):
-        mixed_targets = with_direct_share(recorded, share, seed=0)
-        flat = [t for of_conversation in mixed_targets for t in of_conversation]
-        assert [t.decision for t in flat] == [t.decision for of in recorded for t in of]
-        assert low <= sum(t.thought is None for t in flat) <= high
-        assert mixed_targets == with_direct_share(recorded, share, seed=0)
+def begun(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> list[list[Target]]:
+    """Return what each of three steps of the stage learns, conversation after conversation."""
+    learned: list[list[Target]] = []
+
+    def watch(context: Any, recipe: Any, config: Any, batch: Callable[[int], Any]) -> Any:
+        learned.extend(of_one for step in range(3) for of_one in batch(step))
+
+    monkeypatch.setattr(think, "supervised", watch)
+    given = {"conversations_per_step": 5, **settings.pop("think", {})}
+    think.begin(context(policy, run, think=given, **settings))
+    return learned
+
+
+def test_a_share_of_each_step_is_thinking_and_the_rest_direct(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = begun(policy, run, monkeypatch, think={"share": 0.4, "conversations": 2})
+    modes = [{t.thought is None for t in of_one} for of_one in learned]
+    assert modes == [{True}, {True}, {True}, {False}, {False}] * 3
+    thinking = [of_one[0].decision.conversation.id for of_one in learned if of_one[0].thought]
+    assert len(set(thinking)) == 2  # two are annotated, over and over
+    direct = [of_one[0].decision.conversation.id for of_one in learned if not of_one[0].thought]
+    assert {direct.count(c.id) for c in CONVERSATIONS} == {3}  # all of them in turn
+    assert all(len(of_one) == 3 for of_one in learned if not of_one[0].thought)
+
+
+def test_annotated_conversations_come_in_versions_with_other_names(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"share": 1.0, "conversations": 1, "renamings": 15}
+    learned = begun(policy, run, monkeypatch, think=settings, data={"renamed": 1.0})
+    names = [of_one[0].decision.gold.tool_calls[0].name for of_one in learned]
+    # All fifteen versions in three steps of five. There are few words to make names of here.
+    assert names.count("find") == 1
+    assert len(set(names)) > 2
+    assert {of_one[0].thought for of_one in learned} == {"Find W1."}
+
+
+def test_where_no_thoughts_are_recorded_they_are_derived(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = [
+        c.model_copy(
+            update={
+                "messages": tuple(
+                    m.model_copy(update={"reasoning_content": None}) for m in c.messages
+                )
+            }
+        )
+        for c in CONVERSATIONS
+    ]
+    learned = begun(policy, run, monkeypatch, train=bare, think={"share": 1.0})
+    thoughts = {tuple(t.thought for t in of_one) for of_one in learned}
+    assert thoughts == {
+        (f"{name}: find.", "It says 12.", "It is done.") for name in ("W1", "W22", "X9")
+    }
+    with pytest.raises(RunError, match=r"think\.source=derived"):
+        begun(policy, run, monkeypatch, train=bare, think={"source": "recorded"})
+
+
+@pytest.mark.parametrize(("begin", "starts_at"), [("base", 7.0), ("previous", None)])
+def test_the_stage_begins_from_the_base_or_from_what_sft_left(
+    policy: Policy,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: str,
+    starts_at: float | None,
+) -> None:
+    before = policy.weights()
+
+    def base() -> dict[str, Tensor]:
+        return {name: torch.full_like(w, 7.0) for name, w in before.items()}
+
+    begun(policy, run, monkeypatch, base=base, think={"begin": begin})
+    for name, weight in policy.weights().items():
+        expected = before[name] if starts_at is None else torch.full_like(weight, starts_at)
+        assert torch.equal(weight, expected)

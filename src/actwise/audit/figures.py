@@ -141,6 +141,10 @@ TRICKS: Mapping[str, Figure] = {
     "several_thoughts": Figure(
         "several thoughts", lambda r: float(r.record.text.count("</think>") > 1)
     ),
+    "empty_thought": Figure(
+        "nothing thought",
+        lambda r: float("</think>" in r.record.text and not r.reading.thought),
+    ),
     "unclosed_thought": Figure("unclosed thought", lambda r: float(r.reading.unclosed)),
     "repeated_calls": Figure("the same call twice", _repeats_a_call),
     "listed_candidates": Figure("lists candidates", _lists_candidates),

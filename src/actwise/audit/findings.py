@@ -197,8 +197,8 @@ def _length(of: Evidence) -> Iterator[Finding]:
             0,
             f"thoughts shrank from {before:.1f} to {after:.1f} words",
             "The model unlearns to think: its thoughts do not help it to the reward.",
-            "Begin with better thoughts (think.source, think.conversations) or raise "
-            "rl.kl_coefficient.",
+            "Begin with better thoughts (think.source, think.conversations), raise "
+            "rl.kl_coefficient or rl.likelihood.weight, and keep reward.require_thought.",
         )
     if of.last["truncated"].value > _COMMON:
         yield Finding(

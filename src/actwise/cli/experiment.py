@@ -31,6 +31,10 @@ _OPTIONS = (
         show_default=True,
         help="Folder of the runs; both experiments share what they have in common.",
     ),
+    click.option(
+        "--arms",
+        help="Names of arms to run, separated by commas; the first is always run. All by default.",
+    ),
     click.option("--model", default="base", help="Folder or hub name; `base` is shipped."),
     click.option(
         "--page",
@@ -91,6 +95,7 @@ def _experiment(
     seeds: int,
     jobs: int,
     out: Path,
+    arms: str | None,
     model: str,
     page: Path | None,
     settings: Sequence[str],
@@ -115,6 +120,7 @@ def _experiment(
                 seeds,
                 model_path(model),
                 settings,
+                arms=arms.split(",") if arms else (),
                 executor=executor,
                 command=["actwise", *sys.argv[1:]],
                 progress=Progress(error_console()),

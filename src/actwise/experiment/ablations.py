@@ -8,8 +8,10 @@ from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.paper import PAPER, RL
 from actwise.training import recipes
 
-_BEFORE_THINK = (recipes.BASE, recipes.SFT.name)
+_BEFORE_THINK = (recipes.BASE,)
 _BEFORE_RL = (*_BEFORE_THINK, recipes.THINK.name)
+
+_NO_SFT = ("sft.steps=0",)
 
 LENGTH_TARGET = 20
 """Words that earn the whole reward of length; the expert's thoughts have fewer."""
@@ -29,7 +31,6 @@ def ablations(config: RunConfig) -> Experiment:
         _rl("gdpo", "rewards normalised one by one (GDPO)", "reward.combine=normalize_each"),
         _rl("clip-equal", "two steps a batch, clip 0.2 both ways", *_clip(0.2)),
         _rl("clip-higher", "two steps a batch, clip 0.2 and 0.28", *_clip(0.28)),
-        _rl("no-kl", "no divergence term", "rl.kl_coefficient=0"),
         _rl("g4", "4 completions a decision", "rl.num_generations=4"),
         _rl("g16", "16 completions a decision", "rl.num_generations=16"),
         _rl(
@@ -38,7 +39,11 @@ def ablations(config: RunConfig) -> Experiment:
             "reward.thought_length_weight=0.2",
             f"reward.thought_length_target={LENGTH_TARGET}",
         ),
-        Arm("no-cold-start", ("think.steps=0",), _BEFORE_THINK, "no cold start"),
+        _rl("no-likelihood", "no likelihood of the record", "rl.likelihood.weight=0"),
+        _rl("any-thought", "no thought required", "reward.require_thought=false"),
+        _rl("scale-none", "advantages not scaled", "rl.scale=none"),
+        _rl("kl", "divergence term of 0.02", "rl.kl_coefficient=0.02"),
+        Arm("no-start", (*_NO_SFT, "think.steps=0"), _BEFORE_THINK, "GRPO from the base"),
         _traces("half-traces", "half the traces", max(1, traces // 2)),
         _traces("double-traces", "double the traces", 2 * traces),
     )
@@ -56,7 +61,7 @@ def ablations(config: RunConfig) -> Experiment:
 
 
 def _rl(name: str, changed: str, *settings: str) -> Arm:
-    return Arm(name, settings, _BEFORE_RL, changed)
+    return Arm(name, (*_NO_SFT, *settings), _BEFORE_RL, changed)
 
 
 def _clip(high: float) -> tuple[str, ...]:
@@ -64,4 +69,5 @@ def _clip(high: float) -> tuple[str, ...]:
 
 
 def _traces(name: str, changed: str, conversations: int) -> Arm:
-    return Arm(name, (f"think.conversations={conversations}",), _BEFORE_THINK, changed)
+    settings = (*_NO_SFT, f"think.conversations={conversations}")
+    return Arm(name, settings, _BEFORE_THINK, changed)

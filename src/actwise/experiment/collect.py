@@ -45,43 +45,49 @@ WATCHED = ("reward", "live_groups", "entropy", "thought_words")
 
 
 def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
-    """Read the finished runs of an experiment.
+    """Read the runs of an experiment.
 
     Args:
-        experiment: What was run.
+        experiment: What was run; arms that some seed has not finished are left out.
         out: Its folder.
         seeds: Number of repetitions.
 
     Returns:
-        "experiment", "seeds", "config" (what the runs share), "versions", "rows" (the table: one
-        model on one split, as in `results.json`, with "per_seed" action accuracies), "floors"
+        "experiment", "seeds", "config" (what the runs share), "versions", "missing" (arms that are
+        not finished), "rows" (the table: one model on one split, as in `results.json`, with
+        "per_seed" action accuracies), "floors"
         (means over the seeds of what trivial policies reach, by split), "paired"
         (differences of action accuracy by slice), "thoughts" and "interventions" (see
         `desk.thoughts` and `interventions`), "runs" (what each training was like), "seconds" (of
         all stages that were computed).
     """
+    arms = [arm for arm in experiment.arms if _finished(arm, out, seeds)]
+    models = [m for m in experiment.models if m.arm in {arm.name for arm in arms}]
+    known = {model.name for model in models}
     records = {
         (model.name, split): [
             read_records(_folder(experiment, out, seed, model) / model.evaluation(split))
             for seed in range(seeds)
         ]
-        for model in experiment.models
+        for model in models
         for split in SPLITS
     }
-    runs = [_run(out, seed, arm) for seed in range(seeds) for arm in experiment.arms]
+    runs = [_run(out, seed, arm) for seed in range(seeds) for arm in arms]
     first = _read(run_folder(out, 0, experiment.arms[0]) / "run.json")
     return {
         "experiment": experiment.name,
         "seeds": seeds,
         "config": {k: v for k, v in first["config"].items() if k != "seed"},
         "versions": {"actwise": first["actwise"], **first["versions"]},
-        "changed": {arm.name: arm.changed for arm in experiment.arms if arm.changed},
+        "missing": [arm.name for arm in experiment.arms if arm not in arms],
+        "changed": {arm.name: arm.changed for arm in arms if arm.changed},
         "floors": _floors(out, seeds, experiment.arms[0]),
         "rows": [_row(name, split, found) for (name, split), found in records.items()],
         "paired": [
             difference
             for split in SPLITS
             for ours, theirs in experiment.comparisons
+            if {ours, theirs} <= known
             for part in ("all", "call", "answer", "reasoning")
             if (difference := _paired(ours, theirs, split, part, records)) is not None
         ],
@@ -103,6 +109,10 @@ def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figur
     values = [[v for v, _ in of_seed] for of_seed in pairs]
     clusters = [[c for _, c in of_seed] for of_seed in pairs]
     return bootstrap_seeds(values, clusters, seed=0)._asdict()
+
+
+def _finished(arm: Arm, out: Path, seeds: int) -> bool:
+    return all((run_folder(out, s, arm) / "results.json").exists() for s in range(seeds))
 
 
 def _floors(out: Path, seeds: int, arm: Arm) -> Figures:
@@ -169,7 +179,7 @@ def _paired(
 
 
 def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
-    """Return what the thoughts of the cold start and of GRPO are like, and what they do."""
+    """Return what the thoughts before and after GRPO are like, and what they do."""
     checked: dict[tuple[str, str], list[list[Record]]] = {}
     intervened: dict[str, list[list[Record]]] = {}
     for seed in range(seeds):

@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from actwise.errors import InputError
-from actwise.experiment.paper import BASE, BASE_DIRECT, OVER_BASE, OVER_SFT, RL, SFT
+from actwise.experiment.paper import (
+    ANNOTATED,
+    BASE,
+    BASE_DIRECT,
+    CEILING_MODEL,
+    OVER_BASE,
+    OVER_SFT,
+    RL,
+    SFT,
+    after_rl,
+    start_of,
+)
 from actwise.run.files import write_text
 from actwise.training import recipes
 
@@ -36,7 +47,7 @@ _GIVEN = {
     "swapped": "another decision's",
     "corrupted": "one number wrong",
 }
-_STAGES = {recipes.THINK.name: "cold start", recipes.RL.name: "GRPO"}
+_STAGES = {recipes.THINK.name: "start", recipes.RL.name: "GRPO"}
 
 
 def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
@@ -72,10 +83,11 @@ def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
 def page(figures: Figures) -> str:
     """Return the generated part of an experiment's page."""
     parts = [_setting(figures)]
-    for split in dict.fromkeys(row["split"] for row in figures["rows"]):
+    for split in _splits(figures):
         parts += [f"## On `{split}`", _table(figures, split), _differences(figures, split)]
     if figures["experiment"] == "paper":
-        parts += [_beside_the_paper(figures), _trainings(figures), _thoughts(figures)]
+        parts += [_beside_the_paper(figures), _learned(figures), _trainings(figures)]
+        parts.append(_thoughts(figures))
     else:
         parts += [_what_mattered(figures), _course(figures)]
     return "\n\n".join([*parts, _time(figures)])
@@ -83,7 +95,7 @@ def page(figures: Figures) -> str:
 
 def readme_block(figures: Figures) -> str:
     """Return the table and sentences of the README: the paper's comparison, in short."""
-    splits = list(dict.fromkeys(row["split"] for row in figures["rows"]))
+    splits = _splits(figures)
     header = ["model", *(f"{s}, {what}" for s in splits for what in ("all", "reasoning"))]
     lines = []
     for model in dict.fromkeys(row["model"] for row in figures["rows"]):
@@ -100,6 +112,10 @@ def readme_block(figures: Figures) -> str:
     return "\n\n".join([caption, _markdown(header, lines), _beside_the_paper(figures)])
 
 
+def _splits(figures: Figures) -> list[str]:
+    return list(dict.fromkeys(row["split"] for row in figures["rows"]))
+
+
 def _setting(figures: Figures) -> str:
     desk = figures["config"]["desk"]
     sizes = ", ".join(f"{number} {name}" for name, number in desk.items())
@@ -108,6 +124,7 @@ def _setting(figures: Figures) -> str:
         f"{figures['seeds']} seeds; each has conversations of its own ({sizes}), an order of its "
         f"own and its own sampling. {versions}. Shares in per cent, with 95 % bootstrap intervals "
         "that resample seeds and, within them, conversations."
+        + (f" Not finished: {', '.join(figures['missing'])}." if figures["missing"] else "")
     )
 
 
@@ -148,10 +165,7 @@ def _differences(figures: Figures, split: str) -> str:
 def _beside_the_paper(figures: Figures) -> str:
     lines = []
     for against, theirs in ((SFT, OVER_SFT), (BASE, OVER_BASE), (BASE_DIRECT, OVER_BASE)):
-        found = [
-            _find(figures["paired"], model=RL, against=against, split=split, slice="all")
-            for split in dict.fromkeys(row["split"] for row in figures["rows"])
-        ]
+        found = list(_all(figures["paired"], model=RL, against=against, slice="all"))
         ours = [f"{_signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
         lines.append([f"over {against}", f"+{100 * theirs:.1f} %", "; ".join(ours)])
     return (
@@ -161,51 +175,58 @@ def _beside_the_paper(figures: Figures) -> str:
     )
 
 
-def _trainings(figures: Figures) -> str:
-    header = [
-        "seed",
-        "arm",
-        "SFT steps (best)",
-        "SFT dev.",
-        "before GRPO, dev.",
-        "GRPO best dev.",
-        "GRPO last dev.",
-        "reward, first tenth",
-        "reward, last tenth",
-    ]
+def _learned(figures: Figures) -> str:
+    """What part of the way from each start to the ceiling GRPO goes."""
+    header = ["annotated", *(f"`{split}`" for split in _splits(figures))]
+    right = {
+        (row["model"], row["split"]): row["metrics"]["action_accuracy"]["value"]
+        for row in figures["rows"]
+    }
     lines = []
-    for run in figures["runs"]:
-        sft, rl = run["trainings"][recipes.SFT.name], run["trainings"][recipes.RL.name]
-        lines.append(
-            [
-                str(run["seed"]),
-                run["arm"],
-                f"{sft['steps']} ({sft['best_step']})",
-                _percent(sft["best"]),
-                _percent(_before_rl(run)),
-                _percent(run["development"][recipes.RL.name]),
-                _percent(rl["last"]),
-                f"{rl['first_reward']:.3f}",
-                f"{rl['last_reward']:.3f}",
-            ]
-        )
-    trained = [run["trainings"][recipes.RL.name] for run in figures["runs"]]
-    end = sum(rl["last_reward"] > rl["first_reward"] for rl in trained)
+    for number in ANNOTATED:
+        cells = [str(number)]
+        for split in _splits(figures):
+            models = (start_of(number), after_rl(number), CEILING_MODEL)
+            found = [right[model, split] for model in models if (model, split) in right]
+            cells.append(_part_of_the_way(*found) if len(found) == len(models) else "")
+        lines.append(cells)
     return (
-        f"## Each training\n\n{_stopped(figures, recipes.SFT.name, 'SFT')} "
-        f"{_stopped(figures, recipes.THINK.name, 'The cold start')}\n\n"
-        f"{_markdown(header, lines)}\n\nGRPO ended with a higher reward than it began with in "
-        f"{end} of {len(figures['runs'])} runs."
+        "## How far GRPO goes\n\n(GRPO - start) / (ceiling - start), of decisions that are right; "
+        f'the ceiling is "{CEILING_MODEL}".\n\n{_markdown(header, lines)}'
     )
 
 
-def _stopped(figures: Figures, stage: str, name: str) -> str:
-    own = [r["trainings"][stage] for r in figures["runs"] if stage in r["seconds"]]
-    stopped = sum(training["stopped"] for training in own)
-    text = f"{name} got no better and stopped by itself in {stopped} of {len(own)} trainings."
-    if stopped < len(own):
-        text += " The others had all their steps; more might have made them better."
-    return text
+def _part_of_the_way(start: float, rl: float, ceiling: float) -> str:
+    return f"{(rl - start) / (ceiling - start):.2f}" if ceiling > start else "–"
+
+
+def _trainings(figures: Figures) -> str:
+    header = ["seed", "arm", "stage", "steps (best)", "best dev.", "last dev.", "reward"]
+    header += ["live groups", "entropy", "words of thought"]
+    lines = []
+    for run in figures["runs"]:
+        for stage, training in run["trainings"].items():
+            if stage not in run["seconds"]:
+                continue  # taken from the first arm
+            lines.append(
+                [
+                    str(run["seed"]),
+                    run["arm"],
+                    stage,
+                    f"{training['steps']} ({training['best_step']})",
+                    _percent(run["development"][stage]),
+                    _percent(training["last"]),
+                    *(
+                        _from_to([training], name) if f"first_{name}" in training else ""
+                        for name in ("reward", "live_groups", "entropy", "thought_words")
+                    ),
+                ]
+            )
+    return (
+        "## Each training\n\nDevelopment scores; reward, live groups, entropy in nats per token "
+        "and words of thought from the first tenth of GRPO's steps to the last.\n\n"
+        f"{_markdown(header, lines)}"
+    )
 
 
 def _thoughts(figures: Figures) -> str:
@@ -305,7 +326,8 @@ def _from_to(trainings: Sequence[Figures], name: str) -> str:
 
 def _before_rl(run: Figures) -> float:
     development: dict[str, float] = run["development"]
-    return development.get(recipes.THINK.name, development[recipes.SFT.name])
+    before = (recipes.THINK.name, recipes.SFT.name, recipes.BASE)
+    return next(development[name] for name in before if name in development)
 
 
 def _time(figures: Figures) -> str:

@@ -1,43 +1,108 @@
-"""The comparison of the paper's abstract: base, SFT without thinking, and reasoning by GRPO.
+"""Whether outcomes teach thinking: GRPO from a start with few annotated thoughts, or none.
 
-Two arms share base and SFT: one goes on with a cold start and GRPO in thinking mode, the other
-with GRPO in direct mode, which shows what is due to the thoughts and what to GRPO.
+Every arm begins from the base. In those with thoughts both modes are learned in one stage, thoughts
+from so many annotated conversations or derived from the records, and GRPO goes on from there. They
+are held against the recorded actions alone (SFT without thinking, at its best, and GRPO after it),
+the same thoughts by SFT alone, rejection sampling of as many completions, and the thoughts of half
+of all conversations, which is the ceiling.
 """
 
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.training import recipes
 
+ANNOTATED = (0, 20, 40, 80)
+"""Conversations with recorded thoughts; with none the thoughts are derived."""
+CEILING = 1200
+
 BASE_DIRECT, BASE = "base (direct)", "base (thinking)"
-SFT, THINK = "SFT (direct)", "SFT with thinking"
-RL_DIRECT, RL = "SFT, GRPO (direct)", "SFT, thinking, GRPO"
+SFT, RL_DIRECT = "SFT (direct)", "SFT, GRPO (direct)"
+SFT_ALONE = "40 annotated, SFT alone"
+REJECTION = "40 annotated, rejection sampling"
+CEILING_MODEL = f"{CEILING} annotated, SFT alone"
 
 OVER_SFT, OVER_BASE = 0.015, 0.40
 """Relative gains that the abstract of arXiv 2512.11277 names; its models and data are others."""
 
+
+def start_of(annotated: int) -> str:
+    """Return the name of the model before GRPO."""
+    return f"{annotated} annotated, start"
+
+
+def after_rl(annotated: int) -> str:
+    """Return the name of the model after GRPO."""
+    return f"{annotated} annotated, GRPO"
+
+
+START, RL = start_of(40), after_rl(40)
+
+_NO_SFT = "sft.steps=0"
+_BASE = (recipes.BASE,)
+_FIRST = "annotated-40"
+
+
+def _annotated(number: int) -> Arm:
+    source = f"think.conversations={number}" if number else "think.source=derived"
+    return Arm(f"annotated-{number}", (_NO_SFT, source), _BASE, f"{number} annotated")
+
+
 PAPER = Experiment(
     "paper",
     (
-        Arm("thinking"),
+        Arm(_FIRST, (_NO_SFT,)),
+        *(_annotated(number) for number in ANNOTATED if number != 40),
+        Arm("direct", ("think.steps=0", "rl.mode=direct"), _BASE, "no thoughts"),
         Arm(
-            "direct", ("rl.mode=direct",), (recipes.BASE, recipes.SFT.name), "GRPO without thinking"
+            "sft-alone",
+            (_NO_SFT, "rl.steps=0", "think.steps=900", "think.patience=2"),
+            _BASE,
+            "SFT on both modes alone, until it gets no better",
+        ),
+        Arm(
+            "rejection",
+            (_NO_SFT, "rl.advantage=rejection", "rl.likelihood.weight=0"),
+            (*_BASE, recipes.THINK.name),
+            "rejection sampling in place of GRPO",
+        ),
+        Arm(
+            "ceiling",
+            (
+                _NO_SFT,
+                "rl.steps=0",
+                "think.steps=900",
+                "think.patience=2",
+                f"think.conversations={CEILING}",
+                "think.renamings=1",
+                "think.share=0.7",
+            ),
+            _BASE,
+            f"{CEILING} annotated, SFT on both modes alone",
         ),
     ),
     (
-        Model(BASE_DIRECT, "thinking", recipes.BASE, "direct"),
-        Model(BASE, "thinking", recipes.BASE, "thinking"),
-        Model(SFT, "thinking", recipes.SFT.name, "direct"),
-        Model(THINK, "thinking", recipes.THINK.name, "thinking"),
+        Model(BASE_DIRECT, _FIRST, recipes.BASE, "direct"),
+        Model(BASE, _FIRST, recipes.BASE, "thinking"),
+        Model(SFT, "direct", recipes.SFT.name, "direct"),
         Model(RL_DIRECT, "direct", recipes.RL.name, "direct"),
-        Model(RL, "thinking", recipes.RL.name, "thinking"),
+        *(
+            model
+            for n in ANNOTATED
+            for model in (
+                Model(start_of(n), f"annotated-{n}", recipes.THINK.name, "thinking"),
+                Model(after_rl(n), f"annotated-{n}", recipes.RL.name, "thinking"),
+            )
+        ),
+        Model(SFT_ALONE, "sft-alone", recipes.THINK.name, "thinking"),
+        Model(REJECTION, "rejection", recipes.RL.name, "thinking"),
+        Model(CEILING_MODEL, "ceiling", recipes.THINK.name, "thinking"),
     ),
     (
-        (RL, SFT),
-        (RL, BASE_DIRECT),
-        (RL, BASE),
-        (RL, THINK),
-        (RL, RL_DIRECT),
+        *((after_rl(n), start_of(n)) for n in ANNOTATED),
+        *((after_rl(n), SFT) for n in ANNOTATED),
+        *((RL, other) for other in (RL_DIRECT, SFT_ALONE, REJECTION, BASE_DIRECT, BASE)),
+        (CEILING_MODEL, RL),
+        (CEILING_MODEL, START),
         (RL_DIRECT, SFT),
-        (THINK, SFT),
         (SFT, BASE_DIRECT),
     ),
 )

@@ -28,7 +28,7 @@ from actwise.pipeline import run_pipeline
 from actwise.run.files import read_records, write_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.recipes import RECIPES, RL, THINK
+from actwise.training.recipes import RL, THINK
 
 INTERVENED = 120
 """Decisions of `test` on which thoughts are replaced, for each model and seed."""
@@ -77,6 +77,7 @@ def run_experiment(
     model: str,
     settings: Sequence[str],
     *,
+    arms: Sequence[str] = (),
     executor: Executor,
     command: Sequence[str],
     progress: Progress,
@@ -89,16 +90,21 @@ def run_experiment(
         seeds: Number of repetitions.
         model: Folder or hub name of the base model.
         settings: As for `--set`; they overrule those of `paper.toml`, and an arm's overrule them.
+        arms: Names of arms that are run, besides the first; all where not given.
         executor: Where the runs are computed; as many at a time as it has workers.
         command: As typed, kept with each run.
         progress: Where finished runs are shown.
 
     Raises:
-        ConfigError: The settings leave out a stage whose models are compared.
+        ConfigError: There is no such arm.
         RunError: Some run failed; the others have been finished.
     """
     first, *others = experiment.arms
-    _check_complete(load_config(PAPER, settings))
+    unknown = set(arms) - {arm.name for arm in experiment.arms}
+    if unknown:
+        names = ", ".join(arm.name for arm in experiment.arms)
+        raise ConfigError(f"--arms: there is no {min(unknown)}; the arms are {names}")
+    others = [arm for arm in others if not arms or arm.name in arms]
 
     def submit(seed: int, arm: Arm) -> None:
         task = Task(out, seed, arm, first, model, tuple(settings), tuple(command))
@@ -127,16 +133,6 @@ def run_experiment(
             f"{len(failed)} runs failed, the first in {task.folder}: {error}; see {task.log}, and "
             "run the same command again to go on with the others"
         ) from error
-
-
-def _check_complete(config: RunConfig) -> None:
-    for recipe in RECIPES.values():
-        if not recipe.section(config).steps:
-            raise ConfigError(
-                f"{recipe.name}.steps: the experiment compares what all stages reach; not 0"
-            )
-    if config.rl.mode != "thinking":
-        raise ConfigError("rl.mode: the experiment has an arm for each mode; leave it out")
 
 
 def run_task(task: Task) -> None:

@@ -17,6 +17,7 @@ from actwise.findings.finding import Finding, by_severity
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
 from actwise.preflight.estimate import Estimate, cost_findings, estimate
+from actwise.preflight.prediction import start_findings
 from actwise.preflight.targets import (
     FEW,
     Probes,
@@ -134,6 +135,7 @@ def preflight(
         samples, speeds = trial.samples, trial.speeds
         cost = estimate(policy, splits, config, speeds, out)
         findings += [*_sample_findings(samples, config), *cost_findings(cost)]
+        findings += [] if samples is None else start_findings(samples, config)
     return Preflight(
         {"train": len(splits.train), "dev": len(splits.dev)}
         | {name: len(conversations) for name, conversations in splits.tests.items()},
@@ -208,7 +210,7 @@ def _budget_findings(
             "thoughts_too_long",
             long_thoughts,
             f"recorded thoughts and their actions are longer than the budget of {budget} tokens",
-            "The cold start teaches thoughts that RL and evaluation cut off.",
+            "The think stage teaches thoughts that RL and evaluation cut off.",
             f"--set evaluate.thought_tokens={max(thoughts) - min(lengths)}, or shorten them.",
         )
 

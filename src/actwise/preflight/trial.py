@@ -50,6 +50,10 @@ class Samples:
     rewards: Distribution
     pass_rates: Distribution
     """Share of right completions of each decision."""
+    pass_any: float
+    """Share of decisions that are right in any of their completions (pass@k)."""
+    closed: float | None
+    """Share of completions whose thought says something and ends; None in direct mode."""
     learnable: float
     """Share of decisions with a pass rate above 0 and below 1."""
     live: float
@@ -115,7 +119,9 @@ def try_out(
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
             choose_threads(run.folder, config.model, policy)
-            context = Context(run, policy, engine, train, config, max_tokens, lambda mode: 0.0)
+            context = Context(
+                run, policy, engine, train, config, max_tokens, lambda mode: 0.0, policy.weights
+            )
             progress.say("preflight: two supervised steps")
             seconds, tokens = _update(context)
             progress.say(f"preflight: greedy answers to {decisions} decisions")
@@ -237,6 +243,8 @@ def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
         len(rollouts),
         distribution([rollout["reward"] for rollout in rollouts]),
         distribution(pass_rates),
+        mean([float(rate > 0) for rate in pass_rates]),
+        mean([step["closed"] for step in metrics]) if "closed" in metrics[0] else None,
         mean([float(0 < rate < 1) for rate in pass_rates]),
         mean([step["live_groups"] for step in metrics]),
         mean([step["format"] for step in metrics]),

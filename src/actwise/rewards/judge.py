@@ -11,7 +11,8 @@ reward and leave `right` alone. Words before a call are not judged.
 
 *Reward* is the weighted mean of the components, in [0, 1], and 0 where the kind of action is
 wrong (a call instead of an answer or an answer instead of a call), so that a tidy format never
-pays for the wrong kind.
+pays for the wrong kind. It is also 0 in thinking mode without a thought, or the shortest way to
+more reward would be to think nothing (`reward.require_thought`).
 """
 
 import json
@@ -55,7 +56,7 @@ class Verdict:
     missing: tuple[str, ...]
     """Those for which there is no verdict; the notes say why."""
     reward: float
-    """Weighted mean of the components; 0 for the wrong kind of action."""
+    """Weighted mean of the components; 0 for the wrong kind of action and for a thoughtless one."""
     tool_names: bool | None
     """The multiset of called names is the recorded one; None where the record answers."""
     arguments: float | None
@@ -66,6 +67,9 @@ class Verdict:
     """The record calls and the completion does not try to."""
     needless_call: bool
     """The record answers and the completion calls, or tries to."""
+    thoughtless: bool
+    """A thought is required (`reward.require_thought`, thinking mode) and there is none: it is
+    missing, empty or never ends."""
     errors: tuple[str, ...]
     """Format errors, as values of `FormatError`."""
     comparisons: tuple[Comparison, ...]
@@ -77,8 +81,8 @@ class Verdict:
         """Return what the reward is made of, by the names of `JudgeSettings.weights`.
 
         The keys depend on the decision and the mode alone, so that a group has one set of them;
-        only those of `missing` are left out. All are 0 for the wrong kind of action, as the reward
-        is.
+        only those of `missing` are left out. All are 0 where the reward is: for the wrong kind of
+        action, and where a required thought is missing.
         """
         parts = {
             "format": self.format,
@@ -87,9 +91,9 @@ class Verdict:
             "thought_length": self.thought_length,
             **self.further,
         }
-        wrong_kind = self.missed_call or self.needless_call
+        nothing = self.missed_call or self.needless_call or self.thoughtless
         return {
-            name: 0.0 if wrong_kind else value for name, value in parts.items() if value is not None
+            name: 0.0 if nothing else value for name, value in parts.items() if value is not None
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,6 +142,8 @@ def judge(
         components["thought_length"] = _thought_length(completion, settings)
     found = {name: v for name, v in further.items() if not isinstance(v, NoVerdict)}
     lost = {name: v for name, v in further.items() if isinstance(v, NoVerdict)}
+    thoughtless = thinking and settings.require_thought and completion.closed_thought is None
+    nothing = missed or needless or thoughtless
     no_verdicts = tuple(f"no verdict of {name}: {v.reason}" for name, v in lost.items())
     return Verdict(
         right=action.right,
@@ -147,12 +153,13 @@ def judge(
         thought_length=components.get("thought_length"),
         further=found,
         missing=tuple(lost),
-        reward=0.0 if missed or needless else _weighted_mean({**components, **found}, settings),
+        reward=0.0 if nothing else _weighted_mean({**components, **found}, settings),
         tool_names=action.tool_names,
         arguments=action.arguments,
         recall=action.recall,
         missed_call=missed,
         needless_call=needless,
+        thoughtless=thoughtless,
         errors=tuple(str(error) for error in completion.errors),
         comparisons=action.comparisons,
         notes=_at_most(_MAX_NOTES, (*no_verdicts, *action.notes)),

@@ -120,6 +120,9 @@ class JudgeSettings(BaseModel):
     answer_facts: float = Field(default=0.8, gt=0.0, le=1.0)
     """Share of answer correctness given by the facts; the rest is wording (token F1, or
     `reward.embedding`)."""
+    require_thought: bool = True
+    """Whether a completion in thinking mode earns nothing where its thought is missing, is empty or
+    never ends. Without it a model that acts better directly learns to think nothing."""
     thought_length_weight: float = Field(default=0.0, ge=0.0)
     """Weight of the length of the thought; off, because it hurt small models in ToolRL."""
     thought_length_target: int = Field(default=100, gt=0)

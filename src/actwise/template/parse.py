@@ -24,6 +24,8 @@ class FormatError(StrEnum):
 
     MISSING_THOUGHT = "missing_thought"
     """Thinking mode, but the completion does not begin with a closed thought."""
+    EMPTY_THOUGHT = "empty_thought"
+    """Thinking mode, but nothing stands in the thought."""
     UNCLOSED_THOUGHT = "unclosed_thought"
     """A thought begins and never ends; everything after it counts as thought."""
     UNEXPECTED_THOUGHT = "unexpected_thought"
@@ -59,6 +61,11 @@ class ParsedCompletion:
     broken_calls: int = 0
     """Calls that were begun and cannot be read."""
 
+    @property
+    def closed_thought(self) -> str | None:
+        """The thought, where there is one that says something and ends."""
+        return None if FormatError.UNCLOSED_THOUGHT in self.errors else self.thought or None
+
 
 def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     """Take a completion apart.
@@ -69,6 +76,8 @@ def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
     """
     errors: list[FormatError] = []
     thought, rest = _split_thought(text, thinking, errors)
+    if thinking and thought == "" and FormatError.UNCLOSED_THOUGHT not in errors:
+        errors.append(FormatError.EMPTY_THOUGHT)
     calls, answer, broken_calls = _split_calls(rest, errors)
     if CONTROL_TAG.search(answer) or (thought is not None and CONTROL_TAG.search(thought)):
         errors.append(FormatError.STRAY_TAG)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from actwise.config import Mode, OptimiserConfig, RunConfig
 from actwise.conversation import Conversation
@@ -44,6 +45,8 @@ class Context:
     """Budget of a completion, in tokens."""
     development_score: Callable[[Mode], float]
     """Measures the policy as it is in a mode; higher is better."""
+    base: Callable[[], dict[str, Tensor]]
+    """Returns the trained weights as they were before any recipe."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class Training:
         self._peak = config.learning_rate or suitable_rate(policy, config)
         self._best_weights = policy.weights()
         self._optimisers = optimisers(policy, config, self._peak)
+        self.kept: dict[str, Any] = {}
+        """What a recipe keeps in the checkpoint besides: numbers, texts and tensors."""
         self._checkpoint = run.folder / "checkpoints" / f"{stage}.pt"
         self.metrics = run.lines(f"metrics/{stage}.jsonl")
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
@@ -179,9 +184,15 @@ class Training:
             "stale": self._stale,
             "fall_from": self._fall_from,
             "end": self.end,
+            "kept": self.kept,
         }
 
+    def forget(self) -> None:
+        """Reset the optimisers' states."""
+        self._optimisers = optimisers(self._policy, self._config, self._peak)
+
     def _load(self, state: dict[str, Any]) -> None:
+        self.kept = state["kept"]
         self.step = state["step"]
         self._policy.set_weights(state["weights"])
         for optimiser, own in zip(self._optimisers, state["optimisers"], strict=True):
@@ -192,7 +203,7 @@ class Training:
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
 
 
-def batch_of(items: Sequence[T], size: int, step: int, seed: int) -> list[T]:
+def batch_of(items: Sequence[T], size: int, step: int, seed: int | str) -> list[T]:
     """Return the batch of a step: every item once an epoch, each epoch in an order of its own."""
     batch = []
     for position in range(step * size, (step + 1) * size):

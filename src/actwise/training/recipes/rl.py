@@ -22,15 +22,20 @@ from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeSettings
+from actwise.run.files import read_records
 from actwise.template.render import Template
+from actwise.training.anchor import Anchor
+from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
 from actwise.training.objective import group_advantages, live_groups
 from actwise.training.recipes import RL
+from actwise.training.selection import Resting, most_varied
 from actwise.training.stage import Context, Plan, Stage, Training, batch_of, mean
 from actwise.training.update import accumulate
+from actwise.training.watch import WATCHED_STEPS, warnings
 
 
 def begin(context: Context) -> Stage:
-    """Begin to train by GRPO; the weights at the start are the reference.
+    """Begin to train by GRPO; the weights at the start are the first anchor.
 
     Raises:
         RunError: Only calls are to be trained, and there are none.
@@ -39,7 +44,7 @@ def begin(context: Context) -> Stage:
     conversations = [c for c in context.train if _taking_part(c, config)]
     if not conversations:
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
-    reference = context.policy.weights()
+    start = context.policy.weights()
     training = Training(
         context.run,
         RL.name,
@@ -49,7 +54,7 @@ def begin(context: Context) -> Stage:
         checkpoint_every=context.config.checkpoint_every,
         seed=context.config.seed,
     )
-    steps = _steps(context, conversations, reference, training)
+    steps = _steps(context, conversations, start, training)
     return Stage(training, steps, ("reward", "live_groups"))
 
 
@@ -59,48 +64,100 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     trunks = [max(len(template.prompt(d, thinking=thinking)) for d in c.decisions()) for c in train]
     # A forward pass of the reference costs a third of a forward and backward pass.
     passes = 4 / 3 if config.rl.kl_coefficient else 1.0
+    # The recorded actions of decisions without a right completion are a pass over their trunks.
+    passes += bool(thinking and config.rl.likelihood.weight)
     return Plan(config.rl.conversations_per_step * mean([float(t) for t in trunks]), passes)
 
 
 def _steps(
     context: Context,
     conversations: Sequence[Conversation],
-    reference: dict[str, Tensor],
+    start: dict[str, Tensor],
     training: Training,
 ) -> Iterator[dict[str, float]]:
     config, judge = context.config.rl, context.config.reward
+    anchor = Anchor(config.anchor, start, training.kept)
     if training.step == 0:
         training.offer(context.development_score(config.mode))  # what the stage has to beat
     while training.step < config.steps:
-        batch = batch_of(
-            conversations, config.conversations_per_step, training.step, context.config.seed
-        )
         before = spent(judge)
-        groups = roll_out(context, batch, training)
-        figures = _figures(groups) | spent_since(before, judge)
-        figures |= _improve(context, training, groups, reference)
+        groups = _collect(context, conversations, training)
+        figures = _figures(groups, config) | spent_since(before, judge)
+        learned = _thinned(groups, config, judge)
+        figures |= _improve(context, training, learned, anchor.weights)
+        anchor.follow(context.policy)
         step = training.step + 1
         if step % config.evaluate_every == 0 or step == config.steps:
             # end_step() counts; the score belongs to the weights after this step.
             figures["dev_action_accuracy"] = context.development_score(config.mode)
             training.offer(figures["dev_action_accuracy"])
+            if anchor.offer(figures["dev_action_accuracy"], context.policy):
+                training.forget()
         training.metrics.append({"step": step, **figures})
         training.rollouts.append(*(_record(step, g, r) for g in groups for r in g.rollouts))
         training.end_step()
+        if training.step % WATCHED_STEPS == 0:
+            _warn(context)
         yield figures
 
 
+def _warn(context: Context) -> None:
+    for warning in warnings(read_records(context.run.folder / "metrics" / f"{RL.name}.jsonl")):
+        context.run.progress.say(f"{RL.name}: {warning}")
+
+
+def _collect(
+    context: Context, conversations: Sequence[Conversation], training: Training
+) -> list[Group]:
+    """Sample until enough groups are live, or as many conversations are drawn as may be."""
+    config, seed = context.config.rl, context.config.seed
+    wanted, most = config.selection.live_groups, config.selection.most
+    groups: list[Group] = []
+    for _ in range(1 if wanted is None else most):
+        drawn = training.kept.setdefault("drawn", 0)
+        batch = batch_of(conversations, config.conversations_per_step, drawn, seed)
+        training.kept["drawn"] = drawn + 1
+        groups += roll_out(context, batch, training)
+        if wanted is not None and sum(group.live for group in groups) >= wanted:
+            break
+    resting = Resting(config.selection.rest, training.kept)
+    resting.solved((g.decision.key for g in groups if _solved(g)), training.step)
+    return groups
+
+
+def _solved(group: Group) -> bool:
+    return not group.live and all(r.verdict.right for r in group.rollouts)
+
+
+def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) -> Sequence[Group]:
+    """Keep the completions whose rewards differ most; advantages are among those."""
+    keep = config.selection.keep
+    if keep is not None:
+        groups = [
+            replace(
+                g,
+                rollouts=tuple(
+                    g.rollouts[i] for i in most_varied([r.verdict.reward for r in g.rollouts], keep)
+                ),
+            )
+            for g in groups
+        ]
+    return with_advantages(groups, config, judge)
+
+
 def roll_out(context: Context, batch: Sequence[Conversation], training: Training) -> list[Group]:
-    """Sample and judge completions of the decisions of some conversations."""
+    """Sample and judge completions of the decisions of some conversations that do not rest."""
     config, template = context.config.rl, context.policy.template
+    resting = Resting(config.selection.rest, training.kept)
     thinking = config.mode == "thinking"
-    draw = random.Random(f"{context.config.seed}/decisions/{training.step}")
+    draw = random.Random(f"{context.config.seed}/decisions/{training.kept.get('drawn', 0)}")
     decisions = [
         decision
         for conversation in batch
         for decision in _some(
             _taking_part(conversation, config), config.decisions_per_conversation, draw
         )
+        if not resting.rests(decision.key, training.step)
     ]
     groups = context.engine.generate(
         groups_of(template, decisions, thinking=thinking),
@@ -126,6 +183,8 @@ def _some(decisions: list[Decision], limit: int | None, draw: random.Random) -> 
 
 def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) -> list[Group]:
     """Return judged groups with the advantage of each rollout, and whether they are live."""
+    if config.advantage == "rejection":
+        return [_accepted(group) for group in groups]
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     if judge.combine == "sum":
         rewards = [[r.verdict.reward] for r in rollouts]
@@ -150,6 +209,15 @@ def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSetti
     return found
 
 
+def _accepted(group: Group) -> Group:
+    """Return a group in which each right completion in good form counts 1, every other 0."""
+    right = [r.verdict.right and not r.parsed.errors for r in group.rollouts]
+    rollouts = tuple(
+        replace(r, advantage=float(ok)) for r, ok in zip(group.rollouts, right, strict=True)
+    )
+    return replace(group, rollouts=rollouts, live=any(right))
+
+
 def _improve(
     context: Context, training: Training, groups: Sequence[Group], reference: dict[str, Tensor]
 ) -> dict[str, float]:
@@ -161,22 +229,45 @@ def _improve(
         # Each step takes whole conversations, so that their trunks are computed once.
         of_step = [g for of_one in conversations[first :: config.optimiser_steps] for g in of_one]
         learners = _learners(of_step, config)
-        if not learners:
+        explained = _explained(of_step, config, context.policy.template)
+        if not learners and not explained:
             continue
         samples = [r.sample for g in of_step for r in g.rollouts]
-        for name, value in accumulate(
+        of_part = add_likelihood_gradient(
             context.policy,
-            learners,
-            (len(samples), sum(len(sample.token_ids) for sample in samples)),
-            reference,
-            config,
-            max_tokens=context.max_tokens,
+            explained,
+            scale=config.likelihood.weight
+            * config.num_generations
+            / (len(samples) * context.max_tokens),
             max_batch_tokens=context.config.max_batch_tokens,
-        ).items():
+        )
+        if learners:
+            of_part |= accumulate(
+                context.policy,
+                learners,
+                (len(samples), sum(len(sample.token_ids) for sample in samples)),
+                reference,
+                config,
+                max_tokens=context.max_tokens,
+                max_batch_tokens=context.config.max_batch_tokens,
+            )
+        for name, value in of_part.items():
             figures.setdefault(name, []).append(value)
         figures.setdefault("grad_norm", []).append(training.update())
     figures.setdefault("learning_rate", []).append(training.learning_rate())
     return {name: mean(values) for name, values in figures.items()}
+
+
+def _explained(groups: Sequence[Group], config: RlConfig, template: Template) -> list[Explained]:
+    """Return the decisions without a right completion, with their thoughts before the record."""
+    if config.mode == "direct" or not config.likelihood.weight:
+        return []
+    found = []
+    for group in groups:
+        thoughts = [thought for r in group.rollouts if (thought := r.parsed.closed_thought)]
+        if thoughts and not any(r.verdict.right for r in group.rollouts):
+            found.append(explain(template, group.decision, group.prompt, thoughts))
+    return found
 
 
 def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
@@ -191,18 +282,24 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
     return [group for group in whole if group.rollouts]
 
 
-def _figures(groups: Sequence[Group]) -> dict[str, float]:
+def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     verdicts = [r.verdict for r in rollouts]
-    return {
-        "reward": mean([v.reward for v in verdicts]),
-        "right": mean([float(v.right) for v in verdicts]),
-        "format": mean([v.format for v in verdicts]),
-        "live_groups": mean([float(group.live) for group in groups]),
-        "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
-        "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
-        "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
-    } | _further_figures(verdicts)
+    closed = {"closed": mean([float(r.parsed.closed_thought is not None) for r in rollouts])}
+    return (
+        (closed if config.mode == "thinking" else {})
+        | {
+            "reward": mean([v.reward for v in verdicts]),
+            "right": mean([float(v.right) for v in verdicts]),
+            "format": mean([v.format for v in verdicts]),
+            "live_groups": mean([float(group.live) for group in groups]),
+            "unsolved": mean([float(not any(r.verdict.right for r in g.rollouts)) for g in groups]),
+            "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
+            "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
+            "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
+        }
+        | _further_figures(verdicts)
+    )
 
 
 def _further_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:

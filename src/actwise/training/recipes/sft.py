@@ -1,11 +1,11 @@
 """Supervised fine-tuning: one branch per decision, the recorded action.
 
 In direct mode the empty thought is part of the prompt and never a target, so learning to act does
-not teach the model not to think. In thinking mode (the cold start) the branch is a thought and the
+not teach the model not to think. In thinking mode the branch is a thought and the
 recorded action. The loss is the mean over the target tokens of a step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -29,6 +29,10 @@ class Target:
     """None trains direct mode."""
 
 
+Batch = Callable[[int], Sequence[Sequence[Target]]]
+"""Returns the targets of a step, none of whose conversations is without."""
+
+
 def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
     """Render the targets of one conversation."""
     return Tree(
@@ -39,27 +43,35 @@ def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
 
 def begin(context: Context) -> Stage:
     """Begin to train direct mode on every decision of the training split."""
-    examples = [[Target(d, None) for d in c.decisions()] for c in context.train]
-    return supervised(context, SFT, context.config.sft, examples)
+    config, seed = context.config.sft, context.config.seed
+    examples = direct_targets(context.train)
+
+    def batch(step: int) -> list[list[Target]]:
+        return batch_of(examples, config.conversations_per_step, step, seed)
+
+    return supervised(context, SFT, config, batch)
+
+
+def direct_targets(conversations: Sequence[Conversation]) -> list[list[Target]]:
+    """Return all decisions of some conversations, to be learned without thoughts."""
+    return [[Target(d, None) for d in c.decisions()] for c in conversations]
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
     """Plan a step on every decision of some conversations."""
-    trees = [sft_tree(template, [Target(d, None) for d in c.decisions()]) for c in train]
+    trees = [sft_tree(template, targets) for targets in direct_targets(train)]
     mean_tokens = mean([tree.num_tokens for tree in trees])
     return Plan(config.sft.conversations_per_step * mean_tokens)
 
 
-def supervised(
-    context: Context, recipe: Recipe, config: SftConfig, examples: Sequence[Sequence[Target]]
-) -> Stage:
+def supervised(context: Context, recipe: Recipe, config: SftConfig, batch: Batch) -> Stage:
     """Begin to train on targets.
 
     Args:
         context: What the recipe works with.
         recipe: Whose files are written, and in whose mode the policy is measured.
         config: Settings of the recipe.
-        examples: The targets of each conversation; none is empty.
+        batch: Returns what a step learns, the targets of one conversation after another.
     """
     training = Training(
         context.run,
@@ -71,20 +83,19 @@ def supervised(
         seed=context.config.seed,
         patience=config.patience,
     )
-    return Stage(training, _steps(context, recipe, config, examples, training), ("loss",))
+    return Stage(training, _steps(context, recipe, config, batch, training), ("loss",))
 
 
 def _steps(
     context: Context,
     recipe: Recipe,
     config: SftConfig,
-    examples: Sequence[Sequence[Target]],
+    batch: Batch,
     training: Training,
 ) -> Iterator[dict[str, float]]:
-    policy, seed = context.policy, context.config.seed
+    policy = context.policy
     while training.step < training.end:
-        batch = batch_of(examples, config.conversations_per_step, training.step, seed)
-        trees = [sft_tree(policy.template, targets) for targets in batch]
+        trees = [sft_tree(policy.template, targets) for targets in batch(training.step)]
         loss = accumulate(policy, trees, context.config.max_batch_tokens)
         figures = {"loss": loss, "learning_rate": training.learning_rate()}
         figures["grad_norm"] = training.update()

@@ -1,17 +1,22 @@
-"""The cold start: which thoughts the model begins with.
+"""The start of thinking: a few thoughts, learned beside the recorded actions of all conversations.
 
-Recorded thoughts are taken as they are. Self-generated ones are kept only where the action that
-follows them is judged right; of several, the shortest. The thought is all that is kept: what
-follows it in training is the recorded action.
+Both modes are learned in one stage from the base, because a model that has long been trained to act
+directly has forgotten how to think. Recorded thoughts are taken as they are, of conversations that
+cover all kinds of decisions; where none are recorded, they are derived from the recorded actions.
+Self-generated ones are kept only where the action that follows them is judged right; of several,
+the shortest. The thought is all that is kept: what follows it in training is the recorded action.
 """
 
-import random
 from collections.abc import Sequence
+from random import Random
 
 import torch
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, all_decisions
+from actwise.data.choose import covering
+from actwise.data.derive import derived_thought
+from actwise.data.rename import rename, vocabulary
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
@@ -19,30 +24,45 @@ from actwise.evaluation.judging import judge_groups
 from actwise.run.files import read_records, write_records
 from actwise.template.render import Template
 from actwise.training.recipes import THINK
-from actwise.training.recipes.sft import Target, sft_tree, supervised
-from actwise.training.stage import Context, Plan, Stage, mean
+from actwise.training.recipes.sft import Target, direct_targets, sft_tree, supervised
+from actwise.training.stage import Context, Plan, Stage, batch_of, mean
 
 _CHUNK = 16  # conversations between two signs of progress
 
 
 def begin(context: Context) -> Stage:
-    """Begin to train thinking mode on thoughts, recorded or the model's own.
+    """Begin to train both modes, the thinking one on recorded, derived or the model's own thoughts.
 
     Raises:
-        RunError: There is no thought to begin with.
+        RunError: The thoughts that are asked for do not exist.
     """
-    config = context.config.think
-    targets = with_direct_share(_thoughts(context), config.direct_share, context.config.seed)
-    return supervised(context, THINK, config, [of_one for of_one in targets if of_one])
+    config, seed = context.config.think, context.config.seed
+    thoughts = [of_one for of_one in _thoughts(context) if of_one]
+    direct = direct_targets(context.train)
+    thinking_per_step = max(1, round(config.share * config.conversations_per_step))
+    direct_per_step = config.conversations_per_step - thinking_per_step
+    if config.begin == "base":
+        context.policy.set_weights(context.base())
+
+    def batch(step: int) -> list[list[Target]]:
+        return [
+            *batch_of(direct, direct_per_step, step, seed),
+            *batch_of(thoughts, thinking_per_step, step, f"{seed}/thoughts"),
+        ]
+
+    return supervised(context, THINK, config, batch)
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
-    """Plan a step on recorded thoughts, or on as many of the model's own."""
+    """Plan a step on both modes, and the search for the model's own thoughts."""
     think = config.think
-    recorded = [targets for targets in recorded_thoughts(train) if targets]
-    own = not recorded or think.source == "self"
-    taken = [[Target(d, None) for d in c.decisions()] for c in train] if own else recorded
-    mean_tokens = mean([sft_tree(template, targets).num_tokens for targets in taken])
+    own = think.source == "self"
+    thoughts = [targets for targets in recorded_thoughts(train) if targets]
+    if not thoughts or think.source == "derived":
+        thoughts = derived_thoughts(train, config.seed)
+    share, direct = think.share, direct_targets(train)
+    mean_tokens = share * mean([float(sft_tree(template, t).num_tokens) for t in thoughts])
+    mean_tokens += (1 - share) * mean([float(sft_tree(template, t).num_tokens) for t in direct])
     searched = think.conversations * mean([len(c.decisions()) for c in train]) * think.attempts
     return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
 
@@ -50,21 +70,47 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
 def _thoughts(context: Context) -> list[list[Target]]:
     config = context.config.think
     recorded = [c for c in context.train if any(d.gold.reasoning_content for d in c.decisions())]
-    if config.source == "recorded" or (config.source == "auto" and recorded):
-        targets = recorded_thoughts(recorded[: config.conversations])
-    else:
+    if config.source == "derived" or (config.source == "auto" and not recorded):
+        return derived_thoughts(context.train, context.config.seed)
+    if config.source == "self":
         targets = _own_thoughts(context)
+    else:
+        targets = recorded_thoughts(_versions(covering(recorded, config.conversations), context))
     if not any(targets):
         raise RunError(
-            "think: no thought to begin with: none is recorded, and none of the model's own "
-            "led to a right action; record some, or --set rl.mode=direct to train without"
+            f"think: there are no thoughts of think.source={config.source}; --set "
+            "think.source=derived makes them of the recorded actions"
         )
     return targets
 
 
+def _versions(conversations: list[Conversation], context: Context) -> list[Conversation]:
+    """Return conversations, and again with other names of tools as often as is configured."""
+    config, keep = context.config, list(context.config.reward.tools)
+    if not config.data.renamed:
+        return conversations
+    words = vocabulary(context.train)
+    draw = Random(f"{config.seed}/renamings")
+    return conversations + [
+        rename(conversation, words, draw, keep=keep)
+        if draw.random() < config.data.renamed
+        else conversation
+        for _ in range(config.think.renamings - 1)
+        for conversation in conversations
+    ]
+
+
+def derived_thoughts(conversations: Sequence[Conversation], seed: int) -> list[list[Target]]:
+    """Return all decisions with thoughts made of their records, by conversation."""
+    return [
+        [Target(d, derived_thought(d, Random(f"{seed}/{d.key}"))) for d in c.decisions()]
+        for c in conversations
+    ]
+
+
 def _own_thoughts(context: Context) -> list[list[Target]]:
     """Generate thoughts once; the file of them stands in for the model on a resumed run."""
-    conversations = context.train[: context.config.think.conversations]
+    conversations = covering(context.train, context.config.think.conversations)
     file = context.run.folder / "thoughts" / f"{THINK.name}.jsonl"
     if not file.exists():
         write_records(
@@ -141,14 +187,3 @@ def shortest_right(group: Group) -> str | None:
         if r.verdict.right and not r.parsed.errors and r.parsed.thought
     ]
     return min(thoughts, key=len, default=None)
-
-
-def with_direct_share(
-    targets: Sequence[Sequence[Target]], share: float, seed: int
-) -> list[list[Target]]:
-    """Turn a share of the targets into direct ones, so that direct mode is not forgotten."""
-    draw = random.Random(f"{seed}/direct")
-    return [
-        [Target(t.decision, None) if draw.random() < share else t for t in of_conversation]
-        for of_conversation in targets
-    ]

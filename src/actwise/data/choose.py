@@ -1,0 +1,69 @@
+"""Which conversations to annotate with thoughts, when only a few can be.
+
+Drawn at random, a few dozen conversations hold the commonest decisions many times and rare ones
+hardly ever, and a model that has never seen how to think about a refund has no right completion to
+learn from. What kind a decision is can be read off the record without any annotation.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from actwise.conversation import Conversation, Decision, tool_name
+from actwise.rewards.facts import read
+
+WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
+
+
+def numbers_before(decision: Decision) -> list[int]:
+    """Return the whole numbers of a decision's history, in order, each as often as it occurs."""
+    return [
+        int(n)
+        for message in decision.history
+        for text in (message.content, *(str(c.arguments) for c in message.tool_calls))
+        for n in WHOLE_NUMBER.findall(text)
+    ]
+
+
+def kind_of(decision: Decision) -> str:
+    """Return what a recorded action does, for the purpose of covering all that there is.
+
+    Returns:
+        What the called tools are for, or their names; else "refuses", "asks" or "answers", with
+        "computes" where the answer states a whole number that the history does not hold.
+    """
+    gold = decision.gold
+    if gold.tool_calls:
+        tools = {tool_name(tool): tool["function"] for tool in decision.conversation.tools}
+        purposes = [tools.get(c.name, {}).get("description") or c.name for c in gold.tool_calls]
+        return "calls: " + "; ".join(sorted(purposes))
+    stated = {int(n) for n in WHOLE_NUMBER.findall(gold.content)}
+    kind = "asks" if gold.content.rstrip().endswith("?") else "answers"
+    kind = "refuses" if read(gold.content).refuses else kind
+    return f"{kind}, computes" if stated - set(numbers_before(decision)) else kind
+
+
+def covering(conversations: Sequence[Conversation], count: int) -> list[Conversation]:
+    """Return the conversations that together cover the kinds of decisions best.
+
+    Each next one is that which adds most to the sum, over all kinds, of the square root of how
+    often the kind is covered, so that the tenth refund counts less than the first question.
+
+    Args:
+        conversations: To choose from.
+        count: How many; all where there are no more.
+    """
+    kinds = [Counter(kind_of(d) for d in c.decisions()) for c in conversations]
+    covered: Counter[str] = Counter()
+
+    def gain(i: int) -> float:
+        return sum((covered[k] + n) ** 0.5 - covered[k] ** 0.5 for k, n in kinds[i].items())
+
+    left = list(range(len(conversations)))
+    chosen: list[Conversation] = []
+    while left and len(chosen) < count:
+        best = max(left, key=gain)
+        covered += kinds[best]
+        left.remove(best)
+        chosen.append(conversations[best])
+    return chosen

@@ -1,0 +1,65 @@
+"""Thoughts derived from the record alone, for logs that hold none.
+
+What an action states is either quoted from the history or follows from it. A derived thought says
+which: numbers that stand nowhere before are written out as a sum or difference of two that do, a
+refusal compares what it names, a call quotes its values and says what the tool is for. Where
+several sums fit, one is drawn, so over many conversations the right one is the commonest. Nobody
+has annotated anything, and a model that learns from them knows where thoughts lead; which are
+right, outcomes have to teach it.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from actwise.conversation import Decision, tool_name
+from actwise.data.choose import WHOLE_NUMBER, numbers_before
+from actwise.rewards.facts import read
+
+
+def derived_thought(decision: Decision, draw: Random) -> str:
+    """Return a thought that leads to the recorded action; never empty.
+
+    Args:
+        decision: With its record.
+        draw: Chooses among sums that fit.
+    """
+    before = numbers_before(decision)
+    gold = decision.gold
+    values = [str(v) for call in gold.tool_calls for v in call.arguments.values()]
+    texts = values if gold.tool_calls else [gold.content]
+    numbers = list(dict.fromkeys(int(n) for text in texts for n in WHOLE_NUMBER.findall(text)))
+    new = [number for number in numbers if number not in set(before)]
+    parts = [f"{found}." for n in new if (found := _explained(n, before, draw))]
+    if gold.tool_calls:
+        quoted = [value for value in values if not (value.isdigit() and int(value) in new)]
+        parts.append(_calling(decision, quoted))
+    elif len(numbers) > 1 and read(gold.content).refuses:
+        parts.append(_compared(*numbers[-2:]))
+    elif quoted := [str(number) for number in numbers if number not in new]:
+        parts.append(f"It says {', '.join(quoted)}.")
+    if not parts:
+        parts.append("Something is missing." if gold.content.endswith("?") else "It is done.")
+    return " ".join(parts)
+
+
+def _explained(number: int, before: Sequence[int], draw: Random) -> str | None:
+    """Return a sum or difference of two numbers that gives a third, if there is any."""
+    known = list(dict.fromkeys(before))
+    sums = [f"{a} - {a - number} = {number}" for a in known if a - number in known and number != 0]
+    pairs = [(a, number - a) for i, a in enumerate(known) if number - a in known[i:]]
+    sums += [f"{a} + {b} = {number}" for a, b in pairs]
+    return draw.choice(sums) if sums else None
+
+
+def _compared(a: int, b: int) -> str:
+    return f"{a} {'>' if a > b else '<' if a < b else '='} {b}."
+
+
+def _calling(decision: Decision, quoted: Sequence[str]) -> str:
+    purposes = {
+        tool_name(tool): str(tool["function"].get("description") or tool_name(tool))
+        for tool in decision.conversation.tools
+    }
+    called = dict.fromkeys(purposes.get(c.name, c.name) for c in decision.gold.tool_calls)
+    purpose = " ".join(f"{text.rstrip('.')}." for text in called)
+    return f"{' and '.join(quoted)}: {purpose}" if quoted else purpose

@@ -1,0 +1,123 @@
+"""The likelihood of the recorded action as a reward for thoughts, where no completion was right.
+
+Where every completion of a decision is wrong, comparing them teaches little: usually nothing that
+the decision takes is among them. But the record says what should have been done, and a thought is
+good if it makes that likely. With thoughts z_1 .. z_n sampled from the policy and the recorded
+action a, the loss is
+
+    -log 1/n sum_i p(a | z_i)
+
+whose gradient is that of  -sum_i [(w_i - 1/n) log p(z_i) + w_i log p(a | z_i)]  with the weights
+w_i = p(a | z_i) / sum_j p(a | z_j), held fixed: thoughts that explain the record better than the
+others become likelier, and the action is learned after the thoughts that lead to it. This is the
+bound of several samples of JEPO (arXiv:2503.19618); VeriFree (2505.21493) takes p(a | z) itself as
+the reward. Wording that is equally likely after every thought cancels out in the weights.
+
+Letters in shapes: N different thoughts of a decision, T tokens of a pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from actwise.conversation import Decision
+from actwise.model.policy import Policy
+from actwise.template.parse import THINK_CLOSE
+from actwise.template.render import Template
+from actwise.training.gradients import add_gradients
+from actwise.tree.packing import Part, Tree, lay_out_pass, pack
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Thoughts that the policy had at one decision, each once, before the recorded action."""
+
+    prompt: Sequence[int]
+    completions: tuple[Sequence[int], ...]
+    """Of each thought: the thought and the recorded action."""
+    ends: tuple[int, ...]
+    """Tokens of each completion that belong to the thought."""
+    counts: tuple[int, ...]
+    """How often each thought was sampled."""
+
+
+def explain(
+    template: Template, decision: Decision, prompt: Sequence[int], thoughts: Sequence[str]
+) -> Explained:
+    """Put the recorded action after each different thought.
+
+    Args:
+        template: The model's.
+        decision: Whose recorded action is meant.
+        prompt: Of the decision, in thinking mode.
+        thoughts: As sampled, none empty.
+    """
+    different = list(dict.fromkeys(thoughts))
+    texts = [template.completion_text(decision, thought=thought) for thought in different]
+    return Explained(
+        prompt,
+        tuple(template.encode(text) for text in texts),
+        tuple(
+            len(template.encode(text[: text.index(THINK_CLOSE) + len(THINK_CLOSE)]))
+            for text in texts
+        ),
+        tuple(thoughts.count(thought) for thought in different),
+    )
+
+
+def likelihood_loss(
+    thought_logprobs_N: Tensor, action_logprobs_N: Tensor, counts_N: Tensor
+) -> Tensor:
+    """Return the loss of one decision, whose gradient is the one above.
+
+    Args:
+        thought_logprobs_N: Log-probability of each different thought.
+        action_logprobs_N: Log-probability of the recorded action after it.
+        counts_N: How often the thought was sampled.
+    """
+    shares_N = counts_N / counts_N.sum()
+    # Its value is 0: a thought that was sampled counts by how often it was.
+    score_N = thought_logprobs_N - thought_logprobs_N.detach()
+    evidence = torch.logsumexp(shares_N.log() + action_logprobs_N + score_N, 0)
+    return -evidence + (shares_N * score_N).sum()
+
+
+def add_likelihood_gradient(
+    policy: Policy, decisions: Sequence[Explained], *, scale: float, max_batch_tokens: int
+) -> dict[str, float]:
+    """Add the gradient of `scale` times the loss, summed over decisions.
+
+    Args:
+        policy: Its gradients are added to.
+        decisions: With their thoughts.
+        scale: What a decision's loss counts.
+        max_batch_tokens: Tokens in one pass.
+
+    Returns:
+        "surprise": the mean loss of a decision, in nats; nothing where there are none.
+    """
+    if not decisions:
+        return {}
+    trees = [Tree((one.prompt,), (one.completions,)) for one in decisions]
+
+    def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
+        logprobs_T = policy.score(*lay_out_pass(packed, policy.device)).logprobs
+        ones = [decisions[part.conversation] for part in packed]
+        lengths = [len(c) for one in ones for c in one.completions]
+        of_completions = iter(torch.split(logprobs_T, lengths))
+        losses = []
+        for one in ones:
+            of_one = [next(of_completions) for _ in one.completions]
+            losses.append(
+                likelihood_loss(
+                    torch.stack([lp[:end].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
+                    torch.stack([lp[end:].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
+                    torch.tensor(one.counts, dtype=logprobs_T.dtype, device=logprobs_T.device),
+                )
+            )
+        loss = torch.stack(losses).sum()
+        return scale * loss, {"surprise": loss.detach() / len(decisions)}
+
+    return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)

@@ -1,0 +1,64 @@
+"""Which decisions are sampled, and which completions of them are learned from.
+
+A group whose rewards are all equal teaches nothing, and costs as much to sample as any other.
+*Resting*: decisions that were all right are not sampled again for a while. *Refilling*: further
+conversations are drawn until enough groups are live (dynamic sampling, DAPO, arXiv:2503.14476), so
+that no step is taken on a handful of them. *Thinning*: many completions are sampled, which is cheap
+because they share their beginnings, and few are kept, those whose rewards differ most (PODS,
+arXiv:2504.13818); a rare right completion is found more often, and the update stays as short.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class Resting:
+    """Decisions that are left out until some step."""
+
+    def __init__(self, steps: int, kept: dict[str, Any]) -> None:
+        """Go on where a checkpoint left off.
+
+        Args:
+            steps: How long a decision rests after all its completions were right; 0 for never.
+            kept: What the checkpoint keeps; changed in place. "resting" holds the first step at
+                which each decision takes part again, by its key.
+        """
+        self._steps = steps
+        self._kept = kept
+        kept.setdefault("resting", {})
+
+    def rests(self, key: str, step: int) -> bool:
+        """Return whether a decision is left out in a step."""
+        until: int = self._kept["resting"].get(key, 0)
+        return until > step
+
+    def solved(self, keys: Iterable[str], step: int) -> None:
+        """Let decisions rest after this step."""
+        if self._steps:
+            resting = {key: end for key, end in self._kept["resting"].items() if end > step + 1}
+            self._kept["resting"] = resting | dict.fromkeys(keys, step + 1 + self._steps)
+
+
+def most_varied(rewards: Sequence[float], keep: int) -> list[int]:
+    """Return the completions whose rewards have the greatest variance of all subsets of a size.
+
+    Such a subset is always made of the best and the worst, so only the numbers of each are tried.
+    Of equal rewards the first are taken; of equal variances the one with more of the best.
+
+    Args:
+        rewards: Of the completions of one decision.
+        keep: The size; all are returned where there are no more.
+
+    Returns:
+        Indices into `rewards`, ascending.
+    """
+    if keep >= len(rewards):
+        return list(range(len(rewards)))
+    order = sorted(range(len(rewards)), key=lambda i: -rewards[i])
+    subsets = [order[:best] + order[len(order) - keep + best :] for best in range(keep, -1, -1)]
+    return sorted(max(subsets, key=lambda subset: _variance([rewards[i] for i in subset])))
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)

@@ -1,0 +1,66 @@
+"""What the divergence is taken from, step by step."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from actwise.config import AnchorConfig
+from actwise.model.policy import Policy
+from actwise.training.anchor import Anchor
+
+
+class At:
+    """A policy of one weight."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def weights(self) -> dict[str, Tensor]:
+        return {"w": torch.tensor([self.value])}
+
+
+def policy(value: float) -> Policy:
+    return cast(Policy, At(value))
+
+
+def anchor(kept: dict[str, Any], **settings: Any) -> Anchor:
+    return Anchor(AnchorConfig(**settings), At(0.0).weights(), kept)
+
+
+def where(one: Anchor) -> float:
+    return one.weights["w"].item()
+
+
+def test_a_fixed_anchor_stays_and_the_checkpoint_need_not_hold_it() -> None:
+    kept: dict[str, Any] = {}
+    one = anchor(kept)
+    one.follow(policy(4.0))
+    assert not any(one.offer(0.5, policy(4.0)) for _ in range(9))
+    assert where(one) == 0.0
+    assert kept == {}
+
+
+def test_an_average_follows_at_a_distance_also_after_a_restart() -> None:
+    kept: dict[str, Any] = {}
+    one = anchor(kept, kind="average", decay=0.75)
+    one.follow(policy(4.0))  # 0.75 * 0 + 0.25 * 4
+    assert where(one) == 1.0
+    again = anchor(dict(kept), kind="average", decay=0.75)
+    again.follow(policy(5.0))  # 0.75 * 1 + 0.25 * 5
+    assert where(again) == 2.0
+    assert not again.offer(0.5, policy(5.0))
+
+
+def test_a_score_that_stalls_resets_the_anchor_also_after_a_restart() -> None:
+    kept: dict[str, Any] = {}
+    one = anchor(kept, kind="reset", patience=2)
+    one.follow(policy(9.0))
+    assert where(one) == 0.0
+    assert [one.offer(score, policy(score)) for score in (0.5, 0.6, 0.6)] == [False] * 3
+    again = anchor(dict(kept), kind="reset", patience=2)
+    assert again.offer(0.55, policy(7.0))  # the second in a row without a better one
+    assert where(again) == 7.0
+    assert not again.offer(0.6, policy(8.0))  # 0.6 is still to be beaten; patience begins anew
+    assert again.offer(0.6, policy(8.0))
+    assert where(again) == 8.0
