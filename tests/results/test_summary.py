@@ -81,6 +81,7 @@ def test_a_row_by_hand() -> None:
             "answer_correctness": 1 / 2,
             "missed_calls": 1 / 3,
             "needless_calls": 1 / 2,
+            "not_checkable": 0,
             "format": 4 / 5,
             "truncated": 1 / 5,
             "thought_tokens": 60 / 5,

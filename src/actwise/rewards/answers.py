@@ -32,7 +32,9 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.rewards.facts import Fact, Reading, read
+from actwise.rewards.facts import Reading, read
+from actwise.rewards.grammar import Fact
+from actwise.rewards.lexicon import SOCIAL
 from actwise.rewards.names import names, proper_names
 from actwise.rewards.owners import swapped
 from actwise.rewards.scalars import same_json
@@ -89,6 +91,28 @@ def match_answer(
     )
 
 
+def is_checkable(gold: str, context: Sequence[str] = (), asked: str = "") -> bool:
+    """Whether a recorded answer claims something, so that it can be given in other words.
+
+    Of others only a contradiction and the same words can be told.
+
+    Args:
+        gold: The recorded answer.
+        context: The texts of the conversation before it.
+        asked: What the customer said last.
+    """
+    if _parsed(gold) is not None or _label(gold) is not None:
+        return True
+    theirs, recorded = read(gold), stance(gold)
+    theirs = theirs.with_facts(names(gold, tuple(context)))
+    acts = _acts(recorded, recorded, same_language=theirs.language is not None)
+    return bool(
+        acts
+        or proper_names(read(""), theirs, asked).missing
+        or _claims(theirs, theirs, set(), names(asked, tuple(context)))
+    )
+
+
 def _folded(text: str) -> str:
     return " ".join(plain(text).casefold().split()).strip(_OUTER)
 
@@ -120,8 +144,8 @@ def _match_label(predicted: str, gold: str) -> AnswerMatch | None:
 
     A sentence that holds the label is left to what follows.
     """
-    label = plain(gold).strip()
-    if not _LABEL.fullmatch(label) or not _is_label(label):
+    label = _label(gold)
+    if label is None:
         return None
     words = re.findall(r"\w+", plain(predicted).casefold())
     if set(re.findall(r"\w+", label.casefold())) <= set(words):
@@ -129,16 +153,21 @@ def _match_label(predicted: str, gold: str) -> AnswerMatch | None:
     return AnswerMatch(0.0, False, (f"another label than {label}",))
 
 
-def _is_label(text: str) -> bool:
-    """Whether a text of few words is a label: no fact, no politeness, no statement."""
+def _label(text: str) -> str | None:
+    """Return a text that is a label: a word or two, no fact, no politeness, no statement."""
+    text = plain(text).strip()
+    if not _LABEL.fullmatch(text):
+        return None
     words = text.rstrip(".").split()
-    if text.endswith(".") and len(words) > 1 or len(words) > _MAX_LABEL_WORDS:
-        return False
+    if (text.endswith(".") and len(words) > 1) or len(words) > _MAX_LABEL_WORDS:
+        return None
+    if not SOCIAL.isdisjoint(text.casefold().rstrip(".").split()):
+        return None
     if read(text).facts or read(text).spelled:
-        return False
+        return None
     found = stance(text.rstrip("."))
     content = sum(len(clause.content) + len(clause.excluding) for clause in found.clauses)
-    return bool(found.topics or content) and content >= len(words) and found.opening is None
+    return text if content >= len(words) and found.opening is None else None
 
 
 def _match_texts(
@@ -153,24 +182,23 @@ def _match_texts(
     said, recorded = stance(predicted), stance(gold)
     same_language = ours.language is not None and ours.language == theirs.language
     opposite = contradiction(said, recorded) if same_language else None
-    opposite = opposite or _tells_nothing(ours, said, theirs, recorded)
+    empty = _tells_nothing(ours, said, theirs, recorded)
     proper = proper_names(ours, theirs, asked)
     foreign = _foreign(ours, theirs, context) + proper.foreign
     kinds = {fact.kind for fact in foreign}
     claims = _claims(ours, theirs, kinds, names(asked, context))
     claims += [(f"name {name}", False) for name in proper.missing]
-    if same_language:
-        claims += _acts(said, recorded)
+    claims += _acts(said, recorded, same_language=same_language)
     facts = sum(made for _, made in claims) / len(claims) if claims else None
     wording = _wording(ours, theirs, predicted, gold)
     if wording is not None and similarity is not None:
         wording = similarity
     correctness = 0.0 if opposite else _mix(facts, wording, settings) / (1 + len(foreign))
-    notes = [opposite] if opposite else []
+    notes = [note for note in (opposite, empty) if note]
     notes += [f"not in the record: {_short(fact.text)}" for fact in foreign]
     notes += [f"missing: {claim}" for claim, made in claims if not made]
     right: bool | None = None
-    if opposite or foreign or not all(made for _, made in claims):
+    if opposite or empty or foreign or not all(made for _, made in claims):
         right = False
     elif not same_language and ours.language and theirs.language and said.denies != recorded.denies:
         right = None
@@ -199,19 +227,17 @@ def _with_codes_joined(reading: Reading, other: Reading) -> Reading:
     """Write the codes of another text without the spaces and hyphens that group their signs."""
     text = reading.plain
     for fact in other.facts:
-        if fact.kind == "identifier" and fact.value.isalnum() and len(fact.value) >= _LONG_CODE:
-            if not reading.states(fact):
-                grouped = "[ -]?".join(map(re.escape, fact.value))
-                text = re.sub(rf"(?i)(?<!\w){grouped}(?!\w)", fact.value, text)
+        is_code = fact.kind == "identifier" and fact.value.isalnum()
+        if is_code and _LONG_CODE <= len(fact.value) <= _LONGEST_CODE and not reading.states(fact):
+            grouped = "[ -]?".join(fact.value)
+            text = re.sub(rf"(?i)(?<!\w){grouped}(?!\w)", fact.value, text)
     return reading if text is reading.plain else read(text)
 
 
-_LONG_CODE = 6
+_LONG_CODE, _LONGEST_CODE = 6, 60
 
 
-def _tells_nothing(
-    ours: Reading, said: Stance, theirs: Reading, recorded: Stance
-) -> str | None:
+def _tells_nothing(ours: Reading, said: Stance, theirs: Reading, recorded: Stance) -> str | None:
     """Say so where the record tells something, and the prediction only asks or is polite."""
     tells = bool(recorded.topics or theirs.facts) and not recorded.asks
     if tells and said.only_asks:
@@ -272,13 +298,13 @@ def _claims(
     ]
 
 
-def _acts(said: Stance, recorded: Stance) -> list[tuple[str, bool]]:
+def _acts(said: Stance, recorded: Stance, *, same_language: bool) -> list[tuple[str, bool]]:
     """Return that the record refuses, or only asks, and whether the prediction does so too.
 
     That both ask, or refuse, decides nothing where they speak of different things.
     """
     acts = []
-    if recorded.refuses and topics_meet(said, recorded):
+    if recorded.refuses and same_language and topics_meet(said, recorded):
         acts.append(("refusal", said.refuses))
     if recorded.only_asks and not said.asks:
         acts.append(("question", False))

@@ -58,15 +58,31 @@ ABSENT: Any = object()
 """Stands for an argument that was not given."""
 
 Deciding = Literal[
-    "identical", "type", "number", "boolean", "json", "enum", "moment", "phone", "exact",
-    "normalised", "similar", "length", "unordered", "default", "absent", "ignored", "deep",
-]  # fmt: skip
+    "identical",
+    "type",
+    "number",
+    "boolean",
+    "json",
+    "enum",
+    "moment",
+    "phone",
+    "exact",
+    "normalised",
+    "similar",
+    "length",
+    "unordered",
+    "default",
+    "absent",
+    "ignored",
+    "deep",
+]
 """What decided that two values are equal or not.
 
 They are identical, or of different JSON types; else as numbers, as booleans, as the JSON that a
-text holds, members of an enum, moments, telephone numbers, or texts by one of the policies; arrays by their length, or equal in another order; an
-argument that only one call gives is its default, or absent; some are ignored by declaration, and
-some are nested too deeply to be looked into. For an object or array that is not identical, the first part that is not decides.
+text holds, members of an enum, moments, telephone numbers, or texts by one of the policies; arrays
+by their length, or equal in another order; an argument that only one call gives is its default, or
+absent; some are ignored by declaration, and some are nested too deeply to be looked into. For an
+object or array that is not identical, the first part that is not decides.
 """
 
 
@@ -345,7 +361,9 @@ def _read_as(recorded: Any) -> Deciding:
 
 def _without_common(predicted: list[Any], gold: list[Any]) -> tuple[list[Any], list[Any]]:
     """Return what two arrays do not have in common, item by item, as JSON texts."""
-    ours, theirs = ([json.dumps(item, sort_keys=True) for item in array] for array in (predicted, gold))
+    ours, theirs = (
+        [json.dumps(item, sort_keys=True) for item in array] for array in (predicted, gold)
+    )
     common = Counter(ours) & Counter(theirs)
     return _less(predicted, ours, common.copy()), _less(gold, theirs, common)
 

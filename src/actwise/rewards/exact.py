@@ -7,16 +7,18 @@ search box, a `country_code` is not code.
 
 import re
 
+from actwise.rewards.lexicon import words
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_NAMES = frozenset(
-    "cmd command commands expr expression formula regex regexp pattern glob sql cypher graphql "
-    "sparql xpath jq selector script snippet stdin path paths filepath file filename filenames dir "
-    "directory folder cwd password passwd passphrase passcode secret token pin hash checksum "
-    "signature cookie html css xml json yaml toml latex markdown patch diff repo repository branch "
-    "username login handle".split()
-)
-_CODE_OF = frozenset("source python java javascript js program shell bash r c rust go".split())
-_KEY_OF = frozenset("api access private public secret ssh encryption signing license".split())
+_NAMES = words("""
+    cmd command commands expr expression formula regex regexp pattern glob sql cypher graphql
+    sparql xpath jq selector script snippet stdin path paths filepath file filename filenames dir
+    directory folder cwd password passwd passphrase passcode secret token pin hash checksum
+    signature cookie html css xml json yaml toml latex markdown patch diff repo repository branch
+    username login handle
+""")
+_CODE_OF = words("source python java javascript js program shell bash r c rust go")
+_KEY_OF = words("api access private public secret ssh encryption signing license")
 _FORM = re.compile(
     r"""
     (?:^|\s)--?[A-Za-z]                              # a command's flag

@@ -26,8 +26,8 @@ _LIST_MARKER = re.compile(r"(?m)^[ \t]{0,8}[0-9]{1,2}[.)](?=[ \t])")
 _WORD = re.compile(
     r"[\u3040-\u30ff\u4e00-\u9fff]|[^\W\d_\u3040-\u30ff\u4e00-\u9fff]+(?:'[^\W\d_]+)?"
 )
-FACT_MARK = " | "
-"""Stands in `Reading.bare` where a fact stood."""
+_MARK = " | "
+"""Stands where a fact stood, so that the words around it do not meet."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,17 @@ def read(text: str) -> Reading:
     def take(match: re.Match[str]) -> str:
         before = match.string[max(0, match.start() - 40) : match.start()]
         facts.extend(facts_of(match, before, decimal_comma=comma))
-        return FACT_MARK
+        return _MARK
 
     without_facts = FACT.sub(take, with_digits).casefold()
+    words = tuple(_WORD.findall(without_facts))
     return Reading(
         facts=_distinct(facts),
         spelled=_distinct(_spelled(without_facts)),
-        words=tuple(_WORD.findall(without_facts)),
+        words=words,
         plain=signs,
-        language=language,
+        # Of the words alone, so that no fact that is added to a text changes it.
+        language=language_of(" ".join(words)),
     )
 
 

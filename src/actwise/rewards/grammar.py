@@ -9,20 +9,25 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES_OF_MONTHS = """
+    januar janvier enero gennaio janeiro januari
+    februar février febrero febbraio fevereiro februari
+    märz mars marzo março maart
+    avril abril aprile
+    mai mayo maggio maio mei
+    juni juin junio giugno junho
+    juli juillet julio luglio julho
+    août agosto augustus
+    septembre septiembre settembre setembro
+    oktober octobre octubre ottobre outubro
+    novembre noviembre novembro
+    dezember décembre diciembre dicembre dezembro
+"""
 _ELSEWHERE = {
-    "januar": 1, "janvier": 1, "enero": 1, "gennaio": 1, "janeiro": 1, "januari": 1,
-    "februar": 2, "février": 2, "febrero": 2, "febbraio": 2, "fevereiro": 2, "februari": 2,
-    "märz": 3, "mars": 3, "marzo": 3, "março": 3, "maart": 3,
-    "avril": 4, "abril": 4, "aprile": 4,
-    "mai": 5, "mayo": 5, "maggio": 5, "maio": 5, "mei": 5,
-    "juni": 6, "juin": 6, "junio": 6, "giugno": 6, "junho": 6,
-    "juli": 7, "juillet": 7, "julio": 7, "luglio": 7, "julho": 7,
-    "août": 8, "agosto": 8, "augustus": 8,
-    "septembre": 9, "septiembre": 9, "settembre": 9, "setembro": 9,
-    "oktober": 10, "octobre": 10, "octubre": 10, "ottobre": 10, "outubro": 10,
-    "novembre": 11, "noviembre": 11, "novembro": 11,
-    "dezember": 12, "décembre": 12, "diciembre": 12, "dicembre": 12, "dezembro": 12,
-}  # fmt: skip
+    name: month
+    for month, line in enumerate(_NAMES_OF_MONTHS.strip().splitlines(), 1)
+    for name in line.split()
+}
 # "May" only with a capital: "order 12 may be late" names no date.
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?"
@@ -35,12 +40,17 @@ _MONTH_ALONE = (
 )
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _CURRENCIES = {
-    "us$": "USD", "$": "USD", "usd": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD",
-    "€": "EUR", "eur": "EUR", "euro": "EUR", "euros": "EUR",
-    "£": "GBP", "gbp": "GBP", "pound": "GBP", "pounds": "GBP",
-    "¥": "JPY", "jpy": "JPY", "yen": "JPY", "₹": "INR", "inr": "INR", "rupees": "INR",
-    "chf": "CHF", "francs": "CHF", "francos": "CHF",
-}  # fmt: skip
+    sign: code
+    for code, signs in {
+        "USD": "us$ $ usd dollar dollars bucks",
+        "EUR": "€ eur euro euros",
+        "GBP": "£ gbp pound pounds",
+        "JPY": "¥ jpy yen",
+        "INR": "₹ inr rupees",
+        "CHF": "chf francs francos",
+    }.items()
+    for sign in signs.split()
+}
 _CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
 _AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs)(?!\w))"
 _UNITS = r"(?:st|nd|rd|th|kg|g|lbs?|oz|km|cm|mm|m|ml|l|kb|mb|gb|tb|ms|s|mins?|hrs?|h|x)"
@@ -79,7 +89,8 @@ FACT = re.compile(
   | (?P<ratio> (?<![\w.])(?P<r_of>[0-9]{{1,3}})\sout\sof\s(?:a\s)?(?P<r_all>[0-9]{{1,3}})(?![\w]) )
   | (?P<daytime> (?<!\w)(?:12\s)?(?:noon|midday|midnight)(?!\w) )
   | (?P<range_from> (?<![0-9:.\w$€£-])(?P<rf_hour>[0-9]{{1,2}})(?::(?P<rf_minute>[0-9]{{2}}))?
-        (?=(?:\s?-\s?|\s(?:to|and|until|till)\s)[0-9]{{1,2}}(?::[0-9]{{2}})?\s{{0,3}}[ap]\.?m(?![a-z])) )
+        (?=(?:\s?-\s?|\s(?:to|and|until|till)\s)[0-9]{{1,2}}(?::[0-9]{{2}})?
+            \s{{0,3}}[ap]\.?m(?![a-z])) )
   | (?P<clock> (?<![0-9:.])(?P<hour>[0-9]{{1,2}})
         (?: (?::(?P<minute>[0-9]{{2}})(?::(?P<second>[0-9]{{2}}))?)?
             \s{{0,3}}(?P<half>[ap])\.?m(?![a-z])\.?
@@ -87,13 +98,15 @@ FACT = re.compile(
             \s(?:in\sthe|at)\s(?P<part>morning|afternoon|evening|night)(?!\w)
           | \s?o'clock(?!\w)
           | (?:h(?P<minute_h>[0-5][0-9])|\s(?:uhr|heures)(?:\s(?P<minute_uhr>[0-5][0-9]))?)(?!\w)
-          | :(?P<minute24>[0-9]{{2}})(?::(?P<second24>[0-9]{{2}})(?:\.[0-9]+)?)?(?:\s(?:uhr))?(?![0-9:]) ) )
+          | :(?P<minute24>[0-9]{{2}})(?::(?P<second24>[0-9]{{2}})(?:\.[0-9]+)?)?
+            (?:\suhr)?(?![0-9:]) ) )
   | (?P<phone> (?<![\w.+-])(?:
           (?:\+[0-9]{{1,3}}[\s.-]?(?:\([0-9]{{1,5}}\)\s?)?|\([0-9]{{2,5}}\)\s?|(?=0[1-9]))
             [0-9]{{2,5}}(?:[-\s/]?[0-9]{{2,5}}){{1,4}}
           | [0-9]{{2,5}}(?:-[0-9]{{2,5}}){{2,4}} )(?![\w-]|[.,:][0-9]) )
   | (?P<dotted> (?<![\w.])v?[0-9]+(?:\.[0-9]+){{2,}}(?![\w]|\.[0-9]|,[0-9]) )
-  | (?P<version> (?<!\w)(?:version|ver\.?|release|v)\s{{0,2}}(?P<v_number>[0-9]+\.[0-9]+)(?![\w]|[.,][0-9]) )
+  | (?P<version> (?<!\w)(?:version|ver\.?|release|v)\s{{0,2}}
+        (?P<v_number>[0-9]+\.[0-9]+)(?!\w|[.,][0-9]) )
   | (?P<percent> (?P<percent_sign>(?<![\w)])-)?(?P<percentage>{_AMOUNT})
         \s{{0,3}}(?:%|percent(?!\w)|per\scent(?!\w)|prozent(?!\w)) )
   | (?P<cents> (?<![\w.,])(?P<cent_amount>[0-9]{{1,4}})\s{{0,2}}(?:¢|(?:cents?|ct)(?!\w)) )
@@ -110,7 +123,10 @@ FACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "billion": 9, "bn": 9}
-_ABOUT = re.compile(r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$", re.I)
+_ABOUT = re.compile(
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
+    re.I,
+)
 _PRODUCT = re.compile(r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*)\s$")
 
 
@@ -156,7 +172,7 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
     amount, currency = match["amount"], (match["before"] or match["after"] or "").casefold()
     if len(amount) > 1 and amount.startswith("0") and amount.isdigit() and not currency:
         return Fact("identifier", amount, None, text)  # leading zeros: a code, not an amount
-    value = _plain_amount(amount, decimal_comma or bool(match["after"]) and "€" in match[0])
+    value = _plain_amount(amount, decimal_comma or (bool(match["after"]) and "€" in match[0]))
     if match["power"]:
         value = _times(value, _POWERS[match["power"].strip().casefold()])
     also: list[tuple[str, str]] = []

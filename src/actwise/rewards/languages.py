@@ -6,7 +6,9 @@ as everywhere, but what a sentence affirms or denies is not.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+
+from actwise.rewards.lexicon import words
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,15 @@ class Language:
     decimal_comma: bool = True
     """Whether 1,5 is one and a half, and 1.234 more than a thousand."""
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """All words that tell the language."""
+        return self.function | self.negators | self.yes | self.no
 
 
 LANGUAGES = {
     "en": Language(
-        function=_words(
+        function=words(
             "a an the i i'm i'll i've we we're we'll we've you you're you'll you've he he's she "
             "she's it it's its they they're them their his her him me my our ours us your yours "
             "this that that's these those there there's here is are was were be been being am do "
@@ -37,78 +40,78 @@ LANGUAGES = {
             "too very really please what which who when where how let let's s ll re ve d m t any "
             "some about up out all"
         ),
-        negators=_words(
+        negators=words(
             "not no never none nobody nothing nowhere neither nor without cannot ain't hardly"
         ),
-        yes=_words("yes yeah yep yup sure certainly absolutely definitely indeed"),
-        no=_words("no nope nah"),
+        yes=words("yes yeah yep yup sure certainly absolutely definitely indeed"),
+        no=words("no nope"),
         decimal_comma=False,
     ),
     "de": Language(
-        function=_words(
+        function=words(
             "der die das den dem des ein eine einen einem einer eines ich wir sie er es ihr ihre "
             "ihren ihrem ihrer mein unser unsere uns mich dich sich ist sind war waren wird werden "
             "wurde wurden hat haben kann können muss zu zum zur im in an am auf aus bei mit von "
             "vom für und oder aber auch noch schon bitte um bis nach über wie was wo wer da dann "
             "dass"
         ),
-        negators=_words(
+        negators=words(
             "nicht kein keine keinen keinem keiner keines nie niemals niemand nichts ohne weder"
         ),
-        yes=_words("ja jawohl gerne natürlich sicher"),
-        no=_words("nein nee"),
+        yes=words("ja jawohl gerne natürlich sicher"),
+        no=words("nein nee"),
     ),
     "fr": Language(
-        function=_words(
+        function=words(
             "le la les l' un une des du de d' je j' nous vous il elle on ils elles ce c' cette ces "
             "est sont était sera seront a ont avez avons être avoir votre vos notre nos mon ma mes "
             "à au aux en dans sur pour par avec et ou mais que qu' qui où y se s' lui leur très "
             "plus s'il cela ça n' ne"
         ),
-        negators=_words("pas jamais aucun aucune rien personne sans non"),
-        yes=_words("oui bien d'accord"),
-        no=_words("non"),
+        negators=words("pas jamais aucun aucune rien personne sans non"),
+        yes=words("oui bien d'accord"),
+        no=words("non"),
     ),
     "es": Language(
-        function=_words(
+        function=words(
             "el la los las un una unos unas de del al yo nosotros usted ustedes él ella es son "
             "está están era fue será ha han he hemos ser estar su sus mi nuestro nuestra a en por "
             "para con y o pero que se le les lo me nos muy más como cuando donde este esta esto "
             "por favor"
         ),
-        negators=_words("no nunca jamás nada nadie ningún ninguna ninguno sin tampoco ni"),
-        yes=_words("sí si claro"),
-        no=_words("no"),
+        negators=words("no nunca jamás nada nadie ningún ninguna ninguno sin tampoco ni"),
+        yes=words("sí si claro"),
+        no=words("no"),
     ),
     "it": Language(
-        function=_words(
+        function=words(
             "il lo la i gli le un uno una di del della dei delle al alla da dal in nel nella su "
             "per con e o ma che si ci vi io noi voi lei lui è sono era sarà ha hanno abbiamo "
             "essere avere suo sua mio nostro questo questa molto più come quando dove l' un'"
         ),
-        negators=_words("non mai niente nulla nessuno nessuna senza né"),
-        yes=_words("sì certo certamente"),
-        no=_words("no"),
+        negators=words("non mai niente nulla nessuno nessuna senza né"),
+        yes=words("sì certo certamente"),
+        no=words("no"),
     ),
     "pt": Language(
-        function=_words(
+        function=words(
             "o a os as um uma de do da dos das no na nos nas em ao à por para com e ou mas que se "
             "eu nós você vocês ele ela é são está estão era foi será tem têm ser estar seu sua meu "
             "nosso nossa este esta isto muito mais como quando onde pelo pela"
         ),
-        negators=_words("não nunca jamais nada ninguém nenhum nenhuma sem nem"),
-        yes=_words("sim claro"),
-        no=_words("não"),
+        negators=words("não nunca jamais nada ninguém nenhum nenhuma sem nem"),
+        yes=words("sim claro"),
+        no=words("não"),
     ),
     "nl": Language(
-        function=_words(
+        function=words(
             "de het een ik wij we u jij je hij zij ze is zijn was waren wordt worden werd heeft "
             "hebben kan kunnen moet te van in op aan bij met voor en of maar ook nog al om tot "
             "naar over hoe wat waar wie dan dat dit deze die uw mijn ons onze"
         ),
-        negators=_words("niet geen nooit niemand niets zonder nergens noch"),
-        yes=_words("ja jazeker natuurlijk"),
-        no=_words("nee"),
+        negators=words("niet geen nooit niemand niets zonder nergens noch"),
+        yes=words("ja jazeker natuurlijk"),
+        no=words("nee"),
     ),
 }
 
@@ -127,8 +130,7 @@ def language_of(text: str) -> str | None:
     if not tokens:
         return "en"
     counts = {
-        code: sum(token in words.function or token in words.negators for token in tokens)
-        for code, words in LANGUAGES.items()
+        code: sum(token in words.known for token in tokens) for code, words in LANGUAGES.items()
     }
     best = max(counts, key=lambda code: counts[code])  # the first, English, of several
     if counts[best]:

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from actwise.rewards.facts import Fact, Reading, read
-from actwise.rewards.stance import SOCIAL
+from actwise.rewards.facts import Reading, read
+from actwise.rewards.grammar import Fact
+from actwise.rewards.lexicon import SOCIAL, words
 from actwise.rewards.typography import plain
 
 _MIN_LETTERS, _MAX_LETTERS, _MAX_WORDS = 3, 60, 6
 # Values of this kind ("Here" of "here or to go") stand in answers without being meant as names.
-_COMMON = frozenset((
-    "all", "any", "both", "each", "else", "every", "here", "its", "more", "most", "none", "not",
-    "now", "only", "other", "same", "than", "that", "the", "them", "then", "there", "these",
-    "they", "this", "those", "with", "yes", "you", "your",
-))  # fmt: skip
+_COMMON = words("""
+    all any both each else every here its more most none not now only other same than that the them
+    then there these they this those with yes you your
+""")
 _ASIDE = re.compile(r"\([^()]*\)")
 _LONGEST = 200
 """Characters of a value that may hold a name and an aside."""
@@ -34,10 +34,10 @@ _PROPER = re.compile(
     r"(?<![Hh]i )(?<!ello )(?<!ear )(?<!hanks )(?<!hank you )(?<!orry )"
     r"(?<=[^\W\d_A-Z] |, )[A-Z][^\W\d_A-Z]+(?!')"
 )
-_NO_NAMES = SOCIAL | frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may "
-    "june july august september october november december english german french spanish".split()
-)
+_NO_NAMES = SOCIAL | words("""
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june
+    july august september october november december english german french spanish
+""")
 _CAPITALISING = frozenset((None, "de"))
 """Languages in which a capital says nothing of names; None is one that is not known here."""
 _SPACE = re.compile(r"[\s_]+")
@@ -90,7 +90,9 @@ def proper_names(ours: Reading, theirs: Reading, asked: str) -> ProperNames:
     if not missing:
         return ProperNames((), [])
     recorded = set(folded_words(theirs.plain))
-    foreign = [Fact("name", n, None, n) for n in _proper(ours.plain, ours.language) if n not in recorded]
+    foreign = [
+        Fact("name", n, None, n) for n in _proper(ours.plain, ours.language) if n not in recorded
+    ]
     return ProperNames(tuple(name for name in missing if name not in known), foreign)
 
 

@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 from itertools import combinations
 
-from actwise.rewards.facts import Fact, Reading, read
-from actwise.rewards.grammar import FACT
+from actwise.rewards.facts import Reading, read
+from actwise.rewards.grammar import FACT, Fact
 from actwise.rewards.names import folded_words
 
 _PART_END = re.compile(r"(?<=[.!?])\s+|,\s|[;\n|]|\s(?:and|und|et|y|e|en|while|but)\s")

@@ -66,9 +66,12 @@ def same_json(predicted: Any, gold: Any) -> bool:
             pairs += [(ours[key], theirs[key]) for key in ours]
         elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
             pairs += zip(ours, theirs, strict=True)
-        elif isinstance(ours, dict | list) or isinstance(theirs, dict | list):
-            return False
-        elif isinstance(ours, bool) is not isinstance(theirs, bool) or ours != theirs:
+        elif (
+            isinstance(ours, dict | list)
+            or isinstance(theirs, dict | list)
+            or isinstance(ours, bool) is not isinstance(theirs, bool)
+            or ours != theirs
+        ):
             return False
     return True
 

@@ -2,15 +2,13 @@
 
 import re
 
-_UNITS = "one two three four five six seven eight nine".split()
-_TEENS = (
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_VALUES = {
-    **{word: i for i, word in enumerate(_UNITS + _TEENS, 1)},
-    **{word: 10 * i for i, word in enumerate(_TENS, 2)},
-}
+_ONES = """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen
+"""
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_VALUES = {word: number for number, word in enumerate(_ONES.split(), 1)}
+_VALUES |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
 _POWERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _SMALL = "|".join(sorted(_VALUES, key=len, reverse=True))
 _POWER = "|".join(_POWERS)
@@ -22,11 +20,10 @@ CARDINAL = re.compile(
 )
 """Finds a number in words; `value` reads it."""
 
-_ORDINALS = {
-    **{f"{word}th": value for word, value in _VALUES.items() if not word.endswith("y")},
-    **{f"{word[:-1]}ieth": value for word, value in _VALUES.items() if word.endswith("y")},
-    "first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12,
-}  # fmt: skip
+_ORDINALS = {f"{word}th": value for word, value in _VALUES.items() if value < 20}
+_ORDINALS |= {f"{word[:-1]}ieth": value for word, value in _VALUES.items() if value >= 20}
+_ORDINALS |= {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9}
+_ORDINALS |= {"twelfth": 12}
 ORDINAL = re.compile(rf"(?<![\w-])(?:{'|'.join(_ORDINALS)})(?![\w-])", re.IGNORECASE)
 """Finds an ordinal in words; `ordinal` reads it."""
 

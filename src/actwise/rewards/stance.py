@@ -8,12 +8,22 @@ written as the denial of its opposite (`open`), so that "not open" is "closed".
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from actwise.rewards.facts import read
 from actwise.rewards.languages import LANGUAGES, Language
+from actwise.rewards.lexicon import (
+    EXCLUDES,
+    GENERIC,
+    OPPOSITES,
+    POLITE,
+    SAME,
+    SOCIAL,
+    SPELLINGS,
+    VERBS,
+    words,
+)
 
 # Phrases that hold a denial and deny nothing, and denials of several words.
 _IDIOMS = re.compile(
@@ -26,86 +36,23 @@ _IDIOMS = re.compile(
 )
 _PHRASES = (
     (re.compile(r"\b(?:sold out|out of stock|fully booked|not in stock)\b"), " not available "),
+    (re.compile(r"\b(?:is|are|was|were|been|already|all) sold\b"), " is not available "),
     (re.compile(r"\b(?:in stock|on hand)\b"), " available "),
     (re.compile(r"\b(?:went|gone|going|goes|go) through\b"), " succeeded "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) off\b"), " not enabled "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) on(?=\W*$| now\b)"), " enabled "),
     (re.compile(r"\bno longer\b"), " not "),
-    (re.compile(r"\bfree of charge\b|\bfor free\b|\bat no (?:extra )?(?:cost|charge)\b"), " not charge "),
+    (
+        re.compile(r"\bfree of charge\b|\bfor free\b|\bat no (?:extra )?(?:cost|charge)\b"),
+        " not charge ",
+    ),
     (re.compile(r"\bnon-?(?=\w{3})"), " not "),
     (re.compile(r"\bcan't\b|\bcan not\b|\bcannot\b"), " can not "),
     (re.compile(r"\bwon't\b"), " will not "),
     (re.compile(r"\bshan't\b"), " shall not "),
     (re.compile(r"n't\b"), " not "),
 )
-_OPPOSITES = {
-    opposite: positive
-    for positive, opposites in {
-        "open": "closed shut", "available": "unavailable", "succeed": "failed fails fail failing "
-        "failure unsuccessful unsuccessfully", "accept": "declined decline declines denied deny "
-        "denies rejected reject rejects refused refuse refuses", "enabled": "disabled inactive "
-        "deactivated", "true": "false untrue", "correct": "incorrect wrong", "valid": "invalid "
-        "expired", "possible": "impossible", "eligible": "ineligible", "able": "unable",
-        "paid": "unpaid", "lock": "unlock unlocked unlocks", "safe": "unsafe", "known": "unknown",
-        "confirmed": "unconfirmed", "verified": "unverified", "complete": "incomplete",
-        "supported": "unsupported", "likely": "unlikely", "present": "absent", "cheap": "expensive",
-        "limited": "unlimited", "sufficient": "insufficient", "occupied": "vacant",
-        "full": "empty", "legal": "illegal", "connected": "disconnected offline",
-        "refundable": "unrefundable", "changed": "unchanged", "used": "unused", "required":
-        "optional", "guilty": "innocent", "agree": "disagree", "like": "dislike",
-        "include": "exclude excludes excluded excluding", "remember": "forgot forgotten forget",
-    }.items()
-    for opposite in opposites.split()
-}  # fmt: skip
-_SAME = {
-    same: word
-    for word, others in {
-        "succeed": "succeeded succeeds successful successfully success", "accept": "approved "
-        "approve approves granted grant accepted accepts", "enabled": "active activated online on",
-        "connected": "online", "correct": "right", "ship": "dispatched sent shipped ships "
-        "shipping", "allow": "permitted permit permits", "closed": "", "charge": "fee cost",
-        "refund": "reimburse reimbursed reimbursement", "cancel": "cancellation",
-    }.items()
-    for same in others.split()
-    if same not in ("on", "fee", "cost", "online")
-}  # fmt: skip
-_EXCLUSIVE = tuple(
-    frozenset(group.split())
-    for group in (
-        "today tomorrow yesterday", "morning afternoon evening night",
-        "red blue green yellow orange purple pink brown black white grey gray silver gold beige",
-        "north south east west northern southern eastern western", "left right", "male female",
-        "shipped delivered delayed cancelled canceled pending processing returned lost",
-        "more less fewer", "higher lower", "longer shorter", "bigger larger smaller",
-        "faster slower", "earlier later", "before after", "above below", "inside outside indoors "
-        "outdoors", "upstairs downstairs", "increase increased decrease decreased reduced",
-        "small medium large", "low high", "hot cold warm iced", "positive negative neutral",
-        "breakfast lunch dinner", "arrival departure", "buy sell", "win lose won lost",
-        "first last", "early late", "credit debit", "single double twin", "aisle window",
-        "monthly weekly daily yearly annual annually", "front back rear", "up down", "always never "
-        "sometimes", "everyone nobody", "dogs cats", "cheaper dearer pricier", "heads tails",
-        "adult child", "economy business", "outbound inbound", "deposit withdrawal",
-    )
-)  # fmt: skip
-_EXCLUDES = {word: number for number, group in enumerate(_EXCLUSIVE) for word in group}
-_ALIKE = {
-    "gray": "grey", "canceled": "cancelled", "bigger": "larger", "fewer": "less", "lost": "lost",
-    "northern": "north", "southern": "south", "eastern": "east", "western": "west",
-    "increased": "increase", "decreased": "decrease", "reduced": "decrease", "annually": "yearly",
-    "annual": "yearly", "won": "win", "pricier": "dearer", "rear": "back", "indoors": "inside",
-    "outdoors": "outside",
-}  # fmt: skip
-SOCIAL = frozenset(
-    "thanks thank welcome hello hi hey bye goodbye cheers sorry apologies apologize apologise "
-    "pleasure glad happy great good nice day evening morning afternoon night weekend ok okay alright "
-    "fine perfect wonderful awesome excellent noted understood sure certainly course absolutely yes "
-    "no yeah yep done got gotcha enjoy care soon help assist anything else today further there "
-    "everything inconvenience regret afraid unfortunately dear sir madam worries problem wait "
-    "waiting patience hear understand moment".split()
-)
-"""Words of politeness: an answer of nothing else tells nothing."""
-_GENERIC = frozenset("do that this it so request help assist thing anything policy against".split())
-_FUTURE = frozenset("will shall going 'll would".split())
+_FUTURE = words("will shall going 'll would")
 _CLAUSE_END = re.compile(
     r"(?<=[.!?])\s+|\n+|[;:|]|\s-\s|,\s(?:but|so|and|however|because|since|as|or|though|which)\s"
     r"|\s(?:but|because|although|and)\s|(?<=\bsorry),"
@@ -117,9 +64,9 @@ _TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 _REFUSES = re.compile(
     r"\b(?<!if you )(?<!in case you )(?:can not|could not|unable|not able|not in a position"
     r"|impossible|ineligible|unavailable|not allowed|forbidden|prohibited|too late"
-    r"|(?:i|we) (?:will|would|shall|must|do|may) (?:not)|against (?:our|the|company|store) \w{0,20} ?"
-    r"(?:policy|policies|rules|terms))\b"
-    r"|\bnot (?:\w+ )?(?:possible|allowed|permitted|eligible|available|refundable|accept)\b"
+    r"|(?:i|we) (?:will|would) not"
+    r"|against (?:our|the|company|store) \w{0,20} ?(?:policy|policies|rules|terms))\b"
+    r"|\bnot (?:\w+ )?(?:possible|allowed|permitted|eligible|available|refundable)\b"
 )
 _REGRETS = re.compile(r"\b(?:sorry|apologi[sz]e|apologies|regret|afraid|unfortunately|sadly)\b")
 
@@ -144,7 +91,12 @@ class Clause:
         if others and self.denied is other.denied:
             return others[0]
         shared = bool(self.content and other.content) or not (self.content or other.content)
-        if self.denied is not other.denied and not others and shared and self.future is other.future:
+        if (
+            self.denied is not other.denied
+            and not others
+            and shared
+            and self.future is other.future
+        ):
             return "denies" if self.denied else "affirms"
         return None
 
@@ -177,7 +129,7 @@ class Stance:
     only_asks: bool
     """Every sentence is a question."""
     topics: frozenset[str]
-    """Content of the whole text, without words of politeness."""
+    """Content of the whole text, without facts and words of politeness."""
 
     @property
     def denies(self) -> bool:
@@ -209,8 +161,14 @@ def stance(text: str) -> Stance:
         opening=opening,
         asks="?" in folded,
         only_asks=bool(sentences) and all(part.endswith("?") for part in sentences),
-        topics=frozenset(w for c in clauses for w in c.content) - _SOCIAL_STEMS,
+        topics=_topics(reading.words, language),
     )
+
+
+def _topics(words: tuple[str, ...], language: Language) -> frozenset[str]:
+    known = language.function | language.negators | EXCLUDES.keys()
+    stems = {_stem(SAME.get(word, word)) for word in words if word not in known}
+    return frozenset(stems - _SOCIAL_STEMS)
 
 
 def contradiction(ours: Stance, theirs: Stance) -> str | None:
@@ -250,34 +208,35 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
             future = True
         if word in language.negators:
             denied = not denied
-        elif word in _EXCLUDES:
-            excluding.setdefault(_EXCLUDES[word], _ALIKE.get(word, word))
-        elif word in _OPPOSITES:
+        elif word in EXCLUDES:
+            excluding.setdefault(EXCLUDES[word], SPELLINGS.get(word, word))
+        elif word in OPPOSITES:
             denied = not denied
-            content.append(_stem(_OPPOSITES[word]))
-        elif word not in language.function and word not in _POLITE:
-            content.append(_stem(_SAME.get(word, word)))
-        elif word in _VERBS:
-            rest.append(_VERBS[word])
+            content.append(_stem(OPPOSITES[word]))
+        elif word not in language.function and word not in POLITE:
+            content.append(_stem(SAME.get(word, word)))
+        elif word in VERBS:
+            rest.append(VERBS[word])
     if not excluding:
         content = content or rest
     return Clause(tuple(content), denied, tuple(sorted(excluding.items())), future, asks)
 
 
-_VERBS = {
-    word: verb
-    for verb, words in {
-        "have": "have has had", "do": "do does did", "be": "is are was were am been", "can": "can",
-        "will": "will", "must": "must", "may": "may might",
-    }.items()
-    for word in words.split()
-}  # fmt: skip
-"""Verbs without a content of their own; where a clause has no other, they are its content."""
-_POLITE = frozenset(
-    "please kindly thanks thank sorry certainly sure course ok okay well yes yeah yep now yet "
-    "already currently still ever either unfortunately afraid however definitely absolutely".split()
+_ENDINGS = (
+    "ations",
+    "ation",
+    "able",
+    "ible",
+    "ings",
+    "ing",
+    "ied",
+    "ies",
+    "ed",
+    "es",
+    "s",
+    "ly",
+    "e",
 )
-_ENDINGS = ("ations", "ation", "able", "ible", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly", "e")
 
 
 @lru_cache(maxsize=65536)
@@ -292,11 +251,11 @@ def _stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("ll") else word
 
 
-_SOCIAL_STEMS = frozenset(map(_stem, SOCIAL | _GENERIC)) | frozenset(_VERBS.values())
+_SOCIAL_STEMS = frozenset(map(_stem, SOCIAL | GENERIC)) | frozenset(VERBS.values())
 
 
 def _opening(folded: str, language: Language) -> tuple[str | None, str]:
-    """Return "yes" or "no" where a text begins with it, and the text without it if it stands alone."""
+    """Return "yes" or "no" where a text begins with it, and the text without it."""
     first = _FIRST.match(folded)
     if first is None or first[1] not in language.yes | language.no:
         return None, folded
@@ -317,8 +276,3 @@ def _sentence_refuses(sentence: str, language: Language) -> bool:
 def topics_meet(ours: Stance, theirs: Stance) -> bool:
     """Whether two texts speak of the same thing, or one of them of nothing in particular."""
     return not ours.topics or not theirs.topics or not ours.topics.isdisjoint(theirs.topics)
-
-
-def content_words(texts: Iterable[str]) -> frozenset[str]:
-    """Return the content of several texts."""
-    return frozenset(word for text in texts for c in stance(text).clauses for word in c.content)

@@ -194,9 +194,11 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
 def _figures(groups: Sequence[Group]) -> dict[str, float]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     verdicts = [r.verdict for r in rollouts]
+    checked = [float(v.right) for v in verdicts if v.right is not None]
     return {
         "reward": mean([v.reward for v in verdicts]),
-        "right": mean([float(v.right) for v in verdicts]),
+        **({"right": mean(checked)} if checked else {}),
+        "not_checkable": mean([float(v.right is None) for v in verdicts]),
         "format": mean([v.format for v in verdicts]),
         "live_groups": mean([float(group.live) for group in groups]),
         "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
