@@ -36,7 +36,7 @@ from actwise.rewards.facts import Reading, read
 from actwise.rewards.grammar import Fact
 from actwise.rewards.lexicon import SOCIAL
 from actwise.rewards.names import names, proper_names
-from actwise.rewards.owners import swapped
+from actwise.rewards.owners import names_exchanged, swapped
 from actwise.rewards.scalars import same_json
 from actwise.rewards.settings import JudgeSettings
 from actwise.rewards.stance import Stance, contradiction, stance, topics_meet
@@ -82,10 +82,11 @@ def match_answer(
     """
     if not predicted.strip():
         return AnswerMatch(0.0, False, ("no answer",))
-    if _folded(predicted) == _folded(gold):
+    as_json = _match_json(predicted, gold)
+    if as_json is None and _folded(predicted) == _folded(gold):
         return AnswerMatch(1.0, True, ())
     return (
-        _match_json(predicted, gold)
+        as_json
         or _match_label(predicted, gold)
         or _match_texts(predicted, gold, tuple(context), settings, asked, similarity)
     )
@@ -182,6 +183,7 @@ def _match_texts(
     said, recorded = stance(predicted), stance(gold)
     same_language = ours.language is not None and ours.language == theirs.language
     opposite = contradiction(said, recorded) if same_language else None
+    opposite = opposite or names_exchanged(ours, theirs)
     empty = _tells_nothing(ours, said, theirs, recorded)
     proper = proper_names(ours, theirs, asked)
     foreign = _foreign(ours, theirs, context) + proper.foreign
@@ -227,7 +229,7 @@ def _with_codes_joined(reading: Reading, other: Reading) -> Reading:
     """Write the codes of another text without the spaces and hyphens that group their signs."""
     text = reading.plain
     for fact in other.facts:
-        is_code = fact.kind == "identifier" and fact.value.isalnum()
+        is_code = fact.value.isalnum() and fact.kind in ("identifier", "number")
         if is_code and _LONG_CODE <= len(fact.value) <= _LONGEST_CODE and not reading.states(fact):
             grouped = "[ -]?".join(fact.value)
             text = re.sub(rf"(?i)(?<!\w){grouped}(?!\w)", fact.value, text)
@@ -240,7 +242,7 @@ _LONG_CODE, _LONGEST_CODE = 6, 60
 def _tells_nothing(ours: Reading, said: Stance, theirs: Reading, recorded: Stance) -> str | None:
     """Say so where the record tells something, and the prediction only asks or is polite."""
     tells = bool(recorded.topics or theirs.facts) and not recorded.asks
-    if tells and said.only_asks:
+    if tells and said.only_asks and not ours.facts:
         return "asks where the record tells"
     if not re.search(r"\w", ours.plain) and recorded.topics:
         return "tells nothing"

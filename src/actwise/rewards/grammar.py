@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from actwise.rewards import spelled
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAMES_OF_MONTHS = """
     januar janvier enero gennaio janeiro januari
@@ -63,6 +65,8 @@ _AMOUNT = rf"""(?:
   | [0-9]{{1,3}}(?:\s[0-9]{{3}})+(?:[.,][0-9]{{1,2}})?(?=\s{{0,2}}{_AFTER})  # 1 234,50 €
   | [0-9]+,[0-9]+(?![,0-9])                                 # 19,90
   | [0-9]+(?:\.[0-9]+)?)"""
+_HOURS = list(spelled.WORDS)[:12]
+_HOUR = f"(?:{'|'.join(_HOURS)})"
 _THROUGH = r"(?:\s?-\s?|\s(?:to|through|until|till)\s)"
 
 FACT = re.compile(
@@ -87,6 +91,8 @@ FACT = re.compile(
   | (?P<dashed> (?<![\w-])(?P<d_first>[0-9]{{1,2}})-(?P<d_second>[0-9]{{1,2}})
         -(?P<d_year>[0-9]{{4}})(?![\w-]) )
   | (?P<ratio> (?<![\w.])(?P<r_of>[0-9]{{1,3}})\sout\sof\s(?:a\s)?(?P<r_all>[0-9]{{1,3}})(?![\w]) )
+  | (?P<quarters> (?<!\w)(?P<q_part>half|quarter)\s(?P<q_side>past|to)\s
+        (?P<q_hour>[0-9]{{1,2}}|{_HOUR})(?!\w) )
   | (?P<daytime> (?<!\w)(?:12\s)?(?:noon|midday|midnight)(?!\w) )
   | (?P<range_from> (?<![0-9:.\w$€£-])(?P<rf_hour>[0-9]{{1,2}})(?::(?P<rf_minute>[0-9]{{2}}))?
         (?=(?:\s?-\s?|\s(?:to|and|until|till)\s)[0-9]{{1,2}}(?::[0-9]{{2}})?
@@ -127,7 +133,11 @@ _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
     re.I,
 )
-_PRODUCT = re.compile(r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*)\s$")
+_PRODUCT = re.compile(
+    r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
+    r"|ubuntu|debian|windows|android|linux|kernel|chrome|firefox|postgres|mysql|openssl|cuda|usb"
+    r"|bluetooth|tls|firmware|app))\s$"
+)
 
 
 @dataclass(frozen=True)
@@ -295,6 +305,16 @@ def _range_from(match: re.Match[str]) -> Iterator[Fact]:
     yield Fact("time", f"{hour % 12 if hour == 12 else hour:02d}:{minute}", None, match[0], also)
 
 
+def _quarters(match: re.Match[str]) -> Iterator[Fact]:
+    name = match["q_hour"].casefold()
+    hour = int(name) if name.isdigit() else _HOURS.index(name) + 1
+    minutes = 30 if match["q_part"].casefold() == "half" else 15
+    if match["q_side"].casefold() == "to":
+        hour, minutes = hour - 1, 60 - minutes
+    early, late = f"{hour % 12:02d}:{minutes}", f"{hour % 12 + 12:02d}:{minutes}"
+    yield Fact("time", early, None, match[0], frozenset((("time", late),)))
+
+
 def _daytime(match: re.Match[str]) -> Iterator[Fact]:
     value = "00:00" if match[0].casefold().endswith("midnight") else "12:00"
     yield Fact("time", value, None, match[0])
@@ -359,6 +379,7 @@ _READERS: dict[str, Reader] = {
     "slash": _ambiguous_date("s"),
     "dashed": _ambiguous_date("d"),
     "ratio": _ratio,
+    "quarters": _quarters,
     "daytime": _daytime,
     "range_from": _range_from,
     "clock": _clock,

@@ -129,6 +129,7 @@ def language_of(text: str) -> str | None:
     tokens = _TOKEN.findall(text.casefold()[:4000])
     if not tokens:
         return "en"
+    tokens = ["not" if token.endswith("n't") else token for token in tokens]
     counts = {
         code: sum(token in words.known for token in tokens) for code, words in LANGUAGES.items()
     }

@@ -142,7 +142,7 @@ SOCIAL = words("""
     fine perfect wonderful awesome excellent noted understood sure certainly course absolutely yes
     no yeah yep done got gotcha enjoy care soon help assist anything else today further there
     everything inconvenience regret afraid unfortunately dear sir madam worries problem wait
-    waiting patience hear understand moment
+    waiting patience hear understand moment see
 """)
 """Words of politeness: an answer of nothing else tells nothing."""
 

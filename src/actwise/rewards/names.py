@@ -86,22 +86,25 @@ def proper_names(ours: Reading, theirs: Reading, asked: str) -> ProperNames:
         asked: What the customer said last; names in it need not be repeated.
     """
     words, known = set(folded_words(ours.plain)), set(folded_words(asked))
-    missing = [name for name in _proper(theirs.plain, theirs.language) if name not in words]
+    missing = [name for name in proper(theirs) if name not in words]
     if not missing:
         return ProperNames((), [])
     recorded = set(folded_words(theirs.plain))
-    foreign = [
-        Fact("name", n, None, n) for n in _proper(ours.plain, ours.language) if n not in recorded
-    ]
+    foreign = [Fact("name", n, None, n) for n in proper(ours) if n not in recorded]
     return ProperNames(tuple(name for name in missing if name not in known), foreign)
+
+
+def proper(reading: Reading) -> tuple[str, ...]:
+    """Return the words of a text, in one case, that are names by their capital."""
+    return _proper(reading.plain, reading.language)
 
 
 @lru_cache(maxsize=4096)
 def _proper(text: str, language: str | None) -> tuple[str, ...]:
     if language in _CAPITALISING:
         return ()
-    words = _WORD.findall(text)
-    if 2 * sum(word[0].isupper() for word in words) > len(words):
+    after_the_first = _WORD.findall(text)[1:]
+    if 2 * sum(word[0].isupper() for word in after_the_first) > len(after_the_first):
         return ()  # a headline
     found = dict.fromkeys(word.casefold() for word in _PROPER.findall(text))
     return tuple(word for word in found if word not in _NO_NAMES)

@@ -1,4 +1,4 @@
-"""Which words a fact belongs to: "rake 20, hoe 30" is not "rake 30, hoe 20"."""
+"""Which words a fact or a name belongs to: "rake 20, hoe 30" is not "rake 30, hoe 20"."""
 
 import re
 from functools import lru_cache
@@ -6,7 +6,8 @@ from itertools import combinations
 
 from actwise.rewards.facts import Reading, read
 from actwise.rewards.grammar import FACT, Fact
-from actwise.rewards.names import folded_words
+from actwise.rewards.names import folded_words, proper
+from actwise.rewards.stance import stem
 
 _PART_END = re.compile(r"(?<=[.!?])\s+|,\s|[;\n|]|\s(?:and|und|et|y|e|en|while|but)\s")
 
@@ -17,6 +18,8 @@ def swapped(ours: Reading, theirs: Reading) -> set[Fact]:
     Two facts of one kind are swapped where each stands with words that in the record are those of
     the other alone, and with none of its own.
     """
+    if _in_another_order(ours, theirs):
+        return set(theirs.facts)
     found: set[Fact] = set()
     by_kind: dict[str, list[Fact]] = {}
     for fact in theirs.facts:
@@ -28,6 +31,41 @@ def swapped(ours: Reading, theirs: Reading) -> set[Fact]:
                 if _exchanged(one, other, recorded, said):
                     found |= {one, other}
     return found
+
+
+def _in_another_order(ours: Reading, theirs: Reading) -> bool:
+    """Whether two lists are paired, in the same words, with their facts in another order.
+
+    "The rake and the hoe cost 20 and 30": the one "and" joins what the other one counts.
+    """
+    said, recorded = ([fact.value for fact in reading.facts] for reading in (ours, theirs))
+    same_words = ours.words == theirs.words and theirs.words.count("and") > 1
+    return same_words and said != recorded and sorted(said) == sorted(recorded)
+
+
+def names_exchanged(ours: Reading, theirs: Reading) -> str | None:
+    """Return two names that stand in each other's place, by the word before them."""
+    known = sorted({*proper(ours), *proper(theirs)})
+    said, recorded = _before(ours.plain, known), _before(theirs.plain, known)
+    shared = [name for name in known[:_MANY] if name in said and name in recorded]
+    for one, other in combinations(shared, 2):
+        same_place = said[one] == recorded[other] and said[other] == recorded[one]
+        places = {said[one], said[other]}
+        if same_place and len(places) == 2 and places.isdisjoint(_JOINING):
+            return f"{one} and {other} in each other's place"
+    return None
+
+
+_JOINING = frozenset(("and", "or", "nor"))
+"""After these the order of names says nothing."""
+
+
+def _before(text: str, known: list[str]) -> dict[str, str]:
+    """Return the word before each name that stands in a text once; "" for the first."""
+    if len(known) < 2:
+        return {}
+    words = ["", *folded_words(text)]
+    return {n: words[words.index(n, 1) - 1] for n in known if words[1:].count(n) == 1}
 
 
 _MANY = 30
@@ -56,7 +94,7 @@ def _owners(text: str) -> _Owners:
             left = folded_words(part[matches[index - 1].end() if index else 0 : match.start()])
             right = folded_words(part[match.end() : end])
             # Of several facts in one part each belongs to the words before it.
-            words = left + right if len(matches) == 1 else left or right
+            words = set(map(stem, left + right if len(matches) == 1 else left or right))
             for fact in read(match[0]).facts:
                 owners.setdefault((fact.kind, fact.value), set()).update(words)
     return {key: frozenset(words) for key, words in owners.items()}

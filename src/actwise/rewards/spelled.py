@@ -7,10 +7,11 @@ _ONES = """
     seventeen eighteen nineteen
 """
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_VALUES = {word: number for number, word in enumerate(_ONES.split(), 1)}
-_VALUES |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
+WORDS = {word: number for number, word in enumerate(_ONES.split(), 1)}
+WORDS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
+"""Number words from one to ninety, in rising order, with their values."""
 _POWERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_SMALL = "|".join(sorted(_VALUES, key=len, reverse=True))
+_SMALL = "|".join(sorted(WORDS, key=len, reverse=True))
 _POWER = "|".join(_POWERS)
 CARDINAL = re.compile(
     rf"(?<![\w-])(?:(?P<dozen>half\sa\sdozen|(?:a|one)\sdozen)"
@@ -20,8 +21,8 @@ CARDINAL = re.compile(
 )
 """Finds a number in words; `value` reads it."""
 
-_ORDINALS = {f"{word}th": value for word, value in _VALUES.items() if value < 20}
-_ORDINALS |= {f"{word[:-1]}ieth": value for word, value in _VALUES.items() if value >= 20}
+_ORDINALS = {f"{word}th": value for word, value in WORDS.items() if value < 20}
+_ORDINALS |= {f"{word[:-1]}ieth": value for word, value in WORDS.items() if value >= 20}
 _ORDINALS |= {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9}
 _ORDINALS |= {"twelfth": 12}
 ORDINAL = re.compile(rf"(?<![\w-])(?:{'|'.join(_ORDINALS)})(?![\w-])", re.IGNORECASE)
@@ -42,11 +43,11 @@ def values(match: re.Match[str]) -> list[int]:
                 total, current = total + max(current, 1) * power, 0
         else:
             # "twenty one" is 21, "four five" are two numbers.
-            if last and last != 100 and not last >= 20 > 10 > _VALUES[word]:
+            if last and last != 100 and not last >= 20 > 10 > WORDS[word]:
                 numbers.append(total + current)
                 total = current = 0
-            current += _VALUES[word]
-        last = 100 if word in _POWERS else _VALUES[word]
+            current += WORDS[word]
+        last = 100 if word in _POWERS else WORDS[word]
     return [*numbers, total + current]
 
 

@@ -64,11 +64,14 @@ _TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 _REFUSES = re.compile(
     r"\b(?<!if you )(?<!in case you )(?:can not|could not|unable|not able|not in a position"
     r"|impossible|ineligible|unavailable|not allowed|forbidden|prohibited|too late"
-    r"|(?:i|we) (?:will|would) not"
+    r"|(?:i|we) (?:will|would) not|(?:i|we) (?:must|have to|need to) (?:decline|refuse)"
+    r"|not (?:something|anything) (?:i|we) can"
     r"|against (?:our|the|company|store) \w{0,20} ?(?:policy|policies|rules|terms))\b"
     r"|\bnot (?:\w+ )?(?:possible|allowed|permitted|eligible|available|refundable)\b"
 )
-_REGRETS = re.compile(r"\b(?:sorry|apologi[sz]e|apologies|regret|afraid|unfortunately|sadly)\b")
+_REGRETS = re.compile(
+    r"\b(?:sorry|apologi[sz]e|apologies|(?<!not )regret|afraid|unfortunately|sadly)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def stance(text: str) -> Stance:
 
 def _topics(words: tuple[str, ...], language: Language) -> frozenset[str]:
     known = language.function | language.negators | EXCLUDES.keys()
-    stems = {_stem(SAME.get(word, word)) for word in words if word not in known}
+    stems = {stem(SAME.get(word, word)) for word in words if word not in known}
     return frozenset(stems - _SOCIAL_STEMS)
 
 
@@ -212,9 +215,9 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
             excluding.setdefault(EXCLUDES[word], SPELLINGS.get(word, word))
         elif word in OPPOSITES:
             denied = not denied
-            content.append(_stem(OPPOSITES[word]))
+            content.append(stem(OPPOSITES[word]))
         elif word not in language.function and word not in POLITE:
-            content.append(_stem(SAME.get(word, word)))
+            content.append(stem(SAME.get(word, word)))
         elif word in VERBS:
             rest.append(VERBS[word])
     if not excluding:
@@ -240,7 +243,7 @@ _ENDINGS = (
 
 
 @lru_cache(maxsize=65536)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """Take the ending off an English word, so that "refunds" and "refundable" are alike."""
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -251,7 +254,7 @@ def _stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("ll") else word
 
 
-_SOCIAL_STEMS = frozenset(map(_stem, SOCIAL | GENERIC)) | frozenset(VERBS.values())
+_SOCIAL_STEMS = frozenset(map(stem, SOCIAL | GENERIC)) | frozenset(VERBS.values())
 
 
 def _opening(folded: str, language: Language) -> tuple[str | None, str]:
