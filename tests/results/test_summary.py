@@ -171,7 +171,7 @@ def test_what_cannot_be_checked_counts_in_no_accuracy() -> None:
     open_row = row("rl", "thinking", "test", ours[2:])
     assert "action_accuracy" not in open_row["metrics"]
     assert open_row["slices"]["answer"] == {"decisions": 2, "action_accuracy": {}}
-    said = verdict_sentence([open_row], [], "sft")
+    said = verdict_sentence([open_row], [], "sft", ("rl", "sft"))
     assert said.endswith("Promoted by the development split: sft.")
 
 

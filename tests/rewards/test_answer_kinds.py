@@ -156,6 +156,8 @@ OPENINGS: list[Case] = [
     ("Yes, you need a visa.", "No, you don't need a visa.", False),
     ("Yeah, the lift works.", "Yes, the lift works.", True),
     ("Sure, we deliver there.", "Yes, we deliver there.", True),
+    ("Certainly.", "Yes", True),
+    ("Nope, not today.", "Yes.", False),
     ("Nope, the lift is out of order.", "No, the lift is out of order.", True),
 ]
 IDIOMS: list[Case] = [

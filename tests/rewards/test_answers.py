@@ -327,3 +327,22 @@ def test_notes_name_the_facts() -> None:
 def test_hostile_texts_end(text: str) -> None:
     # Quadratic search on 200,000 characters would take minutes.
     assert match_answer(text, text[:50], [], SETTINGS).correctness <= 1.0
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "no a{i}. ",
+        "A{i}B1 ",
+        "about {i}.{i} ",
+        "Kim{i} is ",
+        "rake {i}, ",
+        "x{i}x, but ",
+        "12{i}34 ",
+    ],
+)
+def test_long_texts_of_many_pieces_end(piece: str) -> None:
+    # All pieces of one text against all of the other would take minutes.
+    ours, theirs = ("".join(piece.format(i=i) for i in range(n, n + 5000)) for n in (0, 5000))
+    assert match_answer(ours, theirs, [], SETTINGS).right is not True
+    assert match_answer(theirs, theirs, [], SETTINGS).right

@@ -228,7 +228,7 @@ def _read_both(predicted: str, gold: str, context: tuple[str, ...]) -> tuple[Rea
 def _with_codes_joined(reading: Reading, other: Reading) -> Reading:
     """Write the codes of another text without the spaces and hyphens that group their signs."""
     text = reading.plain
-    for fact in other.facts:
+    for fact in other.facts[:_MANY_CODES]:
         is_code = fact.value.isalnum() and fact.kind in ("identifier", "number")
         if is_code and _LONG_CODE <= len(fact.value) <= _LONGEST_CODE and not reading.states(fact):
             grouped = "[ -]?".join(fact.value)
@@ -237,6 +237,7 @@ def _with_codes_joined(reading: Reading, other: Reading) -> Reading:
 
 
 _LONG_CODE, _LONGEST_CODE = 6, 60
+_MANY_CODES = 50
 
 
 def _tells_nothing(ours: Reading, said: Stance, theirs: Reading, recorded: Stance) -> str | None:
@@ -308,6 +309,8 @@ def _acts(said: Stance, recorded: Stance, *, same_language: bool) -> list[tuple[
     acts = []
     if recorded.refuses and same_language and topics_meet(said, recorded):
         acts.append(("refusal", said.refuses))
+    if recorded.opening and recorded.opening == said.opening and not recorded.clauses:
+        acts.append((recorded.opening, True))
     if recorded.only_asks and not said.asks:
         acts.append(("question", False))
     elif recorded.only_asks and not said.topics.isdisjoint(recorded.topics):

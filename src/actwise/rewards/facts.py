@@ -26,6 +26,8 @@ _LIST_MARKER = re.compile(r"(?m)^[ \t]{0,8}[0-9]{1,2}[.)](?=[ \t])")
 _WORD = re.compile(
     r"[\u3040-\u30ff\u4e00-\u9fff]|[^\W\d_\u3040-\u30ff\u4e00-\u9fff]+(?:'[^\W\d_]+)?"
 )
+_MANY = 200
+"""Facts of a text beyond which rounded ones are not looked for."""
 _MARK = " | "
 """Stands where a fact stood, so that the words around it do not meet."""
 
@@ -62,7 +64,7 @@ class Reading:
         return any(_rounded(one, fact) or _rounded(fact, one) for one in self._near(fact))
 
     def _near(self, fact: Fact) -> Iterable[Fact]:
-        if fact.decimals is None and not self._has_rounded:
+        if (fact.decimals is None and not self._has_rounded) or len(self.facts) > _MANY:
             return ()
         return (one for one in self.facts if one.kind == fact.kind)
 

@@ -45,9 +45,9 @@ def _in_another_order(ours: Reading, theirs: Reading) -> bool:
 
 def names_exchanged(ours: Reading, theirs: Reading) -> str | None:
     """Return two names that stand in each other's place, by the word before them."""
-    known = sorted({*proper(ours), *proper(theirs)})
+    known = sorted({*proper(ours), *proper(theirs)})[:_MANY]
     said, recorded = _before(ours.plain, known), _before(theirs.plain, known)
-    shared = [name for name in known[:_MANY] if name in said and name in recorded]
+    shared = [name for name in known if name in said and name in recorded]
     for one, other in combinations(shared, 2):
         same_place = said[one] == recorded[other] and said[other] == recorded[one]
         places = {said[one], said[other]}

@@ -60,6 +60,8 @@ _CLAUSE_END = re.compile(
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _CONDITION = re.compile(r"\s*(?:if|unless|in case|whether|when|should you)\b")
 _FIRST = re.compile(r"\W*([^\W\d_]+)([,.!;:-]\s*)?")
+_MANY = 200
+"""Clauses of a text that are read; all of one text are compared with all of another."""
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 _REFUSES = re.compile(
     r"\b(?<!if you )(?<!in case you )(?:can not|could not|unable|not able|not in a position"
@@ -102,10 +104,6 @@ class Clause:
         ):
             return "denies" if self.denied else "affirms"
         return None
-
-    def agrees(self, other: "Clause") -> bool:
-        """Whether two clauses say the same in the same words, endings apart."""
-        return self == other
 
     def shared(self, other: "Clause") -> int:
         """Return how much of what two clauses speak of is the same."""
@@ -157,7 +155,7 @@ def stance(text: str) -> Stance:
         for part in _CLAUSE_END.split(sentence)
         if not _CONDITION.match(part)
     ]
-    clauses = tuple(c for c in found if c.content or c.denied or c.excluding)
+    clauses = tuple(c for c in found if c.content or c.denied or c.excluding)[:_MANY]
     return Stance(
         clauses=clauses,
         refuses=any(_sentence_refuses(sentence, language) for sentence in sentences),
