@@ -133,6 +133,7 @@ _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
     re.I,
 )
+_AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis)\s$", re.I)
 _PRODUCT = re.compile(
     r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
     r"|ubuntu|debian|windows|android|linux|kernel|chrome|firefox|postgres|mysql|openssl|cuda|usb"
@@ -195,6 +196,8 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
         if _PRODUCT.search(before[-40:]):
             return Fact("number", f"v{amount}", None, text)
         also.append(("number", f"v{amount}"))
+    if text.isdigit() and len(text) <= 2 and int(text) <= 24 and _AT.search(before[-12:]):
+        also += [("time", f"{int(text):02d}:00"), ("time", f"{int(text) % 12 + 12:02d}:00")]
     sign = "-" if match["sign"] or match["inner_sign"] else ""
     decimals = len(value.partition(".")[2]) if _ABOUT.search(before[-20:]) else None
     qualifier = _CURRENCIES.get(currency)

@@ -41,6 +41,7 @@ _PHRASES = (
     (re.compile(r"\b(?:went|gone|going|goes|go) through\b"), " succeeded "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) off\b"), " not enabled "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) on(?=\W*$| now\b)"), " enabled "),
+    (re.compile(r"\bof course\b"), "certainly"),
     (re.compile(r"\bno longer\b"), " not "),
     (
         re.compile(r"\bfree of charge\b|\bfor free\b|\bat no (?:extra )?(?:cost|charge)\b"),
