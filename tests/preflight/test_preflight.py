@@ -270,6 +270,7 @@ def test_the_estimate_multiplies_what_was_measured(tiny_model_dir: Path, tmp_pat
             "rl.conversations_per_step=3",
             "rl.evaluate_every=2",
             "rl.kl_coefficient=0",
+            "rl.likelihood.weight=0",
         ],
     )
     # 1 s for 100 tokens of an update, 0.5 s a decision, 3 s and 60 tokens a batch of rollouts.

@@ -354,7 +354,7 @@ def test_table(tmp_path: Path) -> None:
     results = json.loads((_run(tmp_path / "run") / "results.json").read_text())
     text = write_table(results)
     rows = [line.split() for line in text.splitlines() if line]
-    assert ["RL", "thinking", "test", "78.1", "73.1–83.1", "79.1", "58.1", "88.1"] + ["–"] * 3 + [
+    assert ["RL", "thinking", "test", "78.1", "73.1–83.1", "79.1", "58.1", "88.1"] + ["–"] * 4 + [
         "41.3"
     ] in rows
     assert ["(always", "answer)", "floor", "test", "21.4"] in rows

@@ -12,7 +12,7 @@ def _conversation(answers: int) -> Conversation:
     return Conversation(id="c", messages=tuple(messages))
 
 
-def _records(rights: list[bool]) -> list[dict[str, object]]:
+def _records(rights: list[bool | None]) -> list[dict[str, object]]:
     return [
         {
             "decision": f"c#{2 * i + 1}",
@@ -44,6 +44,17 @@ def test_only_decisions_on_which_models_differ_are_shown() -> None:
         "right": True,
         "notes": ["a note", "truncated"],
     }
+
+
+def test_models_do_not_differ_where_one_cannot_be_checked() -> None:
+    records = {
+        ("base", "direct"): _records([None, None, True]),
+        ("rl", "thinking"): _records([True, False, None]),
+    }
+    chosen = choose_examples(
+        "test", [_conversation(3)], records, limit=5, gold_text=lambda d: d.gold.content
+    )
+    assert chosen == []
 
 
 def test_examples_are_spread_over_the_split_and_limited() -> None:

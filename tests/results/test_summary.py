@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from actwise.results.summary import best_on_development, paired, row, verdict_sentence
+from actwise.results.summary import (
+    best_on_development,
+    paired,
+    row,
+    share_right,
+    verdict_sentence,
+)
 
 WRONG_CALL: dict[str, Any] = {"tool_names": False, "arguments": 0.0, "recall": 0.0}
 ANSWER: dict[str, Any] = {"tool_names": None, "arguments": None, "recall": 1.0}
@@ -14,7 +20,7 @@ def record(
     decision: str,
     kind: str,
     *,
-    right: bool,
+    right: bool | None,
     labels: tuple[str, ...] = (),
     stop: str = "stop",
     thought_tokens: int = 0,
@@ -81,6 +87,7 @@ def test_a_row_by_hand() -> None:
             "answer_correctness": 1 / 2,
             "missed_calls": 1 / 3,
             "needless_calls": 1 / 2,
+            "not_checkable": 0,
             "format": 4 / 5,
             "truncated": 1 / 5,
             "thought_tokens": 60 / 5,
@@ -140,6 +147,32 @@ def test_differences_by_hand() -> None:
     assert {(d["split"], d["model"], d["against"]) for d in found.values()} == {
         ("test", "rl (thinking)", "sft (direct)")
     }
+
+
+def test_what_cannot_be_checked_counts_in_no_accuracy() -> None:
+    # Right, wrong, open and open; the other model: right, open, right and open.
+    ours = [
+        record(f"{c}#2", "answer", right=right, **ANSWER)
+        for c, right in zip("abcd", (True, False, None, None), strict=True)
+    ]
+    theirs = [
+        record(f"{c}#2", "answer", right=right, **ANSWER)
+        for c, right in zip("abcd", (True, None, True, None), strict=True)
+    ]
+    assert share_right(ours) == 1 / 2
+    assert share_right(ours[2:]) == 0
+    metrics = row("rl", "thinking", "test", ours)["metrics"]
+    assert metrics["action_accuracy"]["value"] == 1 / 2
+    assert metrics["not_checkable"]["value"] == 2 / 4
+    # Both can be checked in conversation a alone.
+    (found, _) = paired("test", ("rl", ours), ("sft", theirs))
+    assert found["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert paired("test", ("rl", ours[2:]), ("sft", theirs)) == []
+    open_row = row("rl", "thinking", "test", ours[2:])
+    assert "action_accuracy" not in open_row["metrics"]
+    assert open_row["slices"]["answer"] == {"decisions": 2, "action_accuracy": {}}
+    said = verdict_sentence([open_row], [], "sft", ("rl", "sft"))
+    assert said.endswith("Promoted by the development split: sft.")
 
 
 def rows_and_differences(

@@ -14,6 +14,7 @@ from actwise.rewards.facts import read
 from actwise.rewards.judge import judge, texts
 from actwise.rewards.names import names
 from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.stance import stance
 from actwise.template.parse import ParsedCompletion, parse_completion
 
 SETTINGS = JudgeSettings()
@@ -24,18 +25,22 @@ SETTINGS = JudgeSettings()
     [
         ("$20.00, 20 dollars, USD 20", {("number", "20", "USD")}),
         ("20", {("number", "20", None)}),
-        ("1,020.50 and -5 and -$7", {("number", "1020.5", None), ("number", "-5", None),
-                                     ("number", "-7", "USD")}),
+        (
+            "1,020.50 and -5 and -$7",
+            {("number", "1020.5", None), ("number", "-5", None), ("number", "-7", "USD")},
+        ),
         ("3-5 days", {("number", "3", None), ("number", "5", None)}),
-        ("a 24-hour wait, 5kg, the 2nd", {("number", "24", None), ("number", "5", None),
-                                          ("number", "2", None)}),
+        (
+            "a 24-hour wait, 5kg, the 2nd",
+            {("number", "24", None), ("number", "5", None), ("number", "2", None)},
+        ),
         ("20%", {("percentage", "20", None)}),
         ("20.0 percent", {("percentage", "20", None)}),
         ("on 2024-06-12", {("date", "06-12", "2024")}),
         ("June 12th, 2024", {("date", "06-12", "2024")}),
         ("12 June", {("date", "06-12", None)}),
         ("the 12th of Jun", {("date", "06-12", None)}),
-        ("12/06", {("date", "12/06", None)}),
+        ("12/06", {("date", "12/6", None)}),
         ("order 12 may be late", {("number", "12", None)}),
         ("5 pm, 17:00, 5:00 p.m.", {("time", "17:00", None)}),
         ("12 am", {("time", "00:00", None)}),
@@ -51,7 +56,7 @@ SETTINGS = JudgeSettings()
         ("Hello, Mary!", set()),
         ("２０", {("number", "20", None)}),
     ],
-)  # fmt: skip
+)
 def test_facts_in_their_normal_form(text: str, facts: set[tuple[str, str, str | None]]) -> None:
     assert {(f.kind, f.value, f.qualifier) for f in read(text).facts} == facts
 
@@ -71,7 +76,7 @@ def test_facts_in_their_normal_form(text: str, facts: set[tuple[str, str, str | 
     ],
 )
 def test_refusals(text: str, refuses: bool) -> None:
-    assert read(text).refuses is refuses
+    assert stance(text).refuses is refuses
 
 
 @pytest.mark.parametrize(
@@ -88,14 +93,14 @@ def test_refusals(text: str, refuses: bool) -> None:
         ("I refunded it.", "Sorry, it is not refundable.", False),
         ("I cannot refund it.", "I refunded it.", False),
         ("No, it is open.", "Yes, it is.", False),
-        ("It is open.", "Yes, it is.", True),
+        ("It is open.", "Yes, it is.", None),
         ("Which order do you mean?", "What is the order number?", True),
         ("Tell me the order.", "What is the order number?", False),
         ("See W99 for more.", "Glad to help.", False),
         ("", "Glad to help.", False),
     ],
 )
-def test_right_answers(predicted: str, gold: str, right: bool) -> None:
+def test_right_answers(predicted: str, gold: str, right: bool | None) -> None:
     assert match_answer(predicted, gold, [], SETTINGS).right is right
 
 
@@ -133,9 +138,13 @@ def test_names_by_their_fields() -> None:
     )
     text = "Top Gun and NOPE are both sold out for Ann; Bob is not Bob  Lee. A1, 12 of them open"
     assert {(f.kind, f.value) for f in names(text, context)} == {
-        ("films:", "top gun"), ("films:", "nope"), ("status:", "sold out"), ("status:", "open"),
-        ("name:", "ann"), ("name:", "bob lee"),
-    }  # fmt: skip
+        ("films:", "top gun"),
+        ("films:", "nope"),
+        ("status:", "sold out"),
+        ("status:", "open"),
+        ("name:", "ann"),
+        ("name:", "bob lee"),
+    }
     # Of values that begin at one place, the longest.
     sizes = ('["hot chocolate", "hot", "chocolate"]',)
     assert [f.value for f in names("hot chocolate", sizes)] == ["hot chocolate"]
@@ -162,13 +171,13 @@ def test_a_name_weighs_like_any_other_fact() -> None:
         ("Three shots.", "2 shots.", False),
         ("Two or three shots.", "2 shots.", False),
         ("This one has 2 shots.", "2 shots.", True),
-        ("The two of them are here.", "They are here.", True),
-        ("Shots.", "Two shots.", True),
+        ("The two of them are here.", "They are here.", None),
+        ("Shots.", "Two shots.", None),
         ("Two hundred shots.", "2 shots.", False),
         ("Attwo shots.", "2 shots.", False),
     ],
 )
-def test_numbers_in_words(predicted: str, gold: str, right: bool) -> None:
+def test_numbers_in_words(predicted: str, gold: str, right: bool | None) -> None:
     assert match_answer(predicted, gold, ["2"], SETTINGS).right is right
 
 
@@ -192,9 +201,14 @@ def test_the_record_scores_one_whatever_names_it_holds(
 FILLERS = st.lists(st.sampled_from(["is", "the", "$20", "two", "cheaper"])).map(" ".join)
 # The names in the record, and one of the same field that shares no word with them.
 OTHERS = st.sampled_from(
-    [("Garden", "Corner"), ("Garden suite", "sold"), ("Tower room", "Garden suite"),
-     ("Corner Garden", "Tower room"), ("sold", "Garden")]
-)  # fmt: skip
+    [
+        ("Garden", "Corner"),
+        ("Garden suite", "sold"),
+        ("Tower room", "Garden suite"),
+        ("Corner Garden", "Tower room"),
+        ("sold", "Garden"),
+    ]
+)
 
 
 @given(OTHERS, FILLERS, PHRASES, st.permutations(CANDIDATES), PHRASES)
@@ -223,9 +237,13 @@ def test_on_the_desk_every_record_is_right_and_another_name_in_it_is_not() -> No
         def right(text: str, decision: Decision = decision) -> bool:
             parsed = ParsedCompletion(None, (), text, ())
             return judge(
-                parsed, decision.gold, [], thinking=False, settings=SETTINGS,
+                parsed,
+                decision.gold,
+                [],
+                thinking=False,
+                settings=SETTINGS,
                 context=decision.history,
-            ).right  # fmt: skip
+            ).right
 
         assert right(decision.gold.content)
         context = tuple(texts(decision.history))
@@ -242,8 +260,8 @@ def test_on_the_desk_every_record_is_right_and_another_name_in_it_is_not() -> No
 
 
 def test_correctness_by_hand() -> None:
-    # Facts 1 of 2; words {refund, of, on, friday} vs. {refund, of, is, on}: F1 = 2*3/(4+4) = 3/4
-    gold, predicted = "Refund of $20 is 5 on", "refund of $20 on Friday"
+    # Facts 1 of 2; words {refund, of, on, card} vs. {refund, of, is, on}: F1 = 2*3/(4+4) = 3/4
+    gold, predicted = "Refund of $20 is 5 on", "refund of $20 on card"
     assert match_answer(predicted, gold, [], SETTINGS).correctness == pytest.approx(
         0.8 * 1 / 2 + 0.2 * 3 / 4
     )
@@ -284,11 +302,47 @@ def test_notes_name_the_facts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 200_000, "1" * 200_000, "a-" * 100_000, "1-a" * 60_000, "a@" * 100_000, "1," * 100_000,
-     "not " * 50_000, "1:" * 100_000, " " * 200_000, "(" * 200_000, "www." * 50_000,
-     "June " * 40_000, "12/" * 60_000, "# " * 100_000, "-" * 200_000, "x@y." * 50_000,
-     "1a" * 100_000, "\n" * 200_000, "\ud800" * 1000],
-)  # fmt: skip
+    [
+        "a" * 200_000,
+        "1" * 200_000,
+        "a-" * 100_000,
+        "1-a" * 60_000,
+        "a@" * 100_000,
+        "1," * 100_000,
+        "not " * 50_000,
+        "1:" * 100_000,
+        " " * 200_000,
+        "(" * 200_000,
+        "www." * 50_000,
+        "June " * 40_000,
+        "12/" * 60_000,
+        "# " * 100_000,
+        "-" * 200_000,
+        "x@y." * 50_000,
+        "1a" * 100_000,
+        "\n" * 200_000,
+        "\ud800" * 1000,
+    ],
+)
 def test_hostile_texts_end(text: str) -> None:
     # Quadratic search on 200,000 characters would take minutes.
     assert match_answer(text, text[:50], [], SETTINGS).correctness <= 1.0
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "no a{i}. ",
+        "A{i}B1 ",
+        "about {i}.{i} ",
+        "Kim{i} is ",
+        "rake {i}, ",
+        "x{i}x, but ",
+        "12{i}34 ",
+    ],
+)
+def test_long_texts_of_many_pieces_end(piece: str) -> None:
+    # All pieces of one text against all of the other would take minutes.
+    ours, theirs = ("".join(piece.format(i=i) for i in range(n, n + 5000)) for n in (0, 5000))
+    assert match_answer(ours, theirs, [], SETTINGS).right is not True
+    assert match_answer(theirs, theirs, [], SETTINGS).right

@@ -129,8 +129,11 @@ def test_settings() -> None:
         None, ["reward.custom.a.function=m:f", "reward.custom.a.weight=0.5"]
     ).reward.custom["a"]
     assert (config.function, config.weight, config.on_error) == ("m:f", 0.5, "stop")
-    for bad in ({"function": "m.f", "weight": 1}, {"function": "m:f"},
-                {"function": "m:f", "weight": 0}):  # fmt: skip
+    for bad in (
+        {"function": "m.f", "weight": 1},
+        {"function": "m:f"},
+        {"function": "m:f", "weight": 0},
+    ):
         with pytest.raises(ValidationError):
             CustomReward.model_validate(bad)
     with pytest.raises(ConfigError, match="the judge has a component of this name"):
@@ -172,8 +175,10 @@ def test_one_judge_in_training_evaluation_and_filtering(
         evaluated.append(record["verdict"])
     # A call where the record answers earns nothing, so nobody is asked about it.
     assert module.asked == [
-        ("Goodbye, please.", "w#1"), ("So long!", "w#1"), ("Goodbye.", "w#1"),
-    ]  # fmt: skip
+        ("Goodbye, please.", "w#1"),
+        ("So long!", "w#1"),
+        ("Goodbye.", "w#1"),
+    ]
     assert [v["further"]["polite"] for v in evaluated] == [0.5, 0, 0, 0]
 
     for combine in ("sum", "normalize_each"):

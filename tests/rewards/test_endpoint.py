@@ -19,7 +19,11 @@ from actwise.rewards import endpoint as module
 from actwise.rewards.endpoint import Endpoint
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.opinions import Answered, opinions, similarities
-from actwise.rewards.settings import EndpointSettings, JudgeEndpoint, JudgeSettings
+from actwise.rewards.settings import (
+    EmbeddingEndpoint,
+    JudgeEndpoint,
+    JudgeSettings,
+)
 
 Reply = tuple[int, Any, dict[str, str]]
 Script = Callable[[str, dict[str, Any], int], Reply]
@@ -286,8 +290,13 @@ def test_a_cache_that_cannot_be_used_stops_the_run(serve: Any, tmp_path: Path) -
 
 # --- embeddings ---------------------------------------------------------------------------------
 
-VECTORS = {"It is 12 km away.": [3.0, 4.0], "12 km": [4.0, 3.0], "Against": [-3.0, -4.0],
-           "Nothing": [0.0, 0.0], "Longer": [1.0, 2.0, 3.0]}  # fmt: skip
+VECTORS = {
+    "It is 12 km away.": [3.0, 4.0],
+    "12 km": [4.0, 3.0],
+    "Against": [-3.0, -4.0],
+    "Nothing": [0.0, 0.0],
+    "Longer": [1.0, 2.0, 3.0],
+}
 
 
 def embeds(path: str, body: dict[str, Any], number: int) -> Reply:
@@ -391,7 +400,7 @@ def test_only_what_can_change_something_is_asked(serve: Any, tmp_path: Path) -> 
 
 def test_similarity_takes_the_place_of_the_words(serve: Any, tmp_path: Path) -> None:
     config = JudgeSettings(
-        embedding=EndpointSettings(
+        embedding=EmbeddingEndpoint(
             url=serve(embeds).url, model="e", cache=tmp_path / "cache.sqlite", retries=0
         )
     )
@@ -409,8 +418,11 @@ def test_what_was_spent(serve: Any, tmp_path: Path) -> None:
     judged([(ANSWERING, sample(text)) for text in ("Far.", "Near.", "Far.")], config)
     account = spent_since(before, config)
     assert account == {
-        "endpoint_requests": 2, "endpoint_cached": 0, "endpoint_failed": 0,
-        "endpoint_input_tokens": 200, "endpoint_output_tokens": 14,
+        "endpoint_requests": 2,
+        "endpoint_cached": 0,
+        "endpoint_failed": 0,
+        "endpoint_input_tokens": 200,
+        "endpoint_output_tokens": 14,
         "endpoint_cost": pytest.approx(200 / 1e6),
-    }  # fmt: skip
+    }
     assert spent(JudgeSettings()) == {}

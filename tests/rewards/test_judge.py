@@ -217,9 +217,14 @@ def test_notes_name_what_differs() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"tool_weight": 0}, {"answer_facts": 0}, {"format_weight": -1}, {"colour": 1},
-     {"tool_accuracy": "fuzzy"}],
-)  # fmt: skip
+    [
+        {"tool_weight": 0},
+        {"answer_facts": 0},
+        {"format_weight": -1},
+        {"colour": 1},
+        {"tool_accuracy": "fuzzy"},
+    ],
+)
 def test_impossible_settings_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         JudgeSettings(**bad)
@@ -232,17 +237,26 @@ def test_floors_are_the_share_each_trivial_policy_gets_right() -> None:
         return Conversation(id=name, messages=messages, tools=tuple(TOOLS))
 
     train = conversation(
-        "train", gold(PING), gold(REFUND), gold(REFUND), gold(content="It is $5."),
-        gold(content="It is $5."), gold(content="Bye."),
-    )  # fmt: skip
+        "train",
+        gold(PING),
+        gold(REFUND),
+        gold(REFUND),
+        gold(content="It is $5."),
+        gold(content="It is $5."),
+        gold(content="Bye."),
+    )
     test = conversation(
-        "test", gold(REFUND), gold(PING), gold(content="That costs 5 dollars."),
-        gold(content="Glad to help."), gold(content="Goodbye."),
-    )  # fmt: skip
+        "test",
+        gold(REFUND),
+        gold(PING),
+        gold(content="That costs 5 dollars."),
+        gold(content="Glad to help."),
+        gold(content="Goodbye."),
+    )
     found = floors(test.decisions(), train.decisions(), BINARY)
-    # "It is $5." is right once (5 dollars); elsewhere its amount stands nowhere in the conversation
-    # until "5 dollars" has been said, which is so for the last two.
-    assert found == {"neutral_answer": 2 / 5, "commonest_answer": 3 / 5, "commonest_call": 1 / 5}
+    # The last two records claim nothing. A neutral answer is neither right nor wrong there, and so
+    # is "It is $5.", whose amount has been said by then; a call is wrong.
+    assert found == {"neutral_answer": 0, "commonest_answer": 1 / 3, "commonest_call": 1 / 5}
     only_calls = conversation("calls", gold(PING)).decisions()
     assert floors(test.decisions(), only_calls, BINARY).keys() == {
         "neutral_answer",

@@ -80,13 +80,17 @@ def test_how_similar_is_a_setting() -> None:
         ("price", 101, 100.5, {"book": {"tolerance": 0.01}}),
         ("path", [2, 1], [1, 2], own("path", unordered=True)),
         ("note", "anything", "a table", own("note", ignore=True)),
-        ("guests", [{"name": "ann_b"}], [{"name": "Ann_B"}],
-         own("guests[].name", match="normalised")),
+        (
+            "guests",
+            [{"name": "ann_b"}],
+            [{"name": "Ann_B"}],
+            own("guests[].name", match="normalised"),
+        ),
         ("guests", [{"name": "x"}], [{"name": "y"}], own("guests[].name", ignore=True)),
         ("address", {"street": "a-1"}, {"street": "A-1"}, own("address", match="normalised")),
         ("address", {"box": 1}, {"box": 2}, own("address.box", ignore=True)),
     ],
-)  # fmt: skip
+)
 def test_overrides_let_values_be_equal(
     argument: str, predicted: Any, gold: Any, tools: dict[str, Any]
 ) -> None:
@@ -222,12 +226,17 @@ def test_an_ignored_argument_is_neither_asked_for_nor_paid() -> None:
     ("tools", "complaint"),
     [
         ({"boook": {}}, "reward.tools.boook: no such tool in these logs; did you mean book?"),
-        (own("notes"), "reward.tools.book.arguments.notes: no such argument of this tool; "
-                       "did you mean note?"),
-        (own("gusts[].name"), "reward.tools.book.arguments.gusts[].name: no such argument of this "
-                              "tool; did you mean guests?"),
+        (
+            own("notes"),
+            "reward.tools.book.arguments.notes: no such argument of this tool; did you mean note?",
+        ),
+        (
+            own("gusts[].name"),
+            "reward.tools.book.arguments.gusts[].name: no such argument of this "
+            "tool; did you mean guests?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_overrides_of_what_the_logs_do_not_hold_are_refused(
     tools: dict[str, Any], complaint: str
 ) -> None:

@@ -324,22 +324,35 @@ def test_any_completion_gets_a_verdict_in_bounds(
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text() | st.just(10**400),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just(10**400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 SCHEMAS = st.recursive(
-    st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null", 3])
-    .map(lambda kind: {"type": kind})
-    | st.fixed_dictionaries({"enum": JSON}) | st.just({"$ref": "#/properties/a"}) | JSON,
+    st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null", 3]).map(
+        lambda kind: {"type": kind}
+    )
+    | st.fixed_dictionaries({"enum": JSON})
+    | st.just({"$ref": "#/properties/a"})
+    | JSON,
     lambda inner: st.fixed_dictionaries(
-        {}, optional={"items": inner, "properties": st.dictionaries(st.text(), inner, max_size=2),
-                      "anyOf": st.lists(inner, max_size=2), "allOf": st.lists(inner, max_size=2),
-                      "uniqueItems": st.booleans(), "default": JSON},
+        {},
+        optional={
+            "items": inner,
+            "properties": st.dictionaries(st.text(), inner, max_size=2),
+            "anyOf": st.lists(inner, max_size=2),
+            "allOf": st.lists(inner, max_size=2),
+            "uniqueItems": st.booleans(),
+            "default": JSON,
+        },
     ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @given(SCHEMAS, st.dictionaries(st.sampled_from("ab"), JSON), JSON)

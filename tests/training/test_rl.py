@@ -319,16 +319,16 @@ def test_few_of_many_completions_are_kept(
     # Of four completions W1 has two that are right, W22 one and X9 three: one of each is kept.
     assert [sorted(r.advantage for r in group.rollouts) for group in seen] == [[-0.5, 0.5]] * 3
     assert len(lines(run, "rollouts/rl.jsonl")) == 3 * 3 * 4
-    # Figures are of all that was sampled: six calls, and all farewells, which state no facts.
-    assert metrics["right"] == pytest.approx((6 + 12) / 36)
+    # Figures are of all that was sampled and can be checked: a farewell states no facts.
+    assert metrics["right"] == pytest.approx(6 / 24)
+    assert metrics["not_checkable"] == pytest.approx(12 / 36)
 
 
 def test_rejection_sampling_learns_from_right_completions_alone(policy: Policy, run: Run) -> None:
     groups = make_groups(policy, run, RlConfig(num_generations=4, advantage="rejection"))
     for group in groups:
-        farewell = group.decision.gold.content == "Goodbye."  # any is right: it states no facts
-        right = set(range(4)) if farewell else set()
-        right = RIGHT_CALLS[group.conversation.id] if group.decision.kind == "call" else right
+        # No answer is accepted: one kind is wrong, and a farewell is nothing that can be checked.
+        right = RIGHT_CALLS[group.conversation.id] if group.decision.kind == "call" else set()
         assert [r.advantage for r in group.rollouts] == [float(n in right) for n in range(4)]
         assert group.live == bool(right)
 

@@ -62,8 +62,8 @@ LENIENT = ("letter case", "outer punctuation", "spaces", "whole number", "defaul
 """Mutations on which the two differ by design: other ways to write the same, more or less."""
 
 REASONS = {
-    "coerced": "A number or boolean written as text: ours reads it as the schema asks for "
-    "(`coerce_types`), theirs compares Python types.",
+    "coerced": "A number, boolean, array or object written as text: ours reads it as the schema "
+    "asks for (`coerce_types`), theirs compares Python types.",
     "default": "An optional argument is left out, or written out, whose value is the default of "
     "its schema: ours counts both as the same call, theirs knows no defaults and lists absence "
     "among the accepted values instead, which narrowing to one value takes away.",
@@ -132,7 +132,7 @@ class Case:
             return "whole number"
         if "default" in decided:
             return "default"
-        if decided & {"number", "boolean"}:
+        if decided & {"number", "boolean", "json"}:
             return "coerced"
         if "normalised" in decided:
             return "expression"

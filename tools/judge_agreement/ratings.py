@@ -11,7 +11,9 @@ Tools have no schemas in these files, so arguments compare without.
 What is left without a record is measured on all steps: whether a call is one that was offered, is
 no repetition and invents no argument; whether an answer is no repetition and invents no fact.
 
-    python tools/judge_agreement/ratings.py FILE.jsonl.gz ...
+    python tools/judge_agreement/ratings.py FILE.jsonl.gz ... [--embedding MODEL]
+
+A verdict "not checkable" counts half.
 
 AUC is the chance that a step people accepted gets more than one they did not (ties count half).
 Balanced accuracy is the mean of the shares of accepted and refused steps that are told rightly, by
@@ -26,7 +28,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +37,18 @@ from scipy.stats import mannwhitneyu
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.facts import read
 from actwise.rewards.judge import judge, texts
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeSettings, LocalEmbedding
+from actwise.rewards.similar import local_similarities
 from actwise.template.parse import ParsedCompletion
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
-SETTINGS = {
-    "reward, binary": JudgeSettings(tool_accuracy="binary"),
-    "reward, graded": JudgeSettings(tool_accuracy="graded"),
+SCORES: dict[str, Literal["binary", "graded"]] = {
+    "reward, binary": "binary",
+    "reward, graded": "graded",
 }
+UNDECIDED = 0.5
+"""Counts for a verdict that is neither right nor wrong."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,14 @@ def message(turn: dict[str, Any]) -> Message:
     )
 
 
-def against_records(steps: Sequence[Step]) -> Iterator[tuple[Step, dict[str, float]]]:
+def against_records(
+    steps: Sequence[Step], embedding: LocalEmbedding | None
+) -> Iterator[tuple[Step, dict[str, float]]]:
     """Yield the steps whose context holds another accepted generation, with their scores."""
+    settings = {
+        name: JudgeSettings(tool_accuracy=kind, embedding=embedding)
+        for name, kind in SCORES.items()
+    }
     by_context = defaultdict(list)
     for step in steps:
         by_context[step.key].append(step)
@@ -95,11 +106,12 @@ def against_records(steps: Sequence[Step]) -> Iterator[tuple[Step, dict[str, flo
             if not records:
                 continue
             verdicts = {
-                name: [verdict(step, record, settings) for record in records]
-                for name, settings in SETTINGS.items()
+                name: [verdict(step, record, of_score) for record in records]
+                for name, of_score in settings.items()
             }
             scores = {name: max(v.reward for v in found) for name, found in verdicts.items()}
-            right = float(any(v.right for v in verdicts["reward, binary"]))
+            found = [v.right for v in verdicts["reward, binary"]]
+            right = max(UNDECIDED if one is None else float(one) for one in found)
             same = float(any(identical(step.action, record) for record in records))
             yield step, {**scores, "right": right, "identical": same}
 
@@ -114,7 +126,20 @@ def identical(one: Message, other: Message) -> bool:
 def verdict(step: Step, record: Message, settings: JudgeSettings) -> Any:
     """Judge a generation against one record."""
     completion = ParsedCompletion(None, step.action.tool_calls, step.action.content, ())
-    return judge(completion, record, [], thinking=False, settings=settings, context=step.context)
+    answers = not (step.action.tool_calls or record.tool_calls) and step.action.content
+    similarity = None
+    if isinstance(settings.embedding, LocalEmbedding) and answers:
+        pair = (step.action.content, record.content)
+        (similarity,) = local_similarities(settings.embedding, [pair])
+    return judge(
+        completion,
+        record,
+        [],
+        thinking=False,
+        settings=settings,
+        context=step.context,
+        similarity=similarity,
+    )
 
 
 def carried_on(path: Path) -> tuple[int, int]:
@@ -240,7 +265,10 @@ def main() -> None:
     """Print the agreement of the reward with the ratings of each file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    for path in parser.parse_args().files:
+    parser.add_argument("--embedding", metavar="MODEL", help="of sentence-transformers")
+    given = parser.parse_args()
+    embedding = LocalEmbedding(model=given.embedding) if given.embedding else None
+    for path in given.files:
         steps = read_steps(path)
         # What was offered is not recorded; what the contexts call was.
         offered = {call.name for step in steps for m in step.context for call in m.tool_calls}
@@ -253,7 +281,9 @@ def main() -> None:
                 *carried_on(path)
             )
         )
-        report("against accepted steps of the same context", list(against_records(steps)))
+        report(
+            "against accepted steps of the same context", list(against_records(steps, embedding))
+        )
         report("without a record", [(step, without_records(step, offered)) for step in steps])
         print()
 

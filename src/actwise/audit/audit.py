@@ -48,7 +48,7 @@ class Suspect:
     place: str
     """Where the conversation was read."""
     reward: float
-    right: bool
+    right: bool | None
     independent: float
     times: int
     """How often the same completion was sampled for this decision."""

@@ -65,6 +65,15 @@ def _longest_copy(rollout: Rollout) -> float | None:
     return rollout.context.copied(rollout.reading.answer_words).longest
 
 
+def _right(rollout: Rollout) -> float | None:
+    return None if rollout.record.right is None else float(rollout.record.right)
+
+
+def _gap(rollout: Rollout) -> float | None:
+    right = _right(rollout)
+    return None if right is None else rollout.record.reward - right
+
+
 def _unconfirmed_call(rollout: Rollout) -> float | None:
     if rollout.decision is None or rollout.decision.kind == "answer" or not rollout.record.right:
         return None
@@ -112,8 +121,9 @@ class Figure:
 
 FIGURES: Mapping[str, Figure] = {
     "reward": Figure("reward", lambda r: r.record.reward, share=False),
-    "right": Figure("right", lambda r: float(r.record.right)),
-    "gap": Figure("reward less right", lambda r: r.record.reward - float(r.record.right), False),
+    "right": Figure("right", _right),
+    "gap": Figure("reward less right", _gap, share=False),
+    "not_checkable": Figure("not checkable", lambda r: float(r.record.right is None)),
     "independent": Figure("independent verdict", lambda r: r.independent, share=False),
     "unconfirmed_calls": Figure("right calls not confirmed", _unconfirmed_call),
     "unconfirmed_answers": Figure("right answers not confirmed", _unconfirmed_answer),

@@ -64,7 +64,7 @@ _TIGHTEN = (
 
 
 def _against_right(of: Evidence) -> Iterator[Finding]:
-    if not of.changes:
+    if not {"reward", "right"} <= of.changes.keys():
         return
     reward, right = of.changes["reward"], of.changes["right"]
     rose = reward.low > 0 and reward.value >= _SMALL

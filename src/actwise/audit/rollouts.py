@@ -21,7 +21,8 @@ class Record(BaseModel):
     text: str
     stop: str
     reward: float
-    right: bool
+    right: bool | None
+    """None where it cannot be checked."""
     advantage: float
 
 

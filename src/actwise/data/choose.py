@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from actwise.conversation import Conversation, Decision, tool_name
-from actwise.rewards.facts import read
+from actwise.rewards.stance import stance
 
 WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
 
@@ -39,7 +39,7 @@ def kind_of(decision: Decision) -> str:
         return "calls: " + "; ".join(sorted(purposes))
     stated = {int(n) for n in WHOLE_NUMBER.findall(gold.content)}
     kind = "asks" if gold.content.rstrip().endswith("?") else "answers"
-    kind = "refuses" if read(gold.content).refuses else kind
+    kind = "refuses" if stance(gold.content).refuses else kind
     return f"{kind}, computes" if stated - set(numbers_before(decision)) else kind
 
 

@@ -13,7 +13,7 @@ from random import Random
 
 from actwise.conversation import Decision, tool_name
 from actwise.data.choose import WHOLE_NUMBER, numbers_before
-from actwise.rewards.facts import read
+from actwise.rewards.stance import stance
 
 
 def derived_thought(decision: Decision, draw: Random) -> str:
@@ -33,7 +33,7 @@ def derived_thought(decision: Decision, draw: Random) -> str:
     if gold.tool_calls:
         quoted = [value for value in values if not (value.isdigit() and int(value) in new)]
         parts.append(_calling(decision, quoted))
-    elif len(numbers) > 1 and read(gold.content).refuses:
+    elif len(numbers) > 1 and stance(gold.content).refuses:
         parts.append(_compared(*numbers[-2:]))
     elif quoted := [str(number) for number in numbers if number not in new]:
         parts.append(f"It says {', '.join(quoted)}.")

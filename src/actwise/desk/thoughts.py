@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actwise.conversation import Message
-from actwise.rewards.facts import read
+from actwise.rewards.stance import stance
 from actwise.template.parse import ParsedCompletion
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
@@ -96,7 +96,7 @@ def act_numbers(completion: ParsedCompletion) -> set[str]:
 
 def _follows(completion: ParsedCompletion) -> bool:
     thought = completion.thought or ""
-    refuses = not completion.calls and read(completion.answer).refuses
+    refuses = not completion.calls and stance(completion.answer).refuses
     if bool(_REFUSES.search(thought)) != refuses:
         return False
     number = concluding_number(thought)

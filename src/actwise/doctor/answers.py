@@ -1,14 +1,17 @@
-"""Answers that say nothing, and answers that say always the same."""
+"""Answers that say nothing, that say always the same, or that nothing can be checked of."""
 
 from collections.abc import Iterator
 
 from actwise.findings.finding import Case, Finding, Tally, clipped
+from actwise.rewards.answers import is_checkable
 
 _PLACEHOLDERS = {"null", "none", "nan", "undefined", "[object object]"}
 """What programs write where a text is missing."""
 _SHARE, _OFTEN = 0.05, 20
 """An answer is boilerplate when it makes up this share of all answers, and occurs this often."""
 _WINDOW = 20_000
+_UNCHECKED = 0.5
+"""Share of answers (of 20 at least) that nothing can be checked of from which on it is said."""
 
 
 class Answers:
@@ -18,6 +21,8 @@ class Answers:
         self._max_examples = max_examples
         self._blank = Tally(max_examples)
         self._texts = _Frequent()
+        self.unchecked = 0
+        """Answers that claim nothing, so that in other words they are neither right nor wrong."""
 
     def add(self, case: Case) -> None:
         """Look through the answers of one conversation."""
@@ -28,6 +33,7 @@ class Answers:
             if text.lower() in _PLACEHOLDERS or not any(map(_says_something, text)):
                 self._blank.add(f"{case.at(index)} answers {clipped(text)}")
             self._texts.add(text, case.at(index))
+            self.unchecked += not is_checkable(message.content)
 
     def findings(self) -> Iterator[Finding]:
         """Yield blank answers and boilerplate."""
@@ -38,6 +44,17 @@ class Answers:
             effect="The model learns to answer nothing, which is easy and so learned first.",
             remedy="Restore the text, or cut the conversation before it.",
         )
+        if self.unchecked > _UNCHECKED * max(_OFTEN, self._texts.seen):
+            yield Finding(
+                "note",
+                "unchecked_answers",
+                self.unchecked,
+                f"of {self._texts.seen} answers state no fact, name, label or refusal",
+                "In other words they count neither as right nor as wrong: no accuracy, no kept "
+                "thought and no choice of a model rests on them.",
+                "Give reward.embedding a sentence-embedding model or reward.endpoint a judge, or "
+                "train on calls (--set rl.decisions=calls).",
+            )
         often = max(_OFTEN, _SHARE * self._texts.seen)
         frequent = [entry for entry in self._texts.entries() if entry[0] >= often]
         if frequent:

@@ -33,6 +33,8 @@ class Diagnosis:
     """Points at which the assistant acts, by kind: "call" or "answer"."""
     calls_per_tool: dict[str, int]
     """Recorded calls of every declared tool, most frequent first; 0 for one never called."""
+    unchecked_answers: int
+    """Recorded answers that claim nothing that can be checked (`rewards.answers.is_checkable`)."""
     unreachable_decisions: int
     """Call decisions with an argument value that occurs nowhere before them."""
     thoughts: int
@@ -58,6 +60,11 @@ class Diagnosis:
         return self.unreachable_decisions / max(1, self.decisions["call"])
 
     @property
+    def unchecked_share(self) -> float:
+        """Share of recorded answers that cannot be checked, in [0, 1]; 0 without answers."""
+        return self.unchecked_answers / max(1, self.decisions["answer"])
+
+    @property
     def thought_share(self) -> float:
         """Share of assistant messages with a recorded thought, in [0, 1]."""
         return self.thoughts / max(1, sum(self.decisions.values()))
@@ -65,6 +72,7 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values, the shares included."""
         return asdict(self) | {
+            "unchecked_share": self.unchecked_share,
             "unreachable_share": self.unreachable_share,
             "thought_share": self.thought_share,
         }
@@ -118,6 +126,7 @@ class _Examination:
         self.nulls = Nulls(max_examples)
         self.results = Results(max_examples)
         self.sizes = Sizes(max_examples)
+        self.answers = Answers(max_examples)
         self.language = Language(max_examples)
         self.families: tuple[Family, ...] = (
             self.copies,
@@ -125,7 +134,7 @@ class _Examination:
             self.nulls,
             self.results,
             self.reachable,
-            Answers(max_examples),
+            self.answers,
             self.language,
             Secrets(max_examples, for_secrets),
             Personal(max_examples, for_personal),
@@ -157,6 +166,7 @@ class _Examination:
             rejected={reason: tally.count for reason, tally in rejected},
             decisions={kind: self.decisions[kind] for kind in ("call", "answer")},
             calls_per_tool=dict(self.tools.calls.most_common()),
+            unchecked_answers=self.answers.unchecked,
             unreachable_decisions=self.reachable.unreachable.count,
             thoughts=self.thoughts,
             results=self.results.results,

@@ -36,6 +36,10 @@ def facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
         ("conversations", str(diagnosis.conversations)),
         ("rejected records", str(sum(diagnosis.rejected.values()))),
         ("decisions", f"{sum(diagnosis.decisions.values())} ({kinds})"),
+        (
+            "answers that cannot be checked",
+            f"{diagnosis.unchecked_answers} ({diagnosis.unchecked_share:.1%} of answers)",
+        ),
         ("with a thought", f"{diagnosis.thoughts} ({diagnosis.thought_share:.1%})"),
         (
             "calls with unreachable arguments",

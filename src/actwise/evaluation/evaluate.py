@@ -8,6 +8,7 @@ from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine import Engine, SamplingParams
 from actwise.engine.rollouts import Rollout, groups_of
 from actwise.evaluation.judging import judge_groups, prepare
+from actwise.results.summary import share_right
 from actwise.rewards.settings import JudgeSettings
 from actwise.run.progress import Progress
 from actwise.template.render import Template
@@ -57,14 +58,12 @@ class Evaluator:
         with progress.track(title, len(conversations)) as show:
             for number, chunk in enumerate(chunks):
                 records += self._evaluate(chunk, thinking, params)
-                right = sum(r["verdict"]["right"] for r in records) / max(len(records), 1)
-                show(min((number + 1) * _CHUNK, len(conversations)), right=right)
+                show(min((number + 1) * _CHUNK, len(conversations)), right=share_right(records))
         return records
 
     def action_accuracy(self, conversations: Sequence[Conversation], *, thinking: bool) -> float:
-        """Return the share of decisions that are right, in [0, 1]."""
-        records = self.evaluate(conversations, thinking=thinking)
-        return sum(record["verdict"]["right"] for record in records) / max(len(records), 1)
+        """Return the share of decisions that are right, in [0, 1]; see `share_right`."""
+        return share_right(self.evaluate(conversations, thinking=thinking))
 
     def _evaluate(
         self, conversations: Sequence[Conversation], thinking: bool, params: SamplingParams

@@ -14,7 +14,8 @@ from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.endpoint import endpoint
 from actwise.rewards.judge import NoVerdict, Verdict, judge
 from actwise.rewards.opinions import Answered, opinions, similarities
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import EndpointSettings, JudgeSettings, LocalEmbedding
+from actwise.rewards.similar import encoder
 from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 
@@ -71,24 +72,30 @@ def prepare(settings: JudgeSettings) -> None:
     """Find out before anything is computed whether all rewards can be had.
 
     Raises:
-        ConfigError: A function of the user's cannot be imported, or an endpoint has no key.
+        ConfigError: A function of the user's cannot be imported, an endpoint has no key, or a
+            model on this machine cannot be loaded.
     """
     for name, custom in settings.custom.items():
         reward_function(name, custom.function)
-    for asked in (settings.endpoint, settings.embedding):
-        if asked is not None:
-            endpoint(asked)
+    for asked in _endpoints(settings).values():
+        endpoint(asked)
+    if isinstance(settings.embedding, LocalEmbedding):
+        encoder(settings.embedding)
 
 
 def spent(settings: JudgeSettings) -> dict[str, float]:
     """Return what this process has asked of endpoints so far; empty where none is configured."""
     found: dict[str, float] = {}
-    for name, asked in (("endpoint", settings.endpoint), ("embedding", settings.embedding)):
-        if asked is not None:
-            client = endpoint(asked)
-            account = {**asdict(client.spend), "cost": client.cost()}
-            found |= {f"{name}_{key}": value for key, value in account.items()}
+    for name, asked in _endpoints(settings).items():
+        client = endpoint(asked)
+        account = {**asdict(client.spend), "cost": client.cost()}
+        found |= {f"{name}_{key}": value for key, value in account.items()}
     return found
+
+
+def _endpoints(settings: JudgeSettings) -> dict[str, EndpointSettings]:
+    found = {"endpoint": settings.endpoint, "embedding": settings.embedding}
+    return {name: asked for name, asked in found.items() if isinstance(asked, EndpointSettings)}
 
 
 def spent_since(before: dict[str, float], settings: JudgeSettings) -> dict[str, float]:

@@ -18,7 +18,7 @@ from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.runs import THINKING_STAGES, run_folder
 from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
-from actwise.results.summary import METRICS, Record, slices_of
+from actwise.results.summary import METRICS, Record, both_checked, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
 from actwise.training.recipes import RECIPES
@@ -144,7 +144,7 @@ def _row(model: str, split: str, of_seeds: Sequence[Sequence[Record]]) -> Figure
             }
             for name in names
         },
-        "per_seed": [_share_right(records) for records in of_seeds],
+        "per_seed": [share_right(records) for records in of_seeds],
     }
 
 
@@ -159,13 +159,12 @@ def _paired(
     b: list[list[float]] = []
     clusters: list[list[str]] = []
     for one, other in zip(records[ours, split], records[theirs, split], strict=True):
-        right = {r["decision"]: float(r["verdict"]["right"]) for r in other}
-        chosen = _part(one, part)
-        if not chosen:
+        of_one, of_other, conversations = both_checked(_part(one, part), other)
+        if not conversations:
             return None
-        a.append([float(r["verdict"]["right"]) for r in chosen])
-        b.append([right[r["decision"]] for r in chosen])
-        clusters.append([r["conversation"] for r in chosen])
+        a.append(of_one)
+        b.append(of_other)
+        clusters.append(conversations)
     found = paired_bootstrap_seeds(a, b, clusters, seed=0)
     return {
         "split": split,
@@ -286,10 +285,6 @@ def _folder(experiment: Experiment, out: Path, seed: int, model: Model) -> Path:
 
 def _part(records: Sequence[Record], name: str) -> list[Record]:
     return [r for r in records if name == "all" or name in slices_of(r)]
-
-
-def _share_right(records: Sequence[Record]) -> float:
-    return _mean([float(record["verdict"]["right"]) for record in records])
 
 
 def _mean(values: Sequence[float]) -> float:

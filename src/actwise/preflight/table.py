@@ -60,7 +60,8 @@ def _rewards(found: Preflight) -> Table:
                 table.add_row(f"{title}, {mode}", *_cells(rewards))
     if found.samples is not None:
         table.add_row("the model's samples", *_cells(found.samples.rewards))
-        table.add_row("their pass rates", *_cells(found.samples.pass_rates))
+        if found.samples.pass_rates is not None:
+            table.add_row("their pass rates", *_cells(found.samples.pass_rates))
     return table
 
 
@@ -74,8 +75,8 @@ def _samples(found: Preflight) -> list[str]:
     return [
         f"{samples.completions} samples for {samples.decisions} decisions: "
         f"{100 * samples.format:.0f} % in the right format, {100 * samples.truncated:.0f} % cut "
-        f"off, {samples.tokens:.0f} tokens each",
-        f"right in one completion: {100 * samples.pass_rates.mean:.0f} % of the decisions; in any "
+        f"off, {100 * samples.not_checkable:.0f} % not checkable, {samples.tokens:.0f} tokens each",
+        f"right in one completion: {100 * samples.pass_once:.0f} % of the decisions; in any "
         f"of {samples.completions // samples.decisions}: {100 * samples.pass_any:.0f} %",
         f"decisions with something to learn: {100 * samples.learnable:.0f} % are right sometimes, "
         f"{100 * samples.live:.0f} % have rewards that differ",

@@ -48,8 +48,11 @@ class Samples:
     decisions: int
     completions: int
     rewards: Distribution
-    pass_rates: Distribution
-    """Share of right completions of each decision."""
+    pass_rates: Distribution | None
+    """Share of right completions of each decision, among those that can be checked; None where
+    none can."""
+    pass_once: float
+    """Share of decisions that are right in one completion (pass@1); not checkable ones are not."""
     pass_any: float
     """Share of decisions that are right in any of their completions (pass@k)."""
     closed: float | None
@@ -58,6 +61,8 @@ class Samples:
     """Share of decisions with a pass rate above 0 and below 1."""
     live: float
     """Share of decisions whose rewards differ, so that they have a gradient."""
+    not_checkable: float
+    """Share of completions that can be called neither right nor wrong."""
     format: float
     """Share of completions in the right format."""
     truncated: float
@@ -236,17 +241,20 @@ def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
     metrics = read_records(run.folder / "metrics" / f"{recipe.name}.jsonl")
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:
-        groups.setdefault((rollout["step"], rollout["decision"]), []).append(rollout["right"])
-    pass_rates = [sum(right) / len(right) for right in groups.values()]
+        checked = groups.setdefault((rollout["step"], rollout["decision"]), [])
+        checked += [] if rollout["right"] is None else [rollout["right"]]
+    pass_rates = [sum(right) / len(right) for right in groups.values() if right]
     return Samples(
         len(groups),
         len(rollouts),
         distribution([rollout["reward"] for rollout in rollouts]),
-        distribution(pass_rates),
-        mean([float(rate > 0) for rate in pass_rates]),
+        distribution(pass_rates) if pass_rates else None,
+        sum(pass_rates) / len(groups),
+        sum(rate > 0 for rate in pass_rates) / len(groups),
         mean([step["closed"] for step in metrics]) if "closed" in metrics[0] else None,
-        mean([float(0 < rate < 1) for rate in pass_rates]),
+        sum(0 < rate < 1 for rate in pass_rates) / len(groups),
         mean([step["live_groups"] for step in metrics]),
+        mean([float(rollout["right"] is None) for rollout in rollouts]),
         mean([step["format"] for step in metrics]),
         mean([float(rollout["stop"] == "length") for rollout in rollouts]),
         engine.tokens / len(rollouts),

@@ -152,7 +152,8 @@ class ShownCompletion(BaseModel):
     mode: str
     text: str
     thought: str | None = None
-    right: bool
+    right: bool | None
+    """None where it cannot be checked."""
     notes: list[str] = []
 
 

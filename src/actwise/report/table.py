@@ -12,7 +12,14 @@ from actwise.report.folder import Interval, Results, Row
 from actwise.report.words import METRICS, model_title, number, span
 
 _SLICES = ("call", "answer", "reasoning")
-_METRICS = ("tool_names", "arguments", "answer_correctness", "format", "thought_tokens")
+_METRICS = (
+    "tool_names",
+    "arguments",
+    "answer_correctness",
+    "not_checkable",
+    "format",
+    "thought_tokens",
+)
 
 
 def write_table(results: dict[str, Any]) -> str:

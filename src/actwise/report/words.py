@@ -20,7 +20,8 @@ METRICS = {
     "action_accuracy": Word(
         "action accuracy",
         "Share of decisions that are right: exactly the recorded tool calls, or an answer with "
-        "every fact of the recorded answer and none contradicted.",
+        "every fact of the recorded answer and none contradicted. Decisions that cannot be checked "
+        "do not count.",
     ),
     "tool_names": Word(
         "tool names",
@@ -42,6 +43,11 @@ METRICS = {
     "needless_calls": Word(
         "needless calls",
         "Where an answer was due: how often a tool was called instead. Lower is better.",
+    ),
+    "not_checkable": Word(
+        "left open",
+        "Share of decisions whose answer is not checkable: neither right nor wrong, because the "
+        "record states no fact and is worded otherwise. Kept out of action accuracy.",
     ),
     "format": Word("format", "Share of completions that can be read without an error."),
     "truncated": Word(
@@ -66,6 +72,11 @@ CURVES = {
     "kl": Word("KL", "How far the model has moved from where the stage began.", share=False),
     "completion_tokens": Word("completion length", "Mean tokens, thought included.", share=False),
     "thought_words": Word("thought length", "Mean words of the thought.", share=False),
+    "not_checkable": Word(
+        "not checkable",
+        "Share of decisions whose answer can be called neither right nor wrong, because the record "
+        "states no fact and is worded otherwise. Kept out of action accuracy.",
+    ),
     "format": Word("format", "Share of the sampled completions that can be read."),
     "truncated": Word("cut off", "Share of the sampled completions that hit the length limit."),
     "clipped_low": Word("clipped below", "Share of tokens held back from becoming rarer still."),

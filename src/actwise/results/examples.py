@@ -32,7 +32,7 @@ def choose_examples(
     telling = [
         decision
         for decision in all_decisions(conversations)
-        if 0 < sum(of[decision.key]["verdict"]["right"] for of in by_model.values()) < len(by_model)
+        if {True, False} <= {of[decision.key]["verdict"]["right"] for of in by_model.values()}
     ]
     step = max(1, math.ceil(len(telling) / limit)) if limit else 1
     return [

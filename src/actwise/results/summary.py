@@ -20,11 +20,39 @@ METRICS: dict[str, Callable[[Record], float | None]] = {
     "answer_correctness": lambda r: r["verdict"]["answer_correctness"],
     "missed_calls": lambda r: r["verdict"]["missed_call"] if r["kind"] == "call" else None,
     "needless_calls": lambda r: r["verdict"]["needless_call"] if r["kind"] == "answer" else None,
+    "not_checkable": lambda r: r["verdict"]["right"] is None,
     "format": lambda r: r["verdict"]["format"],
     "truncated": lambda r: r["stop"] == "length",
     "thought_tokens": lambda r: r["thought_tokens"],
 }
 """Value of each metric at a decision; None where the metric does not apply."""
+
+
+def share_right(records: Sequence[Record]) -> float:
+    """Return the share of the decisions judged right or wrong that are right; 0 without any.
+
+    Decisions whose verdict is "not checkable" do not count.
+    """
+    known = [r["verdict"]["right"] for r in records if r["verdict"]["right"] is not None]
+    return sum(known) / max(len(known), 1)
+
+
+def both_checked(
+    ours: Sequence[Record], theirs: Sequence[Record]
+) -> tuple[list[float], list[float], list[str]]:
+    """Return where two models are right, on the decisions at which both can be checked.
+
+    Args:
+        ours: Judged decisions of one model.
+        theirs: Those of the other, which hold the same decisions.
+
+    Returns:
+        1.0 or 0.0 for each decision of the one and of the other, and its conversation.
+    """
+    other = {record["decision"]: record["verdict"]["right"] for record in theirs}
+    pairs = [(r["verdict"]["right"], other[r["decision"]], r["conversation"]) for r in ours]
+    known = [(float(a), float(b), c) for a, b, c in pairs if a is not None and b is not None]
+    return [a for a, _, _ in known], [b for _, b, _ in known], [c for _, _, c in known]
 
 
 def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[str, Any]:
@@ -41,7 +69,7 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         of_slice = [record for record in records if name in slices_of(record)]
         slices[name] = {
             "decisions": len(of_slice),
-            "action_accuracy": _interval(of_slice, METRICS["action_accuracy"]),
+            "action_accuracy": _interval(of_slice, METRICS["action_accuracy"]) or {},
         }
     return {
         "model": model,
@@ -71,18 +99,16 @@ def paired(
         against: Name and records of the other, on the same decisions.
 
     Returns:
-        One difference over all decisions and one for each slice.
+        One difference over all decisions and one for each slice that has any at which both can be
+        checked.
     """
-    theirs = {record["decision"]: record for record in against[1]}
     differences = []
     for name in ["all", *sorted({s for record in model[1] for s in slices_of(record)})]:
         ours = [r for r in model[1] if name == "all" or name in slices_of(r)]
-        result = paired_bootstrap(
-            [float(r["verdict"]["right"]) for r in ours],
-            [float(theirs[r["decision"]]["verdict"]["right"]) for r in ours],
-            [r["conversation"] for r in ours],
-            seed=0,
-        )
+        of_model, of_other, clusters = both_checked(ours, against[1])
+        if not clusters:
+            continue
+        result = paired_bootstrap(of_model, of_other, clusters, seed=0)
         relative = result.relative
         differences.append(
             {
@@ -136,7 +162,7 @@ def verdict_sentence(
         f"{r['model']} ({r['mode']}) is right on "
         f"{100 * r['metrics']['action_accuracy']['value']:.1f} %."
         for r in rows
-        if r["split"] == split
+        if r["split"] == split and "action_accuracy" in r["metrics"]
     ]
     return f"On {split}, {' '.join(found)} Promoted by the development split: {promoted}."
 

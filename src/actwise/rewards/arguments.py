@@ -7,8 +7,13 @@ What counts as equal:
 * Whole numbers compare exactly, since identifiers are often whole numbers; others within the
   relative tolerance. A boolean is not a number.
 * A value of an enum equals the same member; another case is forgiven where one member only can
-  be meant. A `date`, `time` or `date-time` equals the same moment. Free text as `text_match` says.
-* An absent argument equals the schema's default, or null; a required one cannot be absent.
+  be meant. A `date`, `time` or `date-time` equals the same moment, and so does a text that is one
+  where the schema names no format.
+* Code, commands, queries, paths, patterns and secrets (by the argument's name or the text's form)
+  are equal to the letter, and so are identifiers but for typographic signs. Free text as
+  `text_match` says.
+* An absent argument equals the schema's default, or else null or an empty text, array or object; a
+  required one cannot be absent.
 * Objects compare by key. Arrays compare in order unless the schema says `uniqueItems` or
   `x-unordered`.
 
@@ -16,6 +21,9 @@ What counts as equal:
 part that is not well formed constrains nothing.
 """
 
+import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -23,34 +31,58 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from actwise.rewards.exact import has_exact_form, named_exact
 from actwise.rewards.scalars import (
     MOMENTS,
     coerce,
     enum_member,
     is_number,
     looks_like_identifier,
+    same_identifier,
+    same_json,
     same_moment,
     same_number,
     same_text,
+    same_undeclared,
 )
+from actwise.rewards.schema import alternatives, json_types, mapping, types_of
 from actwise.rewards.settings import ArgumentSettings, JudgeSettings, TextMatch, ToolSettings
 
 T = TypeVar("T")
 
-_MAX_REFS = 16
+_MAX_DEPTH = 40
+"""Nesting from which on values are compared as plain JSON."""
+_MAX_UNORDERED = 200
+"""Unequal items of two arrays from which on no partners are looked for."""
 ABSENT: Any = object()
 """Stands for an argument that was not given."""
 
 Deciding = Literal[
-    "identical", "type", "number", "boolean", "enum", "moment", "exact", "normalised", "similar",
-    "length", "unordered", "default", "absent", "ignored",
-]  # fmt: skip
+    "identical",
+    "type",
+    "number",
+    "boolean",
+    "json",
+    "enum",
+    "moment",
+    "phone",
+    "exact",
+    "normalised",
+    "similar",
+    "length",
+    "unordered",
+    "default",
+    "absent",
+    "ignored",
+    "deep",
+]
 """What decided that two values are equal or not.
 
-They are identical, or of different JSON types; else as numbers, as booleans, members of an enum,
-moments, or texts by one of the policies; arrays by their length, or equal in another order; an
-argument that only one call gives is its default, or absent; some are ignored by declaration. For
-an object or array that is not identical, the first part that is not decides.
+They are identical, or of different JSON types; else as numbers, as booleans, as the JSON that a
+text holds, members of an enum, moments, telephone numbers, or texts by one of the policies; arrays
+by their length, or equal in another order; an argument that only one call gives is its default, or
+absent; some are ignored by declaration, and some are nested too deeply to be looked into. For an
+object or array that is not identical, the first part that is not decides.
 """
 
 
@@ -85,6 +117,7 @@ class _Rule:
     """The argument's own settings say how its text compares: its looks do not matter."""
     similarity: float
     tolerance: float
+    depth: int = 0
     ignore: bool = False
     unordered: bool | None = None
 
@@ -128,6 +161,7 @@ class SchemaComparer:
             declared=rule.declared or own.match is not None,
             similarity=_given(own.similarity, rule.similarity),
             tolerance=_given(own.tolerance, rule.tolerance),
+            depth=rule.depth + 1,
             ignore=own.ignore,
             unordered=own.unordered,
         )
@@ -139,9 +173,23 @@ class SchemaComparer:
         alternatives: list[dict[str, Any]],
         rule: _Rule,
     ) -> tuple[Compared, ...]:
-        # Of several alternatives (anyOf), the one under which the two are most alike decides.
-        found = (self._compare_members(predicted, gold, schema, rule) for schema in alternatives)
+        # Of several alternatives (anyOf) that the record fits, the one under which the two are most
+        # alike decides.
+        fitting = [schema for schema in alternatives if self._fits(gold, schema)]
+        found = (
+            self._compare_members(predicted, gold, schema, rule)
+            for schema in fitting or alternatives
+        )
         return min(found, key=lambda members: sum(not member.equal for member in members))
+
+    def _fits(self, gold: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
+        """Whether the types of an object's members are those of a schema."""
+        properties = mapping(schema.get("properties"))
+        for name in gold.keys() & properties.keys():
+            types = self._types(self._alternatives(properties[name]))
+            if types and not json_types(gold[name]) & types:
+                return False
+        return True
 
     def _compare_members(
         self,
@@ -163,14 +211,16 @@ class SchemaComparer:
         rule = self._within(outer, f".{name}")
         if rule.ignore:
             return _Outcome(True, "ignored")
-        properties = _mapping(schema.get("properties"))
-        part = _mapping(properties.get(name, _mapping(schema.get("additionalProperties"))))
+        properties = mapping(schema.get("properties"))
+        part = mapping(properties.get(name, mapping(schema.get("additionalProperties"))))
         if predicted is not ABSENT and gold is not ABSENT:
             return self._compare(predicted, gold, part, rule)
         standing = self._standing_value(name, properties, schema)
         if standing is ABSENT:
             return _ABSENT
         given = gold if predicted is ABSENT else predicted
+        if standing is None and given in ("", [], {}):
+            return _Outcome(True, "default")
         # A default compares as it stands: in a schema that refers to itself, defaults within a
         # default would never end.
         plain = {} if isinstance(standing, dict | list) else part
@@ -192,22 +242,28 @@ class SchemaComparer:
     def _compare(
         self, predicted: Any, gold: Any, schema: Mapping[str, Any], rule: _Rule
     ) -> _Outcome:
+        if rule.depth > _MAX_DEPTH:
+            return _Outcome(same_json(predicted, gold), "deep")
         alternatives = self._alternatives(schema)
-        types = set().union(*(_types(alternative) for alternative in alternatives))
         if self.settings.coerce_types:
+            types = self._types(alternatives)
             read, recorded = coerce(predicted, types), coerce(gold, types)
             if read is not predicted or recorded is not gold:
                 outcome = self._compare_typed(read, recorded, alternatives, rule)
-                kind: Deciding = "boolean" if isinstance(recorded, bool) else "number"
-                return _Outcome(True, kind) if outcome.equal else outcome
+                return _Outcome(True, _read_as(recorded)) if outcome.equal else outcome
         return self._compare_typed(predicted, gold, alternatives, rule)
+
+    def _types(self, alternatives: list[dict[str, Any]]) -> set[str]:
+        """Return the types that some alternative allows; none where one of them allows all."""
+        found = [types_of(alternative) for alternative in alternatives]
+        return set().union(*found) if all(found) else set()
 
     def _compare_typed(
         self, predicted: Any, gold: Any, alternatives: list[dict[str, Any]], rule: _Rule
     ) -> _Outcome:
         if type(predicted) is not type(gold) and not (is_number(predicted) and is_number(gold)):
             return _Outcome(False, "type")
-        fitting = [a for a in alternatives if not _types(a) or _json_types(gold) & _types(a)]
+        fitting = [a for a in alternatives if not types_of(a) or json_types(gold) & types_of(a)]
         if isinstance(gold, dict):
             members = self._compare_objects(predicted, gold, fitting or [{}], rule)
             return _deciding(_Outcome(member.equal, member.decided_by) for member in members)
@@ -232,12 +288,15 @@ class SchemaComparer:
     ) -> _Outcome:
         if len(predicted) != len(gold):
             return _Outcome(False, "length")
-        items, inner = _mapping(schema.get("items")), self._within(rule, "[]")
+        items, inner = mapping(schema.get("items")), self._within(rule, "[]")
         pairs = zip(predicted, gold, strict=True)
         in_order = _deciding(self._compare(p, g, items, inner) for p, g in pairs)
         free = schema.get("uniqueItems") is True or schema.get("x-unordered") is True
         if in_order.equal or not _given(rule.unordered, free):
             return in_order
+        predicted, gold = _without_common(predicted, gold)
+        if not gold or len(gold) > _MAX_UNORDERED:
+            return _Outcome(not gold, "unordered")
         # Likeness is not transitive: taking the first like item can leave another without one.
         alike = np.array(
             [[self._compare(p, g, items, inner).equal for p in predicted] for g in gold]
@@ -245,27 +304,8 @@ class SchemaComparer:
         rows, columns = linear_sum_assignment(alike, maximize=True)
         return _Outcome(bool(alike[rows, columns].all()), "unordered")
 
-    def _alternatives(self, schema: Any, refs: int = _MAX_REFS) -> list[dict[str, Any]]:
-        """Resolve `$ref`, `allOf`, `anyOf` and `oneOf` into plain schemas, at least one."""
-        plain = dict(_mapping(schema))
-        if isinstance(ref := plain.pop("$ref", None), str):
-            target = self._look_up(ref) if refs else {}
-            return self._alternatives({**target, **plain}, refs - 1) if refs else [plain]
-        for part in _sequence(plain.pop("allOf", None)):
-            plain = {**_mapping(part), **plain}
-        if "$ref" in plain:
-            return self._alternatives(plain, refs)
-        branches = [*_sequence(plain.pop("anyOf", None)), *_sequence(plain.pop("oneOf", None))]
-        if not branches or not refs:
-            return [plain]
-        merged = ({**plain, **_mapping(branch)} for branch in branches)
-        return [found for part in merged for found in self._alternatives(part, refs - 1)]
-
-    def _look_up(self, ref: str) -> Mapping[str, Any]:
-        node: Any = self.root
-        for step in ref.removeprefix("#").strip("/").split("/"):
-            node = _mapping(node).get(step.replace("~1", "/").replace("~0", "~"))
-        return _mapping(node)
+    def _alternatives(self, schema: Any) -> list[dict[str, Any]]:
+        return alternatives(schema, self.root)
 
 
 _NO_TOOL_SETTINGS = ToolSettings()
@@ -297,32 +337,42 @@ def _compare_texts(predicted: str, gold: str, schema: Mapping[str, Any], rule: _
         same = same_moment(predicted, gold, form)
         if same or not rule.declared:
             return _Outcome(same, "moment")
-    free = not ({"const", "pattern", "format"} & schema.keys()) and not (
-        looks_like_identifier(gold) or looks_like_identifier(predicted)
+    if rule.declared:
+        return _Outcome(same_text(predicted, gold, rule.match, rule.similarity), rule.match)
+    name = re.split(r"[.\[]", rule.place.rstrip("[]"))[-1]
+    if rule.match == "exact" or {"const", "pattern", "format"} & schema.keys():
+        return _Outcome(False, "exact")  # identical texts have been told before
+    if named_exact(name):
+        return _Outcome(False, "exact")
+    if as_what := same_undeclared(predicted, gold):
+        return _Outcome(True, as_what)
+    if has_exact_form(predicted) or has_exact_form(gold):
+        return _Outcome(False, "exact")
+    if looks_like_identifier(gold) or looks_like_identifier(predicted):
+        return _Outcome(same_identifier(predicted, gold), "exact")
+    return _Outcome(same_text(predicted, gold, rule.match, rule.similarity), rule.match)
+
+
+def _read_as(recorded: Any) -> Deciding:
+    if isinstance(recorded, dict | list):
+        return "json"
+    return "boolean" if isinstance(recorded, bool) else "number"
+
+
+def _without_common(predicted: list[Any], gold: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Return what two arrays do not have in common, item by item, as JSON texts."""
+    ours, theirs = (
+        [json.dumps(item, sort_keys=True) for item in array] for array in (predicted, gold)
     )
-    match = rule.match if free or rule.declared else "exact"
-    return _Outcome(same_text(predicted, gold, match, rule.similarity), match)
+    common = Counter(ours) & Counter(theirs)
+    return _less(predicted, ours, common.copy()), _less(gold, theirs, common)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _sequence(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _types(schema: Mapping[str, Any]) -> set[str]:
-    declared = schema.get("type")
-    if isinstance(declared, str):
-        return {declared}
-    return {item for item in _sequence(declared) if isinstance(item, str)}
-
-
-def _json_types(value: Any) -> set[str]:
-    if isinstance(value, bool):
-        return {"boolean"}
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return {"integer", "number"}
-    names = {float: "number", str: "string", list: "array", dict: "object", type(None): "null"}
-    return {names.get(type(value), "")}
+def _less(array: list[Any], texts: list[str], common: Counter[str]) -> list[Any]:
+    rest = []
+    for item, text in zip(array, texts, strict=True):
+        if common[text]:
+            common[text] -= 1
+        else:
+            rest.append(item)
+    return rest

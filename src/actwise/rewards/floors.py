@@ -1,7 +1,7 @@
 """The floor under every result: what policies reach that look at nothing.
 
-Answers without facts are easy to get right, and some logs call one tool most of the time; an action
-accuracy means little before it is held against these.
+Some logs call one tool most of the time, or answer in one way; an action accuracy means little
+before it is held against these.
 """
 
 import json
@@ -14,7 +14,7 @@ from actwise.rewards.settings import JudgeSettings
 from actwise.template.parse import ParsedCompletion
 
 NEUTRAL_ANSWER = "Is there anything else I can help you with?"
-"""States no fact, refuses nothing and asks: right wherever the recorded answer claims nothing."""
+"""States no fact, refuses nothing and asks."""
 
 
 def floors(
@@ -24,7 +24,9 @@ def floors(
 
     The policies: `neutral_answer` always says `NEUTRAL_ANSWER`; `commonest_answer` always gives the
     commonest recorded answer of the training decisions, `commonest_call` their commonest recorded
-    call or calls. A policy for which the training decisions hold no example is left out.
+    call or calls. As in every action accuracy, only decisions that are right or wrong count. A
+    policy for which the training decisions hold no example, or of which nothing can be checked, is
+    left out.
 
     Args:
         decisions: What the policies are measured on, at least one.
@@ -36,11 +38,15 @@ def floors(
         "commonest_answer": _commonest(d.gold for d in train if d.kind == "answer"),
         "commonest_call": _commonest(d.gold for d in train if d.kind == "call"),
     }
-    return {
-        name: sum(_is_right(action, d, settings) for d in decisions) / len(decisions)
-        for name, action in policies.items()
-        if action is not None
-    }
+    found = {}
+    for name, action in policies.items():
+        if action is None:
+            continue
+        verdicts = [_is_right(action, decision, settings) for decision in decisions]
+        checked = [right for right in verdicts if right is not None]
+        if checked:
+            found[name] = sum(checked) / len(checked)
+    return found
 
 
 def _commonest(actions: Iterable[Message]) -> Message | None:
@@ -61,7 +67,7 @@ def _key(action: Message) -> str:
     return "\n".join(sorted(calls))
 
 
-def _is_right(action: Message, decision: Decision, settings: JudgeSettings) -> bool:
+def _is_right(action: Message, decision: Decision, settings: JudgeSettings) -> bool | None:
     answer = "" if action.tool_calls else action.content.strip()
     completion = ParsedCompletion(None, action.tool_calls, answer, ())
     return judge(

@@ -6,8 +6,10 @@ only a number.
 *Right* is about what would happen: the calls that would be run, the answer that would be read. A
 call decision is right when the calls equal the recorded ones and none is broken; an answer
 decision is right when nothing is called and every fact of the record is stated and none
-contradicted. A missing thought, a stray tag or words after a call are faults of format: they cost
-reward and leave `right` alone. Words before a call are not judged.
+contradicted. Where nothing in an answer decides, it is neither right nor wrong but *not checkable*
+(`right` is None): it counts in no accuracy, keeps no thought and promotes no model, and earns what
+its wording or a judging model gives. A missing thought, a stray tag or words after a call are
+faults of format: they cost reward and leave `right` alone. Words before a call are not judged.
 
 *Reward* is the weighted mean of the components, in [0, 1], and 0 where the kind of action is
 wrong (a call instead of an answer or an answer instead of a call), so that a tidy format never
@@ -41,8 +43,8 @@ class NoVerdict:
 class Verdict:
     """What the judge found; shares and scores are in [0, 1]."""
 
-    right: bool
-    """The action is fully right; the format is not part of it."""
+    right: bool | None
+    """The action is fully right; the format is not part of it. None: not checkable."""
     format: float
     """1 without format errors, else 0."""
     tool_accuracy: float | None
@@ -170,7 +172,7 @@ def judge(
 class _Action:
     """The part of a verdict that depends on the kind of the recorded action."""
 
-    right: bool
+    right: bool | None
     components: dict[str, float]
     recall: float
     notes: tuple[str, ...]

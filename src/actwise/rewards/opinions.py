@@ -8,13 +8,14 @@ the letter is not sent: it scores 1.
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from actwise.conversation import Decision
 from actwise.rewards.endpoint import Body, endpoint
 from actwise.rewards.judge import NoVerdict
-from actwise.rewards.settings import EndpointSettings
+from actwise.rewards.settings import EmbeddingEndpoint, EndpointSettings, LocalEmbedding
+from actwise.rewards.similar import local_similarities
 
 INSTRUCTIONS = """\
 You compare two answers of an assistant at the same point of a conversation. The recorded answer \
@@ -55,24 +56,30 @@ def opinions(settings: EndpointSettings, answers: Sequence[Answered]) -> list[fl
 
 
 def similarities(
-    settings: EndpointSettings, answers: Sequence[Answered]
+    settings: EmbeddingEndpoint | LocalEmbedding, answers: Sequence[Answered]
 ) -> list[float | NoVerdict]:
     """Ask an embedding model how alike answers and their records are.
 
     Returns:
         For each answer the cosine, at least 0, or why there is none.
     """
-    texts = [
-        text for a in answers if not a.is_the_record for text in (a.answer, a.decision.gold.content)
-    ]
-    replies = iter(
-        endpoint(settings).ask("/embeddings", [{"input": text} for text in texts], _vector)
-        if texts
-        else ()
+    pairs = [(a.answer, a.decision.gold.content) for a in answers if not a.is_the_record]
+    found: Iterator[float | NoVerdict] = iter(
+        local_similarities(settings, pairs)
+        if isinstance(settings, LocalEmbedding)
+        else _asked_similarities(settings, pairs)
     )
-    return [
-        1.0 if answer.is_the_record else _cosine(next(replies), next(replies)) for answer in answers
-    ]
+    return [1.0 if answer.is_the_record else next(found) for answer in answers]
+
+
+def _asked_similarities(
+    settings: EndpointSettings, pairs: Sequence[tuple[str, str]]
+) -> list[float | NoVerdict]:
+    if not pairs:
+        return []
+    bodies = [{"input": text} for pair in pairs for text in pair]
+    replies = iter(endpoint(settings).ask("/embeddings", bodies, _vector))
+    return [_cosine(next(replies), next(replies)) for _ in pairs]
 
 
 def _question(answered: Answered) -> Body:

@@ -1,22 +1,31 @@
 """Compare single values: numbers, members of an enum, moments, and texts by a declared policy."""
 
+import json
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, Literal
 
 from rapidfuzz import fuzz
 
+from actwise.rewards.facts import read
 from actwise.rewards.settings import TextMatch
+from actwise.rewards.typography import plain
 
-_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+# `\d` holds the digits of every script, as int() and float() do.
+_NUMBER = re.compile(
+    r"[+-]?(?:\d{1,40}|\d{1,3}(?:,\d{3}){1,12})(?:\.\d{1,40})?(?:[eE][+-]?[0-9]{1,3})?"
+)
 _BOOLEANS = {"true": True, "false": False}
 _IDENTIFIER_SIGNS = re.compile(r"[0-9@_/:]")
-_WITH_DIGIT = re.compile(r"[^\s0-9]*[0-9]\S*")
-_OUTER = " \t\n\r.,;:!?\"'“”‘’"
+# A model of something (iPhone15), or alternatives (and/or): written in capitals or not at will.
+_WORDY = re.compile(r"[^\W\d_]{3,}\d{0,4}|[^\W\d_]+(?:-[^\W\d_]+)*/[^\W\d_]+(?:-[^\W\d_]+)*")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}\S*")
+_PHONE = re.compile(r"(?=\+|.*\()\+?[0-9() .-]{7,30}")
+_OUTER = " \t\r\n.,;:!?\"'"
 MOMENTS: dict[str, Callable[[str], date | time | datetime]] = {
     "date": date.fromisoformat,
     "time": time.fromisoformat,
@@ -31,10 +40,40 @@ def coerce(value: Any, types: set[str]) -> Any:
         return value
     text = value.strip()
     if types & {"integer", "number"} and _NUMBER.fullmatch(text):
-        return float(text) if any(sign in text for sign in ".eE") else int(text)
-    if "boolean" in types:
-        return _BOOLEANS.get(text.lower(), value)
+        digits = text.replace(",", "")
+        return float(digits) if any(sign in text for sign in ".eE") else int(digits)
+    if "boolean" in types and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    if types & {"object", "array"} and text.startswith(("{", "[")):
+        return _from_json(text, value, types)
     return value
+
+
+def _from_json(text: str, otherwise: str, types: set[str]) -> Any:
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise
+    return read if ("object" if isinstance(read, dict) else "array") in types else otherwise
+
+
+def same_json(predicted: Any, gold: Any) -> bool:
+    """Whether two JSON values are equal, however deep; true is not 1 here."""
+    pairs = [(predicted, gold)]
+    while pairs:
+        ours, theirs = pairs.pop()
+        if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+            pairs += [(ours[key], theirs[key]) for key in ours]
+        elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+            pairs += zip(ours, theirs, strict=True)
+        elif (
+            isinstance(ours, dict | list)
+            or isinstance(theirs, dict | list)
+            or isinstance(ours, bool) is not isinstance(theirs, bool)
+            or ours != theirs
+        ):
+            return False
+    return True
 
 
 def is_number(value: Any) -> bool:
@@ -58,8 +97,8 @@ def enum_member(value: str, members: list[Any]) -> str | None:
     """Return the member that is meant, in another case perhaps; None where it is not certain."""
     if value in members:
         return value
-    folded = value.strip().casefold()
-    alike = [m for m in members if isinstance(m, str) and m.strip().casefold() == folded]
+    folded = plain(value).strip().casefold()
+    alike = [m for m in members if isinstance(m, str) and plain(m).strip().casefold() == folded]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -72,9 +111,55 @@ def same_moment(predicted: str, gold: str, form: str) -> bool:
         return False
 
 
+def same_undeclared(predicted: str, gold: str) -> Literal["moment", "phone"] | None:
+    """Return as what two texts are the same where the schema names no format, if they are.
+
+    A date or time without a format is written in any of the ways that leave no doubt: "7 pm" is
+    "19:00", but 01/05 is never 2026-01-05. A telephone number, which begins with + or has
+    brackets, is its digits.
+    """
+    if moment := _moment(predicted):
+        return "moment" if moment == _moment(gold) else None
+    if _PHONE.fullmatch(predicted) or _PHONE.fullmatch(gold):
+        digits = [re.sub(r"[() .-]", "", text) for text in (predicted, gold)]
+        return "phone" if digits[0] == digits[1] else None
+    return None
+
+
+def _moment(text: str) -> Any:
+    """Return the date, time or date-time that makes up a text, in a form that compares."""
+    text = text.strip()
+    if len(text) > 60:
+        return None
+    if _DATE_TIME.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    found = read(text)
+    if found.words or found.spelled or any(f.kind not in ("date", "time") for f in found.facts):
+        return None
+    return tuple((fact.kind, fact.value, fact.qualifier) for fact in found.facts)
+
+
 def looks_like_identifier(text: str) -> bool:
-    """Whether a text has no white space, and inside a digit or one of @ _ / :."""
-    return not any(c.isspace() for c in text.strip()) and bool(_IDENTIFIER_SIGNS.search(text))
+    """Whether a text has no white space, and inside a digit or one of @ _ / :.
+
+    A word that ends in a few digits ("iPhone15") and two words with a stroke between them
+    ("and/or") are no identifiers, unless they are written in capitals.
+    """
+    text = text.strip()
+    if any(c.isspace() for c in text) or not _IDENTIFIER_SIGNS.search(text):
+        return False
+    return text.isupper() or not _WORDY.fullmatch(text)
+
+
+def same_identifier(predicted: str, gold: str) -> bool:
+    """Whether two identifiers are the same to the letter; an e-mail address in any case."""
+    ours, theirs = plain(predicted), plain(gold)
+    if _EMAIL.fullmatch(ours) and _EMAIL.fullmatch(theirs):
+        return ours.casefold() == theirs.casefold()
+    return ours == theirs
 
 
 def same_text(predicted: str, gold: str, match: TextMatch, similarity: float) -> bool:
@@ -101,8 +186,13 @@ def same_text(predicted: str, gold: str, match: TextMatch, similarity: float) ->
 
 
 def _normalise(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_OUTER)
+    # Not `casefold`, which makes "Maßen" of "Massen". Lines and their indentation are kept.
+    lines = plain(text).strip(_OUTER).lower().splitlines()
+    return "\n".join(
+        line[: len(line) - len(line.lstrip())] + " ".join(line.split()) for line in lines
+    )
 
 
 def _with_digit(normalised: str) -> Counter[str]:
-    return Counter(word.strip(_OUTER) for word in _WITH_DIGIT.findall(normalised))
+    words = (word.strip(_OUTER) for word in normalised.split())
+    return Counter(word for word in words if any(sign.isdigit() for sign in word))

@@ -10,9 +10,9 @@ Tools and arguments may have settings of their own:
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 TextMatch = Literal["exact", "normalised", "similar"]
 
@@ -82,6 +82,43 @@ class JudgeEndpoint(EndpointSettings):
     """Weight of its score in the reward, where the record answers."""
 
 
+class _Similarity(BaseModel):
+    """From which similarity on it decides an answer that nothing else decides."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    right_from: float = Field(default=0.85, gt=0.0, le=1.0)
+    """Cosine from which on such an answer is right; answers in between are not checkable."""
+    wrong_below: float = Field(default=0.15, ge=0.0, le=1.0)
+    """Cosine below which such an answer is wrong."""
+
+
+class EmbeddingEndpoint(EndpointSettings, _Similarity):
+    """An embedding model behind an address."""
+
+
+class LocalEmbedding(_Similarity):
+    """A sentence-embedding model on this machine, loaded by sentence-transformers."""
+
+    model: str = Field(min_length=1)
+    """Its folder, or its name on the Hugging Face hub."""
+    device: str = "cpu"
+    """Where it computes; the policy keeps the accelerator for itself by default."""
+
+
+def _embedding_kind(value: Any) -> str:
+    has_url = "url" in value if isinstance(value, dict) else hasattr(value, "url")
+    return "endpoint" if has_url else "local"
+
+
+Embedding = Annotated[
+    Annotated[EmbeddingEndpoint, Tag("endpoint")] | Annotated[LocalEmbedding, Tag("local")],
+    Discriminator(_embedding_kind),
+]
+
+
 class CustomReward(BaseModel):
     """A function of the user's own."""
 
@@ -146,8 +183,9 @@ class JudgeSettings(BaseModel):
     """Settings of single tools, by name."""
     endpoint: JudgeEndpoint | None = None
     """A model that judges answers, too; none is asked where not given."""
-    embedding: EndpointSettings | None = None
-    """A model whose embeddings compare the wording of answers, in place of token F1."""
+    embedding: Embedding | None = None
+    """A model whose embeddings compare the wording of answers, in place of token F1: with `url` one
+    behind an address, without one on this machine."""
     custom: dict[str, CustomReward] = Field(default_factory=dict)
     """Rewards of your own, by name."""
     combine: Literal["sum", "normalize_each"] = "sum"

@@ -211,7 +211,7 @@ def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSetti
 
 def _accepted(group: Group) -> Group:
     """Return a group in which each right completion in good form counts 1, every other 0."""
-    right = [r.verdict.right and not r.parsed.errors for r in group.rollouts]
+    right = [bool(r.verdict.right) and not r.parsed.errors for r in group.rollouts]
     rollouts = tuple(
         replace(r, advantage=float(ok)) for r, ok in zip(group.rollouts, right, strict=True)
     )
@@ -285,12 +285,14 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
 def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     verdicts = [r.verdict for r in rollouts]
+    checked = [float(v.right) for v in verdicts if v.right is not None]
     closed = {"closed": mean([float(r.parsed.closed_thought is not None) for r in rollouts])}
     return (
         (closed if config.mode == "thinking" else {})
         | {
             "reward": mean([v.reward for v in verdicts]),
-            "right": mean([float(v.right) for v in verdicts]),
+            **({"right": mean(checked)} if checked else {}),
+            "not_checkable": mean([float(v.right is None) for v in verdicts]),
             "format": mean([v.format for v in verdicts]),
             "live_groups": mean([float(group.live) for group in groups]),
             "unsolved": mean([float(not any(r.verdict.right for r in g.rollouts)) for g in groups]),
