@@ -15,7 +15,6 @@ from actwise.rewards.endpoint import endpoint
 from actwise.rewards.judge import NoVerdict, Verdict, judge
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import JudgeSettings
-from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 
 TRUNCATED = "truncated"
@@ -104,7 +103,8 @@ class _Completion:
     ) -> None:
         self.decision = decision
         self.text = template.decode(list(sample.token_ids))
-        self.parsed = parse_completion(self.text, thinking=thinking)
+        tools = decision.conversation.tools
+        self.parsed = template.parse(self.text, thinking=thinking, tools=tools)
         self.truncated = sample.stop_reason == "length"
         called = bool(self.parsed.calls) or self.parsed.broken_calls > 0
         self.counts = not self.truncated and called == bool(decision.gold.tool_calls)

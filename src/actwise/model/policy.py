@@ -16,7 +16,7 @@ from actwise.errors import ModelError
 from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
 from actwise.model.kernels.lean import use_lean_layers
 from actwise.model.kernels.linear import use_fast_products
-from actwise.model.kernels.output_layer import Scores, score_tokens
+from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
@@ -145,7 +145,11 @@ class Policy:
         once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
         hidden_UD = _hidden(self.model, layout)[layout.predecessor[once]]
         scores = score_tokens(
-            self.model.get_output_embeddings(), hidden_UD, layout.input_ids[once], temperature
+            self.model.get_output_embeddings(),
+            hidden_UD,
+            layout.input_ids[once],
+            temperature,
+            LogitShape.of(self.model.config.get_text_config()),
         )
         return Scores(*(x[number_T] for x in scores))
 
@@ -205,10 +209,13 @@ def _check_branches(model: Any) -> None:
             tree=TreeAttention(layout),
         ).logits[0]
         logits.append(own[-2:].double())
-        if not torch.allclose(own, model.get_output_embeddings()(_hidden(model, layout))):
+        if not own.isfinite().all():
+            raise ModelError(_not_finite(model))
+        shape = LogitShape.of(model.config.get_text_config())
+        if not torch.allclose(own, shape(model.get_output_embeddings()(_hidden(model, layout)))):
             raise ModelError(
-                f"{type(model).__name__} scales or caps the logits of its output layer, which is "
-                "not covered; use a model that takes them as they are"
+                f"{type(model).__name__} does something with the products of its output layer that "
+                "is not covered; use a model that takes, scales or caps them"
             )
     difference = (logits[0] - logits[1]).norm() / logits[0].norm()
     if not difference <= torch.finfo(model.dtype).eps ** 0.5:
@@ -216,3 +223,14 @@ def _check_branches(model: Any) -> None:
             f"in {type(model).__name__} something else than attention connects tokens, so a "
             "conversation cannot be computed as a tree; use a model with plain causal attention"
         )
+
+
+def _not_finite(model: Any) -> str:
+    """Say why a model computes no numbers."""
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            return (
+                f"the weight {name} holds what is no number (NaN or infinite); take an earlier "
+                "checkpoint, or fetch the model again"
+            )
+    return f"{type(model).__name__} computes no numbers in {model.dtype}; set model.dtype=float32"
