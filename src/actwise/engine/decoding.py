@@ -9,13 +9,15 @@ Letters in shapes: B rows, H heads, K key-value heads, R = H / K, D head dimensi
 times R), T tokens of a trunk, S own tokens of a row, P prompts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+from actwise.model.recurrence import RowRecurrence
 
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
@@ -27,8 +29,8 @@ _CALL_COST = 12
 class Trunk:
     """Keys and values of one line of tokens; by layer, (1, K, T, D)."""
 
-    keys: list[Tensor]
-    values: list[Tensor]
+    keys: dict[int, Tensor]
+    values: dict[int, Tensor]
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +57,8 @@ class Decoding:
         self,
         trunks: Sequence[Trunk],
         readings: Sequence[Reading],
-        tails: Sequence[tuple[Tensor, Tensor]],
+        tails: Mapping[int, tuple[Tensor, Tensor]],
+        states: RowRecurrence,
     ) -> None:
         """Begin.
 
@@ -64,25 +67,36 @@ class Decoding:
             readings: Of each row, sorted.
             tails: By layer, keys and values (B, K, S, D) of the tokens between the trunk's part
                 and the first token to be decoded; S may be 0.
+            states: Of the rows.
         """
+        self.convolve, self.scan = states.convolve, states.scan
+        self._states = states
         self._trunks = trunks
         self._readings = list(readings)
-        self._size = tails[0][0].shape[2]
-        self._own = [tuple(_with_room(x, self._size + 32) for x in pair) for pair in tails]
+        self._size = _length(tails)
+        self._own = {
+            layer: tuple(_with_room(x, self._size + 32) for x in pair)
+            for layer, pair in tails.items()
+        }
         self._calls: list[_Call] = []
 
     def next_step(self) -> "Decoding":
         """Make room for one more token a row."""
-        if self._size == self._own[0][0].shape[2]:
-            self._own = [tuple(_with_room(x, 2 * self._size) for x in pair) for pair in self._own]
+        if self._size == _length(self._own):
+            self._change(lambda x: _with_room(x, 2 * self._size))
         self._size += 1
+        self._states.next_step()
         return self
 
     def follow(self, parent_B: Tensor) -> None:
         """Go on with rows that follow the given ones; sorted, some perhaps twice, some not."""
-        self._own = [tuple(x[parent_B] for x in pair) for pair in self._own]
+        self._change(lambda x: x[parent_B])
         self._readings = [self._readings[i] for i in parent_B.tolist()]
         self._calls = []
+        self._states.follow(parent_B)
+
+    def _change(self, change: Callable[[Tensor], Tensor]) -> None:
+        self._own = {layer: tuple(map(change, pair)) for layer, pair in self._own.items()}
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """Return (B, H, 1, D); the new keys and values are added to the rows' own."""
@@ -90,7 +104,7 @@ class Decoding:
         kv_heads = k.shape[1]
         repeat = heads // kv_heads
         if not self._calls:
-            self._arrange(repeat)
+            self._arrange(repeat, q)
         for own, new in zip(self._own[layer], (k, v), strict=True):
             own[:, :, self._size - 1] = new.squeeze(2)
         own_k, own_v = (x[:, :, : self._size].flatten(0, 1) for x in self._own[layer])
@@ -116,8 +130,8 @@ class Decoding:
         ]
         return torch.cat([out for out, _ in parts], 2), torch.cat([lse for _, lse in parts], 2)
 
-    def _arrange(self, repeat: int) -> None:
-        device = self._own[0][0].device
+    def _arrange(self, repeat: int, like: Tensor) -> None:
+        device = like.device
         call_cost = _CALL_COST if device.type == "cpu" else None
         begin = 0
         for trunk, lengths in _calls(self._readings, repeat, call_cost):
@@ -126,7 +140,7 @@ class Decoding:
             if lengths[0] < lengths[-1]:
                 length_M = torch.tensor(lengths, device=device).repeat_interleave(repeat)
                 beyond = torch.arange(lengths[-1], device=device) >= length_M[:, None]
-                mask = torch.zeros(beyond.shape, dtype=self._own[0][0].dtype, device=device)
+                mask = torch.zeros(beyond.shape, dtype=like.dtype, device=device)
                 mask = mask.masked_fill_(beyond, -torch.inf)[None, None]
             self._calls.append(_Call(self._trunks[trunk], lengths[-1], slice(begin, end), mask))
             begin = end
@@ -174,6 +188,11 @@ def attend_part_plainly(
         scores = scores + mask.float()
     out = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     return out, scores.logsumexp(-1)
+
+
+def _length(pairs: Mapping[int, tuple[Tensor, ...]]) -> int:
+    """Return for how many tokens there are keys and values."""
+    return next(iter(pairs.values()))[0].shape[2]
 
 
 def _with_room(x: Tensor, size: int) -> Tensor:

@@ -17,6 +17,7 @@ from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
 from actwise.model.kernels.lean import use_lean_layers
 from actwise.model.kernels.linear import use_fast_products
 from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
+from actwise.model.recurrence import use_tree_recurrence
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
@@ -65,6 +66,7 @@ class Policy:
             first_line = str(error).strip().splitlines()[0]
             raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
         model.to(device)
+        use_tree_recurrence(model)
         _check_branches(model)
         if not train_embeddings:
             for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
@@ -158,19 +160,31 @@ class Policy:
 
         Adapters are merged into the written weights, not into the policy's own.
         """
-        model = self.model
-        if hasattr(model, "merge_adapter"):
-            model.merge_adapter()
-            state = {
-                name.replace("base_layer.", ""): p
-                for name, p in model.get_base_model().state_dict().items()
-                if "lora_" not in name
-            }
-            model.get_base_model().save_pretrained(folder, state_dict=state)
-            model.unmerge_adapter()
-        else:
-            model.save_pretrained(folder)
+        model = getattr(self.model, "get_base_model", lambda: self.model)()
+        model.save_pretrained(folder, state_dict=_merged(model))
         self.template.tokenizer.save_pretrained(folder)
+
+
+@torch.no_grad()
+def _merged(model: Any) -> dict[str, Tensor]:
+    """Return the weights with those of adapters added, without changing any.
+
+    Merging in place and taking the adapters out again would round the weights that training goes on
+    with, and a resumed run, which reads them anew, would end elsewhere.
+    """
+    adapted = {
+        f"{name}.weight": module
+        for name, module in model.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+    state: dict[str, Tensor] = {}
+    for name, weight in model.state_dict().items():
+        name = name.replace("base_layer.", "")
+        if name in adapted:
+            weight = weight + adapted[name].get_delta_weight("default").to(weight.dtype)
+        if "lora_" not in name:
+            state[name] = weight
+    return state
 
 
 def _hidden(model: Any, layout: Layout) -> Tensor:
@@ -220,8 +234,8 @@ def _check_branches(model: Any) -> None:
     difference = (logits[0] - logits[1]).norm() / logits[0].norm()
     if not difference <= torch.finfo(model.dtype).eps ** 0.5:
         raise ModelError(
-            f"in {type(model).__name__} something else than attention connects tokens, so a "
-            "conversation cannot be computed as a tree; use a model with plain causal attention"
+            f"in {type(model).__name__} something connects tokens that cannot be computed as a "
+            "tree; use a model of a family in docs/models.md"
         )
 
 

@@ -4,7 +4,7 @@ A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys
 is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,12 +16,13 @@ from transformers import AttentionInterface
 from actwise.errors import ModelError
 from actwise.model.attention.cpu import AttentionByParts
 from actwise.model.attention.gpu import block_mask, fused_flex_attention
+from actwise.model.recurrence import Recurs, TreeRecurrence
 from actwise.tree.layout import Layout
 
 IMPLEMENTATION = "actwise_tree"
 
 
-class Attends(Protocol):
+class Attends(Recurs, Protocol):
     """What a forward call is given as `tree=`."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -29,28 +30,29 @@ class Attends(Protocol):
         ...
 
 
-class TreeAttention:
+class TreeAttention(TreeRecurrence):
     """Attention in which every token of a layout sees its ancestors and itself."""
 
-    def __init__(self, layout: Layout, *, keep: bool = False) -> None:
+    def __init__(self, layout: Layout, *, keep: Sequence[int] = ()) -> None:
         """Prepare for one forward pass.
 
         Args:
             layout: The only row of the batch is this layout.
-            keep: Whether to keep each layer's keys and values, for decoding.
+            keep: Last places of prompts, for whose decoding each layer's keys, values and states
+                are kept.
         """
+        super().__init__(layout, keep)
         self.layout = layout
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
-        self._keep = keep
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        """Keys and values, by layer; of layers that attend, where they are kept."""
+        self._keep = bool(keep)
         self._mask: Tensor | None = None
         self._block_mask: BlockMask | None = None
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """Return (1, heads, N, dim)."""
         if self._keep:
-            self.keys.append(k)
-            self.values.append(v)
+            self.kept[layer] = k, v
         if q.device.type == "cpu":
             return AttentionByParts.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
         if q.device.type == "cuda":
