@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from actwise.conversation import Conversation, Decision
 from actwise.engine import SamplingParams
 from actwise.engine.local import LocalEngine
+from actwise.engine.rollouts import Group
 from actwise.model.policy import Policy
 from actwise.tree.forest import Forest
 from actwise.tree.layout import lay_out
@@ -77,35 +79,32 @@ def with_own_attention(model: Any) -> Any:
 
 
 def test_greedy_completions_are_those_of_transformers(policy: Policy, ordinary: Any) -> None:
-    conversations = make_prompts(0)
     stop = (7, 8, 9)
     params = SamplingParams(max_tokens=16, stop_token_ids=stop, temperature=0)
-    samples = LocalEngine(policy).generate(conversations, num_generations=1, params=params)
-    for prompts, of_conversation in zip(conversations, samples, strict=True):
-        for prompt, (sample,) in zip(prompts, of_conversation, strict=True):
-            ids = torch.tensor([prompt])
-            out = ordinary.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=16,
-                do_sample=False,
-                eos_token_id=list(stop),
-                pad_token_id=0,
-            )
-            assert sample.token_ids == tuple(out[0, len(prompt) :].tolist())
+    for group in LocalEngine(policy).generate(make_groups(0), num_generations=1, params=params):
+        ids = torch.tensor([group.prompt])
+        out = ordinary.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=16,
+            do_sample=False,
+            eos_token_id=list(stop),
+            pad_token_id=0,
+        )
+        (rollout,) = group.rollouts
+        assert rollout.sample.token_ids == tuple(out[0, len(group.prompt) :].tolist())
 
 
 def test_sampled_logprobs_are_those_that_are_trained_on(policy: Policy) -> None:
-    conversations = make_prompts(3)
     params = SamplingParams(max_tokens=12, stop_token_ids=(7,), temperature=0.8)
-    samples = LocalEngine(policy).generate(
-        conversations, num_generations=4, params=params, generator=torch.Generator().manual_seed(0)
-    )
-    for prompts, of_conversation in zip(conversations, samples, strict=True):
-        for prompt, group in zip(prompts, of_conversation, strict=True):
-            for sample in group:
-                expected = scored(policy, [*prompt, *sample.token_ids], len(sample.token_ids))
-                assert sample.logprobs == pytest.approx(expected, abs=5e-5)
+    generator = torch.Generator().manual_seed(0)
+    for group in LocalEngine(policy).generate(
+        make_groups(3), num_generations=4, params=params, generator=generator
+    ):
+        for rollout in group.rollouts:
+            tokens = rollout.sample.token_ids
+            expected = scored(policy, [*group.prompt, *tokens], len(tokens))
+            assert rollout.sample.logprobs == pytest.approx(expected, abs=5e-5)
 
 
 @torch.no_grad()
@@ -118,15 +117,14 @@ def scored(policy: Policy, row: list[int], count: int) -> list[float]:
     return logprobs
 
 
-def make_prompts(seed: int) -> list[list[list[int]]]:
+def make_groups(seed: int) -> list[Group]:
     """Conversations whose prompts are cuts of a trunk, some with a short end of their own."""
     rng = random.Random(seed)
-    conversations = []
-    for _ in range(2):
+    groups = []
+    for number in range(2):
+        conversation = Conversation(id=str(number), messages=())
         trunk = [rng.randrange(10, 250) for _ in range(rng.randint(30, 90))]
-        cuts = sorted(rng.sample(range(5, len(trunk) + 1), 3))
-        prompts = [trunk[:cut] for cut in cuts]
-        if rng.random() < 0.5:
-            prompts = [[*prompt, 200, 201] for prompt in prompts]
-        conversations.append(prompts)
-    return conversations
+        end = [200, 201] if rng.random() < 0.5 else []
+        for cut in sorted(rng.sample(range(5, len(trunk) + 1), 3)):
+            groups.append(Group(Decision(conversation, 0), (*trunk[:cut], *end)))
+    return groups
