@@ -29,6 +29,7 @@ SIZES = {
     "eos_token_id": 2,
 }
 ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "Mistral": {"num_key_value_heads": 2, "sliding_window": 7},
     "Qwen3": {"num_key_value_heads": 2, "head_dim": 12},
     "Llama": {"num_key_value_heads": 1},
     "GPTNeoX": {},  # parallel residual, partial rotary embedding, one fused projection
@@ -119,13 +120,16 @@ def test_adapters_get_the_gradients_of_whole_sequences(name: str) -> None:
 class Dense(TreeAttention):
     """Tree attention as it is computed on other devices than a CPU."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        return self.attend_densely(q, k, v, scale)
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        layout = self.layout if window is None else self.layout.within(window)
+        return self.attend_densely(q, k, v, scale, layout)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_dense_mask_gives_the_same(seed: int) -> None:
-    ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+def test_the_dense_mask_gives_the_same(name: str, seed: int) -> None:
+    ordinary = make_model(name, **ARCHITECTURES[name])
     model = for_trees(ordinary)
     case = make_case(seed)
     expected = row_by_row(ordinary, case)
@@ -149,14 +153,17 @@ def test_the_dense_mask_gives_the_same(seed: int) -> None:
 class Flexible(TreeAttention):
     """Tree attention as it is computed on a GPU, but not fused."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        return self.attend_flexibly(q, k, v, scale, flex_attention)
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        layout = self.layout if window is None else self.layout.within(window)
+        return self.attend_flexibly(q, k, v, scale, layout, flex_attention)
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("seed", range(2))
-def test_the_block_mask_gives_the_same_scores(seed: int) -> None:
-    ordinary = make_model("Qwen3", **(ARCHITECTURES["Qwen3"] | {"head_dim": 16}))
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+def test_the_block_mask_gives_the_same_scores(name: str, seed: int) -> None:
+    ordinary = make_model(name, **(ARCHITECTURES[name] | {"head_dim": 16}))
     case = make_case(seed)
     layout = case.layout
     with torch.no_grad():
@@ -172,14 +179,15 @@ def test_the_block_mask_gives_the_same_scores(seed: int) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 10**9])
+@pytest.mark.parametrize("name", ["Qwen3", "Mistral"])
 def test_long_segments_and_large_blocks_give_the_same(
-    few: int, monkeypatch: pytest.MonkeyPatch
+    name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actwise.tree.layout.PIECE", 4)
     monkeypatch.setattr("actwise.model.kernels.linear._FEW", 0)
     monkeypatch.setattr("actwise.model.attention.cpu._FEW_SCORES", few)
     monkeypatch.setattr("actwise.model.attention.cpu._MANY_SCORES", 20)
-    ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
+    ordinary = make_model(name, **ARCHITECTURES[name])
     policy = Policy(for_trees(ordinary), None)
     use_fast_products(policy.model)
     case = make_case(3)
@@ -210,8 +218,7 @@ def test_half_precision_is_as_near_as_its_rounding() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "reason"),
     [
-        ("Mistral", {"sliding_window": 128}, "sliding window"),
-        ("Gemma2", {"head_dim": 8, "layer_types": ["full_attention"] * 2}, "soft-capped"),
+        ("Gemma2", {"head_dim": 8, "layer_types": ["full_attention"] * 2}, "caps its scores"),
         ("StableLm", {}, "not handed tree="),
     ],
 )

@@ -83,6 +83,8 @@ class Policy:
             model = get_peft_model(model, lora)
         use_fast_products(model)
         use_lean_layers(model)
+        # A server stops where our sampler does.
+        model.generation_config.eos_token_id = list(template.stop_token_ids)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
 

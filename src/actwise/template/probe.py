@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from actwise.conversation import Conversation, Message, Tool, ToolCall
+from actwise.conversation import Conversation, Decision, Message, Tool, ToolCall
 from actwise.errors import ModelError
 from actwise.template.additions import (
     fold_thoughts,
@@ -67,7 +67,10 @@ _SAID = Conversation(
 )
 CALL, ANSWER = _SAID.decisions()
 THOUGHT = "Probe thought."
-_WORDS = "Probe words."
+_WORDS = CALL.gold.model_copy(update={"content": "Probe words."})
+_WITH_WORDS = Decision(
+    _SAID.model_copy(update={"messages": (*_SAID.messages[:2], _WORDS, *_SAID.messages[3:])}), 2
+)
 
 Render = Callable[..., str]
 """Renders a decision's history and perhaps a turn with a chat template; see `Template.render`."""
@@ -85,7 +88,7 @@ class Expression:
     added: tuple[str, ...]
     """What was added, in words."""
     says_words_with_calls: bool
-    """Whether words to the user beside a call are written, too."""
+    """Whether words to the user before a call are written, too, and before it."""
 
 
 def find_expression(own: str, render: Render, added_tokens: Sequence[str]) -> Expression:
@@ -118,8 +121,7 @@ def find_expression(own: str, render: Render, added_tokens: Sequence[str]) -> Ex
     turns = (render(template, decision, decision.gold) for decision in (CALL, ANSWER))
     splits = (split_at_stop(turn, _ends(syntax, added_tokens)) for turn in turns)
     stops = tuple(dict.fromkeys(split[1] for split in splits if split))
-    words = CALL.gold.model_copy(update={"content": _WORDS})
-    said = _WORDS in render(template, CALL, words, enable_thinking=False)
+    said = _reads_back(template, syntax, render, added_tokens, None, (_WITH_WORDS,))
     return Expression(template, syntax, stops, tuple(added), said)
 
 
@@ -201,9 +203,10 @@ def _reads_back(
     render: Render,
     added_tokens: Sequence[str],
     thought: str | None,
+    decisions: Sequence[Decision] = (CALL, ANSWER),
 ) -> bool:
-    """Whether the call and the answer are written such that they are read back exactly."""
-    for decision in (CALL, ANSWER):
+    """Whether a call and an answer are written such that they are read back exactly."""
+    for decision in decisions:
         options = {"enable_thinking": thought is not None}
         gold = decision.gold.model_copy(update={"reasoning_content": thought})
         prompt = render(template, decision, add_generation_prompt=True, **options)

@@ -85,7 +85,7 @@ class Template:
             raise ModelError(f"no tokenizer can be loaded from {model}: {first_line}") from error
         if shipped:
             _use_shipped(tokenizer, model)
-        return cls(tokenizer, () if shipped else _generation_stops(model))
+        return cls(tokenizer, _generation_stops(model))
 
     def prompt_text(self, decision: Decision, *, thinking: bool) -> str:
         """Return what the served model would see before it acts; earlier thoughts are removed."""
