@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from actwise.errors import ModelError
 from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
 from actwise.model.kernels.lean import use_lean_layers
 from actwise.model.kernels.linear import use_fast_products
 from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
+from actwise.model.opening import check_folder, check_vocabulary, open_model, text_layers
 from actwise.model.recurrence import use_tree_recurrence
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
@@ -57,32 +57,25 @@ class Policy:
         Raises:
             ModelError: If the model cannot be loaded or its template cannot be used.
         """
+        check_folder(name)
         template = Template.load(name, shipped=shipped_template)
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, attn_implementation=IMPLEMENTATION
-            )
-        except (OSError, ValueError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
+        model = open_model(name, dtype=dtype, attention=IMPLEMENTATION)
+        check_vocabulary(model, template.tokenizer, name)
         model.to(device)
         use_tree_recurrence(model)
         _check_branches(model)
+        text = text_layers(model)
+        model.requires_grad_(False)  # parts for images and sound stay as they are
+        for part in (text, model.get_output_embeddings()):
+            part.requires_grad_(True)
         if not train_embeddings:
-            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            embeddings = [m for m in text.modules() if isinstance(m, torch.nn.Embedding)]
+            for layer in (*embeddings, model.get_output_embeddings()):
                 layer.requires_grad_(False)
         if lora_rank is not None:
-            from peft import LoraConfig, get_peft_model
-
-            lora = LoraConfig(
-                r=lora_rank,
-                lora_alpha=2 * lora_rank,
-                target_modules="all-linear",
-                task_type="CAUSAL_LM",
-            )
-            model = get_peft_model(model, lora)
+            model = _with_adapters(model, text, lora_rank)
         use_fast_products(model)
-        use_lean_layers(model)
+        use_lean_layers(text)
         # A server stops where our sampler does.
         model.generation_config.eos_token_id = list(template.stop_token_ids)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
@@ -101,7 +94,7 @@ class Policy:
         on: one longer sequence in a pass would change the angles of all positions, so that the
         others would be scored otherwise than they were sampled.
         """
-        config = self.model.config
+        config = self.model.config.get_text_config()
         rope = getattr(config, "rope_parameters", None) or {}
         of_layer_types = [rope, *(x for x in rope.values() if isinstance(x, dict))]
         pretrained = [
@@ -165,6 +158,20 @@ class Policy:
         model = getattr(self.model, "get_base_model", lambda: self.model)()
         model.save_pretrained(folder, state_dict=_merged(model))
         self.template.tokenizer.save_pretrained(folder)
+
+
+def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:
+    """Return the model with adapters on the linear layers of the part that is for text."""
+    from peft import LoraConfig, get_peft_model
+
+    linear = {id(m) for m in text.modules() if isinstance(m, torch.nn.Linear)}
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules=[name for name, m in model.named_modules() if id(m) in linear],
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, lora)
 
 
 @torch.no_grad()

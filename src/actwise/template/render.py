@@ -79,7 +79,7 @@ class Template:
             ModelError: If the tokenizer cannot be loaded or its template cannot be used.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model)
+            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             first_line = str(error).strip().splitlines()[0]
             raise ModelError(f"no tokenizer can be loaded from {model}: {first_line}") from error
