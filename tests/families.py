@@ -5,6 +5,7 @@ the published formats (`tests/templates/README.md`).
 """
 
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,6 +99,8 @@ class Family:
     bos: str | None = None
     architecture: str = ""
     """Prefix of the classes in transformers."""
+    layers: str = "full attention"
+    """What its layers are, for people."""
     settings: dict[str, Any] = field(default_factory=dict)
     tolerance: float = 2e-5
     """Of gradients, relative: recurrences add up in another order than whole sequences do."""
@@ -160,6 +163,7 @@ FAMILIES = (
         "qwen",
         ("thoughts folded", "thought opened"),
         architecture="Granite",
+        layers="full attention; logits divided",
         settings={
             "logits_scaling": 3.0,
             "embedding_multiplier": 6.0,
@@ -177,6 +181,7 @@ FAMILIES = (
         ("thoughts folded", "thought opened"),
         stops=("<|end|>",),
         architecture="Phi3",
+        layers="full attention",
         settings={"partial_rotary_factor": 0.75, "sliding_window": None},
     ),
     Family(
@@ -256,6 +261,7 @@ FAMILIES = (
         "qwen-xml",
         stops=("<|endoftext|>",),
         architecture="Qwen3_5Text",
+        layers="Gated DeltaNet with convolutions, full attention",
         settings={
             "head_dim": 8,
             "num_hidden_layers": 4,
@@ -277,6 +283,7 @@ FAMILIES = (
         ("thoughts folded", "thought opened"),
         bos="<|startoftext|>",
         architecture="Lfm2",
+        layers="short convolutions, full attention",
         settings={"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     ),
     Family(
@@ -289,6 +296,7 @@ FAMILIES = (
         ("thought opened",),
         bos="<|startoftext|>",
         architecture="Lfm2",
+        layers="short convolutions, full attention",
         settings={"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     ),
     Family(
@@ -301,6 +309,7 @@ FAMILIES = (
         ("thought opened",),
         bos="<|startoftext|>",
         architecture="Lfm3",
+        layers="short convolutions, sliding windows, full attention",
         settings={
             "num_hidden_layers": 4,
             "head_dim": 8,
@@ -319,6 +328,7 @@ FAMILIES = (
         bos="<bos>",
         shipped=True,
         architecture="Gemma3Text",
+        layers="sliding windows, full attention",
         settings={
             "num_hidden_layers": 3,
             "head_dim": 8,
@@ -337,6 +347,7 @@ FAMILIES = (
         stops=("<turn|>", "<|tool_response>"),
         bos="<bos>",
         architecture="Gemma4Text",
+        layers="sliding windows, full attention; shared keys and values, capped logits",
         settings={
             "num_hidden_layers": 4,
             "head_dim": 8,
@@ -361,6 +372,7 @@ FAMILIES = (
         "qwen",
         ("thoughts folded", "thought opened"),
         architecture="GraniteMoeHybrid",
+        layers="Mamba2, full attention; logits divided",
         settings={
             "num_hidden_layers": 3,
             "layer_types": ["linear_attention", "full_attention", "linear_attention"],
@@ -384,6 +396,7 @@ FAMILIES = (
         "<|im_end|>",
         "qwen-xml",
         architecture="NemotronH",
+        layers="Mamba2, full attention",
         settings={
             "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],
             "head_dim": 8,
@@ -455,3 +468,46 @@ def save_model(family: Family, folder: Path) -> Path:
     model.generation_config = GenerationConfig.from_pretrained(folder)
     model.save_pretrained(folder)
     return folder
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+BEGIN, END = "<!-- families:begin -->\n", "<!-- families:end -->\n"
+
+
+def page_table(folder: Path) -> str:
+    """The table of docs/models.md, from what is found out about each template."""
+    from actwise.template.render import Template
+
+    rows = [
+        "| family | models | layers | calls | thoughts | added to the template | limits |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for family in FAMILIES:
+        saved = save_tokenizer(family, folder / family.name)
+        found = Template.load(str(saved), shipped=family.shipped).expression
+        thoughts = "folded" if "thoughts folded" in found.added else "its own"
+        limits = [] if found.says_words_with_calls else ["no words before a call"]
+        limits += [] if family.several else ["one call a turn"]
+        cells = [
+            family.name,
+            family.models,
+            family.layers,
+            found.syntax.name,
+            "of the shipped template" if family.shipped else thoughts,
+            "`model.template=actwise`" if family.shipped else ", ".join(found.added) or "nothing",
+            ", ".join(limits) or "none",
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def write_page() -> None:
+    """Write the table into docs/models.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        PAGE.write_text(before + BEGIN + page_table(Path(folder)) + END + after, "utf-8")
+
+
+if __name__ == "__main__":
+    write_page()

@@ -165,8 +165,8 @@ def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     linear = {id(m) for m in text.modules() if isinstance(m, torch.nn.Linear)}
-    # Fused kernels of Mamba2 layers, which have a D, take this weight past any adapter; peft refuses.
-    linear -= {id(m.out_proj) for m in text.modules() if hasattr(m, "D") and hasattr(m, "out_proj")}
+    # Fused kernels of Mamba2 layers take this weight past any adapter, so peft refuses it.
+    linear -= {id(m.out_proj) for m in text.modules() if hasattr(m, "D") and hasattr(m, "A_log")}
     lora = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
