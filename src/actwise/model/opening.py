@@ -69,13 +69,13 @@ def check_folder(name: str) -> None:
     path = Path(name)
     if path.suffix == ".gguf" or (path.is_dir() and _has_only(path, "*.gguf")):
         folder = path if path.is_dir() else path.parent
-        file = path if path.is_file() else next(iter(path.glob("*.gguf")), path)
+        file = next(iter(path.glob("*.gguf"))) if path.is_dir() else path
         raise ModelError(
             f"{name} is in GGUF, which is not trained; make a folder of it: pip install gguf; "
-            f'python -c "from transformers import *; n = dict(gguf_file={file.name!r}); '
-            f"f = {str(folder)!r}; AutoTokenizer.from_pretrained(f, **n).save_pretrained('model'); "
-            "AutoModelForCausalLM.from_pretrained(f, "
-            "quantization_config=GgufConfig(dequantize=True), **n).save_pretrained('model')\""
+            'python -c "from transformers import AutoModelForCausalLM as M, AutoTokenizer as T, '
+            f"GgufConfig as G; d, f = {str(folder)!r}, {file.name!r}; "
+            "T.from_pretrained(d, gguf_file=f).save_pretrained('model'); M.from_pretrained(d, "
+            "gguf_file=f, quantization_config=G(dequantize=True)).save_pretrained('model')\""
         )
     if not path.is_dir():
         return
@@ -120,8 +120,7 @@ def _own_code(config: Path) -> str | None:
 def text_layers(model: nn.Module) -> nn.Module:
     """Return the part of a model that reads and writes text, without its output layer."""
     decoder: nn.Module = model.get_decoder()  # type: ignore[operator]
-    inner = getattr(decoder, "language_model", decoder)
-    return inner if isinstance(inner, nn.Module) else decoder
+    return decoder
 
 
 def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:

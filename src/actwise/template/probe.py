@@ -4,7 +4,6 @@ The probe holds what is easily lost on the way: a boolean, digits that are text,
 quotes with a line break. A syntax or an addition is taken where all of it comes back exactly.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -229,6 +228,9 @@ def _reads_back(
 
 def split_at_stop(turn: str, stops: Sequence[str]) -> tuple[str, str] | None:
     """Return a rendered turn without its end, and the first of the stops that it ends with."""
-    ending = "|".join(map(re.escape, sorted(stops, key=len, reverse=True)))
-    found = re.search(rf"(?P<stop>{ending})\s*(?:(?:{ending})\s*)*\Z", turn) if stops else None
-    return (turn[: found.start()], found["stop"]) if found else None
+    found = None
+    while (rest := turn.rstrip()).endswith(tuple(stops)):
+        stop = max((stop for stop in stops if rest.endswith(stop)), key=len)
+        turn = rest[: -len(stop)]
+        found = turn, stop
+    return found

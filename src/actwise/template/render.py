@@ -48,15 +48,14 @@ class Template:
         self.tokenizer = tokenizer
         self._pieces: dict[str, list[int]] = {}
         self._cut = _added_token_pattern(tokenizer)
-        added = tokenizer.added_tokens_decoder
+        added = tokenizer.added_tokens_decoder.values()
+        words = [token.content for token in added if token.content.strip()]
         try:
-            found = find_expression(
-                _own_template(tokenizer), self.render, [token.content for token in added.values()]
-            )
+            found = find_expression(_own_template(tokenizer), self.render, words)
         except InputError as error:
             raise ModelError(f"{error.problem}; {REMEDY}") from error
         tokenizer.chat_template = found.chat_template
-        special = [token.content for token in added.values() if token.special]
+        special = [token.content for token in added if token.special]
         self.syntax = found.syntax.with_tags(special)
         self.expression = found
         ends = [tokenizer.convert_tokens_to_ids(stop) for stop in found.stops]
