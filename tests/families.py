@@ -41,6 +41,19 @@ GEMMA4 = (
     "<channel|>",
     '<|"|>',
 )
+FUNCTION_GEMMA = (
+    "<bos>",
+    "<eos>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<start_function_declaration>",
+    "<end_function_declaration>",
+    "<start_function_call>",
+    "<end_function_call>",
+    "<start_function_response>",
+    "<end_function_response>",
+    "<escape>",
+)
 PHI = (
     "<|endoftext|>",
     "<|system|>",
@@ -335,6 +348,25 @@ FAMILIES = (
             "query_pre_attn_scalar": 8,
             "sliding_window": 12,
             "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        },
+    ),
+    Family(
+        "FunctionGemma",
+        "FunctionGemma 270M",
+        "functiongemma.jinja",
+        FUNCTION_GEMMA,
+        "<eos>",
+        "functiongemma",
+        ("thoughts folded", "thought opened"),
+        stops=("<end_of_turn>", "<start_function_response>"),
+        bos="<bos>",
+        architecture="Gemma3Text",
+        layers="sliding windows, full attention",
+        settings={
+            "head_dim": 8,
+            "query_pre_attn_scalar": 8,
+            "sliding_window": 12,
+            "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
     Family(

@@ -164,20 +164,24 @@ def test_a_folder_without_a_template_is_helped_by_the_one_that_comes(tmp_path: P
     assert Policy.load(str(folder), shipped_template=True)
 
 
-@pytest.mark.parametrize("name", ["Mistral3", "Gemma3", "Gemma4"])
+@pytest.mark.parametrize("name", ["Mistral3", "Gemma3", "Gemma4", "Qwen3_5"])
 def test_the_text_part_of_a_model_for_images_is_trained(name: str, tmp_path: Path) -> None:
     import transformers
     from transformers import AutoModelForImageTextToText
 
     from trees import make_case, row_by_row
 
-    family = BY_NAME["Ministral 3" if name == "Mistral3" else f"Gemma {name[-1]}"]
+    named = {"Mistral3": "Ministral 3", "Qwen3_5": "Qwen3.5"}
+    family = BY_NAME[named.get(name, f"Gemma {name[-1]}")]
     text = make_model(family).config.to_dict()
     vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
     vision |= {"num_attention_heads": 2, "image_size": 28, "patch_size": 14}
     if name == "Mistral3":
         vision["model_type"] = "pixtral"
     sizes = {"text_config": text, "vision_config": vision}
+    if name == "Qwen3_5":
+        sizes["vision_config"] = {"hidden_size": 32, "depth": 1, "num_heads": 2, "patch_size": 14}
+        sizes["vision_config"] |= {"intermediate_size": 48, "out_hidden_size": 32}
     if name == "Gemma4":
         sizes |= {"audio_config": None}
         vision = {key: vision[key] for key in list(vision)[:4]}
