@@ -1,8 +1,6 @@
 """Tree attention, against ordinary transformers models that read one whole sequence at a time."""
 
 import copy
-import random
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,10 @@ from torch.nn.attention.flex_attention import flex_attention
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from actwise.errors import ModelError
-from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
+from actwise.model.attention.interface import TreeAttention
 from actwise.model.kernels.linear import use_fast_products
 from actwise.model.policy import Policy
-from actwise.tree.forest import Forest, Node
-from actwise.tree.layout import Layout, lay_out
+from trees import assert_same_gradients, for_trees, gradients, make_case, row_by_row
 
 SIZES = {
     "vocab_size": 64,
@@ -32,6 +29,7 @@ SIZES = {
     "eos_token_id": 2,
 }
 ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "Mistral": {"num_key_value_heads": 2, "sliding_window": 7},
     "Qwen3": {"num_key_value_heads": 2, "head_dim": 12},
     "Llama": {"num_key_value_heads": 1},
     "GPTNeoX": {},  # parallel residual, partial rotary embedding, one fused projection
@@ -47,86 +45,6 @@ def make_model(name: str, *, seed: int = 0, **settings: Any) -> Any:
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model
-
-
-def for_trees(model: Any) -> Any:
-    """Return a copy of a model that attends over trees."""
-    model = copy.deepcopy(model)
-    model.set_attn_implementation(IMPLEMENTATION)
-    return model
-
-
-@dataclass
-class Case:
-    """A forest, the tokens that are scored and a weight for each."""
-
-    layout: Layout
-    places: Tensor
-    rows: list[list[int]]
-    """For each segment the whole sequence that ends with it."""
-    scored: list[list[tuple[int, float]]]
-    """For each row the indices that are scored there, with their weights."""
-
-    @property
-    def weights(self) -> Tensor:
-        return torch.tensor([weight for row in self.scored for _, weight in row])
-
-
-def make_case(seed: int) -> Case:
-    """Grow trees with branches at any depth up to 4; every token but the first is scored once."""
-    draw = random.Random(seed)
-    forest = Forest()
-    depth, places = [], []
-    for tree in range(draw.choice((1, 3))):
-        trunk = forest.insert(tokens(draw, 20), tree=tree)
-        depth.append(0)
-        own = [trunk.segment]
-        for _ in range(draw.randint(1, 8)):
-            parent = draw.choice([s for s in own if depth[s] < 4])
-            offset = draw.randint(1, len(forest.segments[parent].token_ids))
-            node = forest.attach(Node(parent, offset), tokens(draw, 9))
-            depth.append(depth[parent] + 1)
-            own.append(node.segment)
-    layout = lay_out(forest)
-    rows, scored = [], []
-    for index, segment in enumerate(forest.segments):
-        end = Node(index, len(segment.token_ids))
-        row = forest.token_ids(end)
-        begin = max(1, len(row) - len(segment.token_ids))
-        rows.append(row)
-        scored.append([(i, draw.uniform(-1, 1)) for i in range(begin, len(row))])
-        places += list(layout.places(end, first=begin - (len(row) - len(segment.token_ids))))
-    return Case(layout, torch.tensor(places), rows, scored)
-
-
-def tokens(draw: random.Random, most: int) -> list[int]:
-    return [draw.randrange(64) for _ in range(draw.randint(1, most))]
-
-
-def row_by_row(model: Any, case: Case, temperature: float = 1.0) -> Tensor:
-    """Return the log-probs that the model gives to the scored tokens of each sequence alone."""
-    logprobs = []
-    for row, scored in zip(case.rows, case.scored, strict=True):
-        logits = model(input_ids=torch.tensor([row]), use_cache=False).logits[0] / temperature
-        of_row = logits.log_softmax(-1)
-        logprobs += [of_row[i - 1, row[i]] for i, _ in scored]
-    return torch.stack(logprobs)
-
-
-def gradients(model: Any, loss: Tensor) -> dict[str, Tensor]:
-    model.zero_grad()
-    loss.backward()
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
-
-
-def assert_same_gradients(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    assert ours.keys() == theirs.keys()
-    whole = torch.cat([g.flatten() for g in theirs.values()]).norm()
-    assert whole > 0
-    for name, gradient in theirs.items():
-        # Some gradients are zero but for rounding (a key's bias does not change a softmax).
-        scale = max(float(gradient.norm()), 1e-2 * float(whole))
-        assert float((ours[name] - gradient).norm()) <= 1e-5 * scale, name
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -202,13 +120,16 @@ def test_adapters_get_the_gradients_of_whole_sequences(name: str) -> None:
 class Dense(TreeAttention):
     """Tree attention as it is computed on other devices than a CPU."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        return self.attend_densely(q, k, v, scale)
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        layout = self.layout if window is None else self.layout.within(window)
+        return self.attend_densely(q, k, v, scale, layout)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_dense_mask_gives_the_same(seed: int) -> None:
-    ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+def test_the_dense_mask_gives_the_same(name: str, seed: int) -> None:
+    ordinary = make_model(name, **ARCHITECTURES[name])
     model = for_trees(ordinary)
     case = make_case(seed)
     expected = row_by_row(ordinary, case)
@@ -232,14 +153,17 @@ def test_the_dense_mask_gives_the_same(seed: int) -> None:
 class Flexible(TreeAttention):
     """Tree attention as it is computed on a GPU, but not fused."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        return self.attend_flexibly(q, k, v, scale, flex_attention)
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        layout = self.layout if window is None else self.layout.within(window)
+        return self.attend_flexibly(q, k, v, scale, layout, flex_attention)
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("seed", range(2))
-def test_the_block_mask_gives_the_same_scores(seed: int) -> None:
-    ordinary = make_model("Qwen3", **(ARCHITECTURES["Qwen3"] | {"head_dim": 16}))
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+def test_the_block_mask_gives_the_same_scores(name: str, seed: int) -> None:
+    ordinary = make_model(name, **(ARCHITECTURES[name] | {"head_dim": 16}))
     case = make_case(seed)
     layout = case.layout
     with torch.no_grad():
@@ -255,14 +179,15 @@ def test_the_block_mask_gives_the_same_scores(seed: int) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 10**9])
+@pytest.mark.parametrize("name", ["Qwen3", "Mistral"])
 def test_long_segments_and_large_blocks_give_the_same(
-    few: int, monkeypatch: pytest.MonkeyPatch
+    name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actwise.tree.layout.PIECE", 4)
     monkeypatch.setattr("actwise.model.kernels.linear._FEW", 0)
     monkeypatch.setattr("actwise.model.attention.cpu._FEW_SCORES", few)
     monkeypatch.setattr("actwise.model.attention.cpu._MANY_SCORES", 20)
-    ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
+    ordinary = make_model(name, **ARCHITECTURES[name])
     policy = Policy(for_trees(ordinary), None)
     use_fast_products(policy.model)
     case = make_case(3)
@@ -293,8 +218,7 @@ def test_half_precision_is_as_near_as_its_rounding() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "reason"),
     [
-        ("Mistral", {"sliding_window": 128}, "sliding window"),
-        ("Gemma2", {"head_dim": 8, "layer_types": ["full_attention"] * 2}, "soft-capped"),
+        ("Gemma2", {"head_dim": 8, "layer_types": ["full_attention"] * 2}, "caps its scores"),
         ("StableLm", {}, "not handed tree="),
     ],
 )
@@ -323,7 +247,6 @@ def test_a_call_without_a_tree_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("Lfm2", {"layer_types": ["conv", "full_attention"], "num_key_value_heads": 2}),
         ("Mamba", {"state_size": 4}),
         ("Bloom", {"n_layer": 2, "n_head": 4}),
     ],
@@ -334,17 +257,25 @@ def test_models_in_which_branches_would_see_each_other_are_refused_when_loaded(
     tokenizer = AutoTokenizer.from_pretrained(tiny_tokenizer_dir)
     make_model(name, **settings, vocab_size=len(tokenizer)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="something else than attention connects tokens"):
+    with pytest.raises(ModelError, match="something connects tokens that cannot be computed"):
         Policy.load(str(tmp_path))
 
 
-def test_a_model_that_scales_its_logits_is_refused_when_loaded(
-    tiny_tokenizer_dir: Path, tmp_path: Path
+def test_an_output_layer_that_is_not_covered_is_refused_when_loaded(
+    tiny_tokenizer_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_tokenizer_dir)
     make_model("Granite", vocab_size=len(tokenizer), logits_scaling=8.0).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="scales or caps the logits"):
+    forward = transformers.GraniteForCausalLM.forward
+
+    def other(*args: Any, **kwargs: Any) -> Any:
+        output = forward(*args, **kwargs)
+        output.logits = output.logits + 1
+        return output
+
+    monkeypatch.setattr(transformers.GraniteForCausalLM, "forward", other)
+    with pytest.raises(ModelError, match="products of its output layer that is not covered"):
         Policy.load(str(tmp_path))
 
 

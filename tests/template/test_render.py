@@ -455,16 +455,17 @@ SHIPPED = SHIPPED_TEMPLATE.read_text()
     ("template", "reason"),
     [
         ("", "has no chat template"),
-        ("{% for m in messages %}{{ m.content }}{% endfor %}", "does not continue the prompt"),
+        ("{% for m in messages %}{{ m.content }}{% endfor %}", "does not show the tools"),
+        (SHIPPED.replace("<|im_start|>assistant", "assistant", 1), "does not continue the prompt"),
         ("{{ messages[9].content }}", "cannot render it"),
         ("{{ messages[0].content + messages[0] }}", "cannot render it"),
         (SHIPPED.replace("{{- tool | tojson }}", ""), "does not show the tools"),
         (SHIPPED.replace("(message.reasoning_content or '')", "''"), "leaves out the thought"),
-        (SHIPPED.replace('"arguments": ', '"parameters": '), "does not write calls"),
-        (SHIPPED.replace("'<tool_call>", "'<call>"), "does not write calls"),
+        (SHIPPED.replace('"arguments": ', '"parameters": '), "writes calls in a way that is not"),
+        (SHIPPED.replace("'<tool_call>", "'<call>"), "writes calls in a way that is not"),
         (SHIPPED.replace("'\\n<tool_response>\\n' + message.content", "'?'"), "tool results"),
         (SHIPPED.replace("enable_thinking is false", "false"), "no mode without thinking"),
-        (SHIPPED.replace("<|im_end|>", "<|end|>"), "does not continue the prompt"),
+        (SHIPPED.replace("<|im_end|>", "<|end|>"), "ends the assistant's turn with no token"),
     ],
 )
 def test_templates_that_cannot_express_what_is_trained_are_refused(
@@ -475,14 +476,37 @@ def test_templates_that_cannot_express_what_is_trained_are_refused(
         with_template(tiny_tokenizer_dir, template)
 
 
+ACCEPTED = {
+    "qwen2_5": "qwen",
+    "qwen3": "qwen",
+    "qwen3_instruct_2507": "qwen",
+    "qwen3_vl": "qwen",
+    "qwen3_5_nothink": "qwen-xml",
+    "qwen3_5_think": "qwen-xml",
+    "qwen3_6": "qwen-xml",
+    "qwen3_8": "qwen-xml",
+    "nemotron_3_nano": "qwen-xml",
+    "nemotron_3_super": "qwen-xml",
+    "nemotron_3_ultra": "qwen-xml",
+    "nemotron_3_5_lightning": "qwen-xml",
+    "lfm2": "qwen",  # it writes no calls, so they are written into the content
+    "lfm2_v2": "lfm-escaped",
+    "lfm2_2_5": "lfm",
+    "lfm2_2_5_v2": "lfm",
+    "lfm2_2_5_vl": "lfm-escaped",
+}
+
+
 @pytest.mark.parametrize("source", TRL_TEMPLATES, ids=lambda path: path.stem)
 def test_templates_of_the_field_are_accepted_or_refused_with_a_reason(
     source: Path, tiny_tokenizer_dir: Path
 ) -> None:
-    if source.stem in ("qwen3", "qwen3_training"):
-        with_template(tiny_tokenizer_dir, source.read_text())
+    syntax = ACCEPTED.get(source.stem.removesuffix("_training"))
+    if syntax is not None:
+        template = with_template(tiny_tokenizer_dir, source.read_text())
+        assert template.expression.syntax.name == syntax
     else:
-        with pytest.raises(ModelError, match="chat template"):
+        with pytest.raises(ModelError, match=r"chat template .*model\.template=actwise"):
             with_template(tiny_tokenizer_dir, source.read_text())
 
 
@@ -502,11 +526,27 @@ def test_the_shipped_template_replaces_a_models_own(
     assert template.stop_token_ids == (tokenizer.convert_tokens_to_ids("<|im_end|>"),)
 
 
-def test_the_shipped_template_needs_its_control_tokens(tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, models
+def test_with_the_shipped_template_turns_end_with_what_the_tokenizer_has(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE(vocab={"a": 0, "<unk>": 1}, merges=[], unk_token="<unk>"))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>").save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"lacks <\|im_start\|>, <\|im_end\|>, <think>, </think>"):
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    without = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    without.save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"no end token \(eos_token\); name the one .*config\.json"
+    ):
         Template.load(str(tmp_path), shipped=True)
+    # What the message says to do helps.
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "eos_token": "</s>"}))
+    template = Template.load(str(tmp_path), shipped=True)
+    reference = Reference(template, tmp_path / "saved")
+    for decision in CONVERSATIONS["several turns"].decisions():
+        for thought in (None, THOUGHT):
+            _, completion = check(template, reference, decision, thought)
+            check_reads_back(template, decision, completion, thought)
+            assert template.tokenizer.convert_ids_to_tokens(completion[-1]) == "</s>"

@@ -16,7 +16,7 @@ from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable
 from actwise.formats.tools import read_tools
 from actwise.model.policy import Policy
-from actwise.template.parse import ParsedCompletion, parse_completion
+from actwise.template.parse import ParsedCompletion
 
 
 @dataclass(frozen=True)
@@ -121,5 +121,5 @@ class Model:
         )
         sample = completed.rollouts[0].sample
         text = template.decode(list(sample.token_ids))
-        parsed = parse_completion(text, thinking=thinking)
+        parsed = template.parse(text, thinking=thinking, tools=conversation.tools)
         return Action(text, parsed, sample.stop_reason == "length")

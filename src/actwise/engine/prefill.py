@@ -16,6 +16,7 @@ from torch import Tensor
 from actwise.engine.decoding import Decoding, Reading, Trunk
 from actwise.model.attention.interface import TreeAttention
 from actwise.model.policy import Policy
+from actwise.model.recurrence import RowRecurrence
 from actwise.tree.forest import Forest, Node, head_of
 from actwise.tree.layout import lay_out
 
@@ -32,16 +33,19 @@ class Prompts:
     trunks: list[Trunk]
     readings: list[Reading]
     """Of each prompt."""
-    tails: list[tuple[Tensor, Tensor]]
+    tails: dict[int, tuple[Tensor, Tensor]]
     """By layer, keys and values (P, K, S, D) that follow what is read from the trunk."""
+    states: list[Tensor]
+    """Of layers that carry a state along the row, (P, ...), in the order of their calls."""
     lengths_P: Tensor
     logits_PV: Tensor
 
     def decoding(self, prompt_B: Tensor) -> Decoding:
         """Begin to decode; `prompt_B` is in the order of the readings."""
         readings = [self.readings[i] for i in prompt_B.tolist()]
-        tails = [(keys[prompt_B], values[prompt_B]) for keys, values in self.tails]
-        return Decoding(self.trunks, readings, tails)
+        tails = {n: (keys[prompt_B], values[prompt_B]) for n, (keys, values) in self.tails.items()}
+        states = RowRecurrence([state[prompt_B] for state in self.states])
+        return Decoding(self.trunks, readings, tails, states)
 
 
 def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) -> Prompts:
@@ -56,14 +60,16 @@ def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) ->
         trunks += part.trunks
     order = [i for _, nodes in groups for i in nodes]
     index = torch.tensor(order, device=policy.device).argsort()
-    tails = [
-        (torch.cat([k for k, _ in parts])[index], torch.cat([v for _, v in parts])[index])
-        for parts in zip(*(part.tails for part in computed), strict=True)
-    ]
+    tails = {}
+    for layer in computed[0].tails:
+        keys, values = zip(*(part.tails[layer] for part in computed), strict=True)
+        tails[layer] = torch.cat(keys)[index], torch.cat(values)[index]
+    states = zip(*(part.states for part in computed), strict=True)
     return Prompts(
         trunks,
         [readings[i] for i in index.tolist()],
         tails,
+        [torch.cat(parts)[index] for parts in states],
         torch.cat([part.lengths_P for part in computed])[index],
         torch.cat([part.logits_PV for part in computed])[index],
     )
@@ -77,7 +83,7 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
         for node in nodes.values()
     ]
     ends_P = torch.tensor([places[-1] for places in seen], device=policy.device)
-    attention = TreeAttention(layout, keep=True)
+    attention = TreeAttention(layout, keep=[places[-1] for places in seen])
     logits_PV = policy.model(
         input_ids=layout.input_ids[None],
         position_ids=layout.position_ids[None],
@@ -86,18 +92,21 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
         tree=attention,
     ).logits[0]
     lines, readings = _lines([places[: len(places) - tail] for places in seen])
-    by_layer = list(zip(attention.keys, attention.values, strict=True))
     trunks = [
-        Trunk([_along(k, line) for k, _ in by_layer], [_along(v, line) for _, v in by_layer])
+        Trunk(
+            {layer: _along(k, line) for layer, (k, _) in attention.kept.items()},
+            {layer: _along(v, line) for layer, (_, v) in attention.kept.items()},
+        )
         for line in lines
     ]
     tail_PS = torch.tensor([places[len(places) - tail :] for places in seen], dtype=torch.long)
     tail_PS = tail_PS.to(policy.device)
-    tails = [
-        (k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1)) for k, v in by_layer
-    ]
+    tails = {
+        layer: (k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1))
+        for layer, (k, v) in attention.kept.items()
+    }
     lengths_P = torch.tensor([len(places) for places in seen], device=policy.device)
-    return Prompts(trunks, readings, tails, lengths_P, logits_PV)
+    return Prompts(trunks, readings, tails, attention.states, lengths_P, logits_PV)
 
 
 def _lines(seen: Sequence[list[int]]) -> tuple[list[list[int]], list[Reading]]:

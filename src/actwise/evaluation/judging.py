@@ -16,7 +16,6 @@ from actwise.rewards.judge import NoVerdict, Verdict, judge
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import EndpointSettings, JudgeSettings, LocalEmbedding
 from actwise.rewards.similar import encoder
-from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 
 TRUNCATED = "truncated"
@@ -111,7 +110,8 @@ class _Completion:
     ) -> None:
         self.decision = decision
         self.text = template.decode(list(sample.token_ids))
-        self.parsed = parse_completion(self.text, thinking=thinking)
+        tools = decision.conversation.tools
+        self.parsed = template.parse(self.text, thinking=thinking, tools=tools)
         self.truncated = sample.stop_reason == "length"
         called = bool(self.parsed.calls) or self.parsed.broken_calls > 0
         self.counts = not self.truncated and called == bool(decision.gold.tool_calls)

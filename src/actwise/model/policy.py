@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from actwise.errors import ModelError
 from actwise.model.attention.interface import IMPLEMENTATION, TreeAttention
 from actwise.model.kernels.lean import use_lean_layers
 from actwise.model.kernels.linear import use_fast_products
-from actwise.model.kernels.output_layer import Scores, score_tokens
+from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
+from actwise.model.opening import check_folder, check_vocabulary, open_model, text_layers
+from actwise.model.recurrence import use_tree_recurrence
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
@@ -56,31 +57,27 @@ class Policy:
         Raises:
             ModelError: If the model cannot be loaded or its template cannot be used.
         """
+        check_folder(name)
         template = Template.load(name, shipped=shipped_template)
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, attn_implementation=IMPLEMENTATION
-            )
-        except (OSError, ValueError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise ModelError(f"no model can be loaded from {name}: {first_line}") from error
+        model = open_model(name, dtype=dtype, attention=IMPLEMENTATION)
+        check_vocabulary(model, template.tokenizer, name)
         model.to(device)
+        use_tree_recurrence(model)
         _check_branches(model)
+        text = text_layers(model)
+        model.requires_grad_(False)  # parts for images and sound stay as they are
+        for part in (text, model.get_output_embeddings()):
+            part.requires_grad_(True)
         if not train_embeddings:
-            for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            embeddings = [m for m in text.modules() if isinstance(m, torch.nn.Embedding)]
+            for layer in (*embeddings, model.get_output_embeddings()):
                 layer.requires_grad_(False)
         if lora_rank is not None:
-            from peft import LoraConfig, get_peft_model
-
-            lora = LoraConfig(
-                r=lora_rank,
-                lora_alpha=2 * lora_rank,
-                target_modules="all-linear",
-                task_type="CAUSAL_LM",
-            )
-            model = get_peft_model(model, lora)
+            model = _with_adapters(model, text, lora_rank)
         use_fast_products(model)
-        use_lean_layers(model)
+        use_lean_layers(text)
+        # A server stops where our sampler does.
+        model.generation_config.eos_token_id = list(template.stop_token_ids)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
 
@@ -97,7 +94,7 @@ class Policy:
         on: one longer sequence in a pass would change the angles of all positions, so that the
         others would be scored otherwise than they were sampled.
         """
-        config = self.model.config
+        config = self.model.config.get_text_config()
         rope = getattr(config, "rope_parameters", None) or {}
         of_layer_types = [rope, *(x for x in rope.values() if isinstance(x, dict))]
         pretrained = [
@@ -145,7 +142,11 @@ class Policy:
         once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
         hidden_UD = _hidden(self.model, layout)[layout.predecessor[once]]
         scores = score_tokens(
-            self.model.get_output_embeddings(), hidden_UD, layout.input_ids[once], temperature
+            self.model.get_output_embeddings(),
+            hidden_UD,
+            layout.input_ids[once],
+            temperature,
+            LogitShape.of(self.model.config.get_text_config()),
         )
         return Scores(*(x[number_T] for x in scores))
 
@@ -154,19 +155,47 @@ class Policy:
 
         Adapters are merged into the written weights, not into the policy's own.
         """
-        model = self.model
-        if hasattr(model, "merge_adapter"):
-            model.merge_adapter()
-            state = {
-                name.replace("base_layer.", ""): p
-                for name, p in model.get_base_model().state_dict().items()
-                if "lora_" not in name
-            }
-            model.get_base_model().save_pretrained(folder, state_dict=state)
-            model.unmerge_adapter()
-        else:
-            model.save_pretrained(folder)
+        model = getattr(self.model, "get_base_model", lambda: self.model)()
+        model.save_pretrained(folder, state_dict=_merged(model))
         self.template.tokenizer.save_pretrained(folder)
+
+
+def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:
+    """Return the model with adapters on the linear layers of the part that is for text."""
+    from peft import LoraConfig, get_peft_model
+
+    linear = {id(m) for m in text.modules() if isinstance(m, torch.nn.Linear)}
+    # Fused kernels of Mamba2 layers take this weight past any adapter, so peft refuses it.
+    linear -= {id(m.out_proj) for m in text.modules() if hasattr(m, "D") and hasattr(m, "A_log")}
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules=[name for name, m in model.named_modules() if id(m) in linear],
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, lora)
+
+
+@torch.no_grad()
+def _merged(model: Any) -> dict[str, Tensor]:
+    """Return the weights with those of adapters added, without changing any.
+
+    Merging in place and taking the adapters out again would round the weights that training goes on
+    with, and a resumed run, which reads them anew, would end elsewhere.
+    """
+    adapted = {
+        f"{name}.weight": module
+        for name, module in model.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+    state: dict[str, Tensor] = {}
+    for name, weight in model.state_dict().items():
+        name = name.replace("base_layer.", "")
+        if name in adapted:
+            weight = weight + adapted[name].get_delta_weight("default").to(weight.dtype)
+        if "lora_" not in name:
+            state[name] = weight
+    return state
 
 
 def _hidden(model: Any, layout: Layout) -> Tensor:
@@ -205,14 +234,28 @@ def _check_branches(model: Any) -> None:
             tree=TreeAttention(layout),
         ).logits[0]
         logits.append(own[-2:].double())
-        if not torch.allclose(own, model.get_output_embeddings()(_hidden(model, layout))):
+        if not own.isfinite().all():
+            raise ModelError(_not_finite(model))
+        shape = LogitShape.of(model.config.get_text_config())
+        if not torch.allclose(own, shape(model.get_output_embeddings()(_hidden(model, layout)))):
             raise ModelError(
-                f"{type(model).__name__} scales or caps the logits of its output layer, which is "
-                "not covered; use a model that takes them as they are"
+                f"{type(model).__name__} does something with the products of its output layer that "
+                "is not covered; use a model that takes, scales or caps them"
             )
     difference = (logits[0] - logits[1]).norm() / logits[0].norm()
     if not difference <= torch.finfo(model.dtype).eps ** 0.5:
         raise ModelError(
-            f"in {type(model).__name__} something else than attention connects tokens, so a "
-            "conversation cannot be computed as a tree; use a model with plain causal attention"
+            f"in {type(model).__name__} something connects tokens that cannot be computed as a "
+            "tree; use a model of a family in docs/models.md"
         )
+
+
+def _not_finite(model: Any) -> str:
+    """Say why a model computes no numbers."""
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            return (
+                f"the weight {name} holds what is no number (NaN or infinite); take an earlier "
+                "checkpoint, or fetch the model again"
+            )
+    return f"{type(model).__name__} computes no numbers in {model.dtype}; set model.dtype=float32"

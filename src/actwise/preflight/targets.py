@@ -14,7 +14,6 @@ from actwise.errors import InputError
 from actwise.evaluation.judging import judge_groups
 from actwise.findings.finding import Finding, Severity, Tally
 from actwise.rewards.settings import JudgeSettings
-from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 from actwise.training.recipes.sft import Target, sft_tree
 from actwise.tree.layout import lay_out
@@ -131,7 +130,9 @@ def _check_tokens(template: Template, trained: Trained, targets: Targets) -> Non
         targets.fault("stop_not_trained", decision, f"ends with {template.decode(ids[-5:])!r}")
     elif len(stops) > 1:
         targets.fault("stop_inside", decision, f"stops after {stops[0] + 1} of {len(ids)} tokens")
-    parsed = parse_completion(template.decode(ids), thinking=targets.thinking)
+    parsed = template.parse(
+        template.decode(ids), thinking=targets.thinking, tools=decision.conversation.tools
+    )
     ours = [(call.name, call.arguments) for call in parsed.calls], parsed.answer
     gold = decision.gold
     theirs = [(call.name, call.arguments) for call in gold.tool_calls], _lines(gold.content)

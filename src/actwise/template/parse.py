@@ -4,47 +4,14 @@ Each call is parsed on its own, so one broken call of two costs one call. No tex
 completion that cannot be read is a completion with errors. Needs neither torch nor transformers.
 """
 
-import json
-import math
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
-from actwise.conversation import CONTROL_TAG, ToolCall
+from actwise.conversation import Tool, ToolCall, tool_name, tool_parameters
+from actwise.template.calls import FormatError as FormatError
+from actwise.template.syntaxes import QWEN, Syntax
 
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
-CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DEPTH = 64
-
-
-class FormatError(StrEnum):
-    """What can be wrong with a completion."""
-
-    MISSING_THOUGHT = "missing_thought"
-    """Thinking mode, but the completion does not begin with a closed thought."""
-    EMPTY_THOUGHT = "empty_thought"
-    """Thinking mode, but nothing stands in the thought."""
-    UNCLOSED_THOUGHT = "unclosed_thought"
-    """A thought begins and never ends; everything after it counts as thought."""
-    UNEXPECTED_THOUGHT = "unexpected_thought"
-    """Direct mode, but the completion holds a thought."""
-    UNCLOSED_CALL = "unclosed_call"
-    """The last call never ends."""
-    BROKEN_JSON = "broken_json"
-    """The text of a call is not one JSON object, repeats a key, or holds what cannot be stored:
-    nesting deeper than 64 levels, a number beyond a double's range, half a surrogate pair."""
-    MISSING_NAME = "missing_name"
-    """A call without a string `name`."""
-    ARGUMENTS_NOT_OBJECT = "arguments_not_object"
-    """A call whose `arguments` are not a JSON object."""
-    STRAY_TAG = "stray_tag"
-    """A control tag where none belongs."""
-    EMPTY = "empty"
-    """Neither a call nor an answer."""
-    TEXT_AFTER_CALL = "text_after_call"
-    """Words to the customer after a call: its result is not known yet."""
+THINK_CLOSE = QWEN.think[1]
 
 
 @dataclass(frozen=True)
@@ -67,103 +34,77 @@ class ParsedCompletion:
         return None if FormatError.UNCLOSED_THOUGHT in self.errors else self.thought or None
 
 
-def parse_completion(text: str, *, thinking: bool) -> ParsedCompletion:
+def parse_completion(
+    text: str, *, thinking: bool, syntax: Syntax = QWEN, tools: Sequence[Tool] = ()
+) -> ParsedCompletion:
     """Take a completion apart.
 
     Args:
         text: The completion as generated, without its stop token.
         thinking: Whether it was generated in thinking mode, and so has to begin with a thought.
+        syntax: How the model writes thoughts and calls; see `Template.syntax`.
+        tools: What was on offer; their schemas give types to arguments that are written without.
     """
     errors: list[FormatError] = []
-    thought, rest = _split_thought(text, thinking, errors)
+    thought, rest = _split_thought(text, thinking, syntax, errors)
     if thinking and thought == "" and FormatError.UNCLOSED_THOUGHT not in errors:
         errors.append(FormatError.EMPTY_THOUGHT)
-    calls, answer, broken_calls = _split_calls(rest, errors)
-    if CONTROL_TAG.search(answer) or (thought is not None and CONTROL_TAG.search(thought)):
+    schemas = {tool_name(tool): tool_parameters(tool) for tool in tools}
+    blocks, answer = _split_calls(rest, syntax, errors)
+    read: list[ToolCall | FormatError] = []
+    for block in blocks:
+        unclosed: list[ToolCall | FormatError] = [FormatError.UNCLOSED_CALL]
+        read += unclosed if block is None else syntax.read(block, schemas)
+    calls = [call for call in read if isinstance(call, ToolCall)]
+    errors += [error for error in read if isinstance(error, FormatError)]
+    if syntax.control.search(answer) or (thought is not None and syntax.control.search(thought)):
         errors.append(FormatError.STRAY_TAG)
-    if not answer and CALL_OPEN not in rest:
+    if not answer and not read:
         errors.append(FormatError.EMPTY)
     unique = tuple(dict.fromkeys(errors))
-    return ParsedCompletion(thought, tuple(calls), answer, unique, broken_calls)
+    return ParsedCompletion(thought, tuple(calls), answer, unique, len(read) - len(calls))
 
 
-def _split_thought(text: str, thinking: bool, errors: list[FormatError]) -> tuple[str | None, str]:
+def _split_thought(
+    text: str, thinking: bool, syntax: Syntax, errors: list[FormatError]
+) -> tuple[str | None, str]:
+    begin, end = (mark.strip() for mark in syntax.think)
     body = text.lstrip()
-    if not body.startswith(THINK_OPEN):
+    if not body.startswith(begin):
         # Templates that open the thought in the generation prompt leave only its end to the model.
-        if thinking and THINK_CLOSE in body and THINK_OPEN not in body.split(THINK_CLOSE, 1)[0]:
-            thought, _, rest = body.partition(THINK_CLOSE)
+        if thinking and end in body and begin not in body.split(end, 1)[0]:
+            thought, _, rest = body.partition(end)
             return thought.strip(), rest
         if thinking:
             errors.append(FormatError.MISSING_THOUGHT)
         return None, text
     if not thinking:
         errors.append(FormatError.UNEXPECTED_THOUGHT)
-    body = body.removeprefix(THINK_OPEN)
-    if THINK_CLOSE not in body:
+    body = body.removeprefix(begin)
+    if end not in body:
         errors.append(FormatError.UNCLOSED_THOUGHT)
         return body.strip(), ""
-    thought, _, rest = body.partition(THINK_CLOSE)
+    thought, _, rest = body.partition(end)
     return thought.strip(), rest
 
 
-def _split_calls(text: str, errors: list[FormatError]) -> tuple[list[ToolCall], str, int]:
-    calls: list[ToolCall] = []
-    outside = []
-    before, *blocks = text.split(CALL_OPEN)
-    outside.append(before)
-    for block in blocks:
-        body, closed, after = block.partition(CALL_CLOSE)
-        if not closed:
-            errors.append(FormatError.UNCLOSED_CALL)
-            continue
+def _split_calls(
+    text: str, syntax: Syntax, errors: list[FormatError]
+) -> tuple[list[str | None], str]:
+    """Return the texts of the calls, None for one that never ends, and the text outside of them."""
+    begun = list(syntax.opening.finditer(text))
+    outside = [text[: begun[0].start()] if begun else text]
+    blocks: list[str | None] = []
+    for number, mark in enumerate(begun):
+        end = begun[number + 1].start() if number + 1 < len(begun) else len(text)
+        body, closed, after = text[mark.end() : end], "", ""
+        if syntax.close:
+            body, closed, after = body.partition(syntax.close)
+            if not closed:
+                blocks.append(None)
+                continue
+        blocks.append(body)
         outside.append(after)
         if after.strip():
             errors.append(FormatError.TEXT_AFTER_CALL)
-        call = _parse_call(body)
-        if isinstance(call, FormatError):
-            errors.append(call)
-        else:
-            calls.append(call)
-    answer = "\n".join(part.strip() for part in outside if part.strip())
-    return calls, answer, len(blocks) - len(calls)
-
-
-def _parse_call(body: str) -> ToolCall | FormatError:
-    try:
-        record = json.loads(body, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return FormatError.BROKEN_JSON
-    if not isinstance(record, dict) or not _storable(record, _MAX_DEPTH):
-        return FormatError.BROKEN_JSON
-    name, arguments = record.get("name"), record.get("arguments", {})
-    if not isinstance(name, str) or not name:
-        return FormatError.MISSING_NAME
-    if not isinstance(arguments, dict):
-        return FormatError.ARGUMENTS_NOT_OBJECT
-    return ToolCall(name=name, arguments=arguments)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return dict(pairs)
-
-
-def _storable(value: Any, depth: int) -> bool:
-    """Whether a parsed value can be walked, written as UTF-8 JSON and read back unchanged."""
-    if isinstance(value, str):
-        return not _SURROGATE.search(value)
-    if isinstance(value, float):
-        return math.isfinite(value)  # 1e999 is valid JSON and reads as infinity
-    if isinstance(value, dict):
-        parts = [*value.keys(), *value.values()]
-    elif isinstance(value, list):
-        parts = value
-    else:
-        return True
-    return depth > 0 and all(_storable(part, depth - 1) for part in parts)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    return blocks, "\n".join(part.strip() for part in outside if part.strip())

@@ -11,60 +11,58 @@ their neighbours, and each piece is tokenised once.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, GenerationConfig
 
-from actwise.conversation import Conversation, Decision, Message, Tool, ToolCall
+from actwise.conversation import Decision, Message, Tool
 from actwise.errors import InputError, ModelError
-from actwise.template.parse import THINK_CLOSE, parse_completion
+from actwise.template.parse import ParsedCompletion, parse_completion
+from actwise.template.probe import REMEDY, find_expression, split_at_stop
 
 SHIPPED_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
-
-_PROBE_TOOL: Tool = {
-    "type": "function",
-    "function": {
-        "name": "probe_tool",
-        "description": "Probe.",
-        "parameters": {"type": "object", "properties": {"key": {"type": "string"}}},
-    },
-}
-_PROBE_CALL = ToolCall(name="probe_tool", arguments={"key": "probe value"}, id="call00001")
-_PROBE = Conversation(
-    id="probe",
-    tools=(_PROBE_TOOL,),
-    messages=(
-        Message(role="system", content="Probe policy."),
-        Message(role="user", content="Probe question."),
-        Message(role="assistant", tool_calls=(_PROBE_CALL,), reasoning_content="First thought."),
-        Message(role="tool", content="probe result", tool_call_id="call00001", name="probe_tool"),
-        Message(role="assistant", content="Probe answer.", reasoning_content="Second thought."),
-    ),
-)
+SHIPPED_END = "<|im_end|>"
 
 
 class Template:
-    """A tokenizer with a chat template that is known to express thoughts, calls and results."""
+    """A tokenizer with a chat template that is known to express thoughts, calls and results.
 
-    def __init__(self, tokenizer: Any) -> None:
+    What the template cannot express is added to it, so the tokenizer's differs from the one that
+    was opened; see `actwise.template.additions`.
+    """
+
+    def __init__(self, tokenizer: Any, stop_token_ids: Sequence[int] = ()) -> None:
         """Open the template of a tokenizer.
+
+        Args:
+            tokenizer: Of transformers.
+            stop_token_ids: What the model's generation stops at, beside the tokenizer's own end
+                token and what the template ends turns with.
 
         Raises:
             ModelError: If there is none, or it cannot express what is trained here.
         """
-        if not tokenizer.chat_template:
-            raise ModelError(
-                "the model has no chat template; use a chat model, or --set model.template=actwise"
-            )
-        if tokenizer.eos_token_id is None:
-            raise ModelError("the tokenizer has no end-of-turn token (eos_token); set one")
         self.tokenizer = tokenizer
         self._pieces: dict[str, list[int]] = {}
         self._cut = _added_token_pattern(tokenizer)
-        self.stop_token_ids: tuple[int, ...] = (int(tokenizer.eos_token_id),)
-        self._probe()
+        added = tokenizer.added_tokens_decoder.values()
+        words = [token.content for token in added if token.content.strip()]
+        try:
+            found = find_expression(_own_template(tokenizer), self.render, words)
+        except InputError as error:
+            raise ModelError(f"{error.problem}; {REMEDY}") from error
+        tokenizer.chat_template = found.chat_template
+        special = [token.content for token in added if token.special]
+        self.syntax = found.syntax.with_tags(special)
+        self.expression = found
+        ends = [tokenizer.convert_tokens_to_ids(stop) for stop in found.stops]
+        own = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+        every = dict.fromkeys([*ends, *own, *stop_token_ids])
+        self.stop_token_ids: tuple[int, ...] = tuple(int(token) for token in every)
+        self._stops = tokenizer.convert_ids_to_tokens(list(self.stop_token_ids))
 
     @classmethod
     def load(cls, model: str, *, shipped: bool = False) -> "Template":
@@ -72,35 +70,30 @@ class Template:
 
         Args:
             model: Folder or hub name.
-            shipped: Replace the model's own template by the one that comes with actwise; the
-                tokenizer has to know its control tokens.
+            shipped: Replace the model's own template by the one that comes with actwise. Where the
+                tokenizer lacks its token for the end of a turn, turns end with the tokenizer's own
+                end token; of its other tags those that the tokenizer lacks are text to it.
 
         Raises:
             ModelError: If the tokenizer cannot be loaded or its template cannot be used.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model)
+            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             first_line = str(error).strip().splitlines()[0]
             raise ModelError(f"no tokenizer can be loaded from {model}: {first_line}") from error
         if shipped:
-            missing = [
-                token
-                for token in ("<|im_start|>", "<|im_end|>", "<think>", "</think>")
-                if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id)
-            ]
-            if missing:
-                raise ModelError(
-                    f"the tokenizer of {model} lacks {', '.join(missing)}, which the shipped "
-                    "template needs; use the model's own template (model.template=own)"
-                )
-            tokenizer.chat_template = SHIPPED_TEMPLATE.read_text()
-            tokenizer.eos_token = "<|im_end|>"
-        return cls(tokenizer)
+            _use_shipped(tokenizer, model)
+        return cls(tokenizer, _generation_stops(model))
 
     def prompt_text(self, decision: Decision, *, thinking: bool) -> str:
         """Return what the served model would see before it acts; earlier thoughts are removed."""
-        return self._render(decision, add_generation_prompt=True, enable_thinking=thinking)
+        return self.render(
+            self.tokenizer.chat_template,
+            decision,
+            add_generation_prompt=True,
+            enable_thinking=thinking,
+        )
 
     def prompt(self, decision: Decision, *, thinking: bool) -> list[int]:
         """Return the token ids of `prompt_text`."""
@@ -118,33 +111,44 @@ class Template:
             InputError: If the template does not continue the decision's prompt with its action.
         """
         gold = decision.gold.model_copy(update={"reasoning_content": thought or None})
-        full = self._render(decision, gold, enable_thinking=thought is not None)
-        prompt = self.prompt_text(decision, thinking=thought is not None)
-        stop = self.tokenizer.eos_token
-        end = full.rfind(stop)
-        if not full.startswith(prompt) or end < len(prompt):
+        thinking = thought is not None
+        full = self.render(self.tokenizer.chat_template, decision, gold, enable_thinking=thinking)
+        prompt = self.prompt_text(decision, thinking=thinking)
+        place = decision.conversation.source or decision.conversation.id
+        continues = full.startswith(prompt)
+        split = split_at_stop(full[len(prompt) :], self._stops) if continues else None
+        if split is None:
             raise InputError(
                 "the chat template does not continue the prompt with the recorded turn",
-                file=decision.conversation.source or decision.conversation.id,
-                remedy="use a template whose generation prompt is a prefix of the turn, such as "
-                "that of --set model.template=actwise",
+                file=place,
+                remedy=REMEDY,
             )
         # Qwen3's own template shows no thought before the first message of a user.
-        if thought and thought.strip() not in full[len(prompt) :]:
+        if thought and thought.strip() not in split[0]:
             raise InputError(
                 f"the chat template leaves out the thought of messages[{decision.index}]",
-                file=decision.conversation.source or decision.conversation.id,
+                file=place,
                 remedy="remove the assistant's turns before the first message of the user",
             )
-        return full[len(prompt) : end + len(stop)]
+        return "".join(split)
 
-    def _render(self, decision: Decision, *turn: Message, **options: bool) -> str:
-        """Return the template's text for the history, without thoughts, and perhaps one turn."""
+    def render(
+        self, chat_template: str, decision: Decision, *turn: Message, **options: bool
+    ) -> str:
+        """Return a template's text for the history, without thoughts, and perhaps one turn.
+
+        Args:
+            chat_template: In Jinja.
+            decision: Its history is rendered.
+            turn: What follows the history.
+            options: Of the chat template.
+        """
         messages = [message.to_dict(thought=False) for message in decision.history]
-        messages += [message.to_dict() for message in turn]
+        messages += [_with_thought(message.to_dict()) for message in turn]
         try:
             text = self.tokenizer.apply_chat_template(
                 messages,
+                chat_template=chat_template,
                 tools=list(decision.conversation.tools) or None,
                 tokenize=False,
                 **options,
@@ -157,6 +161,10 @@ class Template:
                 remedy="mend the conversation, or --set model.template=actwise",
             ) from error
         return str(text)
+
+    def parse(self, text: str, *, thinking: bool, tools: Sequence[Tool] = ()) -> ParsedCompletion:
+        """Take a completion of the model's apart; see `parse_completion`."""
+        return parse_completion(text, thinking=thinking, syntax=self.syntax, tools=tools)
 
     def completion(self, decision: Decision, *, thought: str | None) -> list[int]:
         """Return the token ids of `completion_text`."""
@@ -187,41 +195,43 @@ class Template:
             )
         )
 
-    def _probe(self) -> None:
-        call, answer = _PROBE.decisions()
-        for decision, thought in ((call, None), (call, "First thought."), (answer, "Second.")):
-            mode = "direct" if thought is None else "thinking"
-            try:
-                prompt = self.prompt_text(decision, thinking=thought is not None)
-                text = self.completion_text(decision, thought=thought)
-            except InputError as error:
-                raise ModelError(f"in {mode} mode {error.problem}; {_REMEDY}") from error
-            if "probe_tool" not in prompt:
-                raise ModelError("the chat template does not show the tools; " + _REMEDY)
-            if thought is None and THINK_CLOSE in text:
-                raise ModelError(
-                    "the chat template has no mode without thinking (enable_thinking=False); "
-                    + _REMEDY
-                )
-            parsed = parse_completion(
-                text.removesuffix(self.tokenizer.eos_token), thinking=thought is not None
-            )
-            if thought is not None and parsed.thought != thought:
-                raise ModelError("the chat template does not render a thought; " + _REMEDY)
-            seen = [(c.name, c.arguments) for c in parsed.calls], parsed.answer
-            gold = decision.gold
-            if parsed.errors or seen != (
-                [(c.name, c.arguments) for c in gold.tool_calls],
-                gold.content,
-            ):
-                raise ModelError(
-                    "the chat template does not write calls as <tool_call> JSON; " + _REMEDY
-                )
-        if "probe result" not in prompt:
-            raise ModelError("the chat template does not show tool results; " + _REMEDY)
+
+def _with_thought(message: dict[str, Any]) -> dict[str, Any]:
+    """Give a thought all the names by which templates ask for it."""
+    thought = message.get("reasoning_content")
+    return message if thought is None else {**message, "thinking": thought, "reasoning": thought}
 
 
-_REMEDY = "use a model with a Qwen3-style template, or --set model.template=actwise"
+def _own_template(tokenizer: Any) -> str:
+    own = tokenizer.chat_template
+    if isinstance(own, dict):  # several, by their use
+        own = own.get("tool_use") or own.get("default")
+    if not own:
+        raise ModelError("the model has no chat template; " + REMEDY)
+    return str(own)
+
+
+def _use_shipped(tokenizer: Any, model: str) -> None:
+    own, shipped = tokenizer.eos_token, SHIPPED_TEMPLATE.read_text()
+    if tokenizer.convert_tokens_to_ids(SHIPPED_END) not in (None, tokenizer.unk_token_id):
+        tokenizer.eos_token = SHIPPED_END
+    elif own is None:
+        raise ModelError(
+            f"the tokenizer of {model} has no end token (eos_token); name the one that ends a turn "
+            "as eos_token in its tokenizer_config.json"
+        )
+    else:
+        shipped = shipped.replace(SHIPPED_END, own)
+    tokenizer.chat_template = shipped
+
+
+def _generation_stops(model: str) -> tuple[int, ...]:
+    """Return what a model's generation stops at, by its generation_config.json if it has one."""
+    try:
+        stops = GenerationConfig.from_pretrained(model).eos_token_id
+    except (OSError, ValueError):
+        return ()
+    return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
 
 
 def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:

@@ -4,7 +4,7 @@ Letters in shapes: N tokens of the whole layout.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -30,6 +30,8 @@ class Block:
     queries: slice
     """The tokens' places in the layout."""
     seen: slice
+    partly: bool = False
+    """Whether some of the queries see only the later ones, those within their window."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,27 @@ class Layout:
     blocks: tuple[Block, ...]
     own: tuple[OwnBatch, ...]
     """All segments, cut into pieces of at most `PIECE` tokens."""
+    window: int | None = None
+    """How many tokens a token sees at most, itself among them; None where it sees all."""
+
+    def within(self, window: int) -> "Layout":
+        """Return the same in which a token sees the last of its ancestors only.
+
+        Args:
+            window: How many, the token itself among them.
+        """
+        depth = self.position_ids.tolist()
+        if max(depth) < window:
+            return self
+        blocks = []
+        for block in self.blocks:
+            # The first query is the least deep, so it sees the earliest token.
+            unseen = max(0, depth[block.queries.start] - window + 1 - depth[block.seen.start])
+            seen = slice(block.seen.start + unseen, block.seen.stop)
+            if seen.start < seen.stop:
+                deepest = max(depth[block.queries])
+                blocks.append(Block(block.queries, seen, deepest - depth[seen.start] >= window))
+        return replace(self, blocks=tuple(blocks), window=window)
 
     def places(self, node: Node, first: int = 0) -> range:
         """Return the places of a segment's tokens from `first` up to the node."""
@@ -103,7 +126,10 @@ class Layout:
     def visible(self) -> Tensor:
         """Return the (N, N) mask that is True where the row's token sees the column's."""
         enter, leave = self.spans()
-        return (enter[None] <= enter[:, None]) & (enter[:, None] < leave[None])
+        visible = (enter[None] <= enter[:, None]) & (enter[:, None] < leave[None])
+        if self.window is not None:
+            visible &= self.position_ids[:, None] - self.position_ids[None] < self.window
+        return visible
 
 
 def lay_out(forest: Forest, device: torch.device | str = "cpu") -> Layout:

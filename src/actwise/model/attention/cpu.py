@@ -25,6 +25,7 @@ _FEW_SCORES = 100_000
 """Scores of a head below which one product of all heads is faster than one for each."""
 _MANY_SCORES = 800_000
 """Scores that are computed at once at most."""
+_LEAST, _TINY = torch.finfo(torch.float32).min, torch.finfo(torch.float32).tiny
 
 
 class AttentionByParts(torch.autograd.Function):
@@ -52,9 +53,9 @@ class AttentionByParts(torch.autograd.Function):
         rows = _Rows(q_KRD, _rows(grad, kv_heads), lse_KR, _rows(delta, kv_heads).squeeze(2))
         dq, dk, dv = (torch.empty_like(x) for x in (q_KRD, k_KND, v_KND))
         for batch in ctx.layout.own:
-            _own_backward(batch, rows, k_KND, v_KND, (dq, dk, dv))
+            _own_backward(batch, rows, k_KND, v_KND, (dq, dk, dv), ctx.layout.window)
         for block in ctx.layout.blocks:
-            _path_backward(block, rows, k_KND, v_KND, (dq, dk, dv))
+            _path_backward(block, rows, k_KND, v_KND, (dq, dk, dv), ctx.layout)
         dq *= ctx.scale
         dk *= 1 / _LOG2_E
         return _heads(dq, grad), _heads(dk, grad), _heads(dv, grad), None, None
@@ -77,7 +78,7 @@ def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tupl
     group = q_KRD.shape[1] // k_KND.shape[1]
     for batch in layout.own:
         q, keys = _gather(q_KRD, batch.index, group), _gather(k_KND, batch.index, 1)
-        scores = _own_scores(q, keys)
+        scores = _own_scores(q, keys, layout.window)
         top = scores.amax(-1, keepdim=True)
         chances = scores.sub_(top).exp2_()
         total = chances.sum(-1, keepdim=True)
@@ -88,9 +89,12 @@ def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tupl
         for head, row in _portions(block, len(k_KND), group):
             keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
             scores = _products(q_KRD[head, row], keys)
-            top = scores.amax(-1, keepdim=True)
+            if block.partly:
+                scores.masked_fill_(_beyond(layout, row, block.seen, group), -torch.inf)
+            # A query that sees nothing here has a log-sum-exp of almost minus infinity.
+            top = scores.amax(-1, keepdim=True).clamp_min_(_LEAST)
             chances = scores.sub_(top).exp2_()
-            total = chances.sum(-1, keepdim=True)
+            total = chances.sum(-1, keepdim=True).clamp_min_(_TINY)
             out = _products(chances, values.transpose(1, 2)).div_(total)
             lse = total.log2_().add_(top)[..., 0]
             _merge2_(out_KRD[head, row], lse_KR[head, row], out, lse)
@@ -103,8 +107,20 @@ def _merge2_(out: Tensor, lse: Tensor, out_p: Tensor, lse_p: Tensor) -> None:
     lse.copy_(total)
 
 
+def _beyond(layout: Layout, row: slice, seen: slice, group: int) -> Tensor:
+    """Return where tokens lie beyond the window of a query, (rows, seen)."""
+    depth_R = layout.position_ids.repeat_interleave(group)[row]
+    assert layout.window is not None
+    return depth_R[:, None] - layout.position_ids[seen] >= layout.window
+
+
 def _path_backward(
-    block: Block, rows: _Rows, k_KND: Tensor, v_KND: Tensor, into: tuple[Tensor, Tensor, Tensor]
+    block: Block,
+    rows: _Rows,
+    k_KND: Tensor,
+    v_KND: Tensor,
+    into: tuple[Tensor, Tensor, Tensor],
+    layout: Layout,
 ) -> None:
     dq, dk, dv = into
     group = rows.q_KRD.shape[1] // k_KND.shape[1]
@@ -113,6 +129,8 @@ def _path_backward(
         keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
         # Keys by queries: then no product has a large operand to copy.
         chances_KPR = _products(keys, q).sub_(lse[:, None]).exp2_()
+        if block.partly:
+            chances_KPR.masked_fill_(_beyond(layout, row, block.seen, group).t(), 0)
         dv[head, block.seen] += _products(chances_KPR, grad.transpose(1, 2))
         dscores_KPR = _products(values, grad).sub_(delta[:, None]).mul_(chances_KPR)
         dk[head, block.seen] += _products(dscores_KPR, q.transpose(1, 2))
@@ -146,7 +164,12 @@ def _products(x_KAB: Tensor, y_KCB: Tensor) -> Tensor:
 
 
 def _own_backward(
-    batch: OwnBatch, rows: _Rows, k_KND: Tensor, v_KND: Tensor, into: tuple[Tensor, Tensor, Tensor]
+    batch: OwnBatch,
+    rows: _Rows,
+    k_KND: Tensor,
+    v_KND: Tensor,
+    into: tuple[Tensor, Tensor, Tensor],
+    window: int | None,
 ) -> None:
     group = rows.q_KRD.shape[1] // k_KND.shape[1]
     q, grad = (_gather(x, batch.index, group) for x in (rows.q_KRD, rows.grad_KRD))
@@ -156,19 +179,24 @@ def _own_backward(
     padding = torch.ones(batch.index.numel(), dtype=torch.bool)
     padding[batch.flat] = False
     lse.masked_fill_(padding.view(*batch.index.shape, 1).repeat_interleave(group, 1), torch.inf)
-    chances = _own_scores(q, keys).sub_(lse).exp2_()
+    chances = _own_scores(q, keys, window).sub_(lse).exp2_()
     dscores = (grad @ values.transpose(2, 3)).sub_(delta).mul_(chances)
     _scatter(into[0], batch, dscores @ keys)
     _scatter(into[1], batch, dscores.transpose(2, 3) @ q)
     _scatter(into[2], batch, chances.transpose(2, 3) @ grad)
 
 
-def _own_scores(q: Tensor, keys: Tensor) -> Tensor:
-    """Return (K, pieces, longest * group, longest), -inf where the key comes after the query."""
+def _own_scores(q: Tensor, keys: Tensor, window: int | None) -> Tensor:
+    """Return (K, pieces, longest * group, longest), -inf where a key is not seen.
+
+    It is not where it comes after the query, or lies beyond the query's window.
+    """
     longest = keys.shape[2]
-    future = q.new_full((longest, longest), -torch.inf).triu_(1)
-    future = future.repeat_interleave(q.shape[2] // longest, 0)
-    return (q @ keys.transpose(2, 3)).add_(future)
+    unseen = q.new_full((longest, longest), -torch.inf).triu_(1)
+    if window is not None and window < longest:
+        unseen += q.new_full((longest, longest), -torch.inf).tril_(-window)
+    unseen = unseen.repeat_interleave(q.shape[2] // longest, 0)
+    return (q @ keys.transpose(2, 3)).add_(unseen)
 
 
 def _rows(x: Tensor, kv_heads: int) -> Tensor:

@@ -18,9 +18,11 @@ from actwise.tree.layout import Layout
 def block_mask(layout: Layout) -> BlockMask:
     """Return which blocks of queries see which blocks of keys."""
     enter, leave = layout.spans()
+    depth, window = layout.position_ids, layout.window
 
     def sees(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return (enter[key] <= enter[query]) & (enter[query] < leave[key])
+        visible = (enter[key] <= enter[query]) & (enter[query] < leave[key])
+        return visible if window is None else visible & (depth[query] - depth[key] < window)
 
     size = len(enter)
     return create_block_mask(sees, None, None, size, size, device=enter.device)

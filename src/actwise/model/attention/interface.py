@@ -4,7 +4,7 @@ A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys
 is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,69 +16,100 @@ from transformers import AttentionInterface
 from actwise.errors import ModelError
 from actwise.model.attention.cpu import AttentionByParts
 from actwise.model.attention.gpu import block_mask, fused_flex_attention
+from actwise.model.recurrence import Recurs, TreeRecurrence
 from actwise.tree.layout import Layout
 
 IMPLEMENTATION = "actwise_tree"
 
 
-class Attends(Protocol):
+class Attends(Recurs, Protocol):
     """What a forward call is given as `tree=`."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Return the outputs (batch, heads, tokens, dim) of one layer."""
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        """Return the outputs (batch, heads, tokens, dim) of one layer.
+
+        Args:
+            layer: Its number.
+            q: Queries.
+            k: Keys.
+            v: Values.
+            scale: Multiplies the scores.
+            window: How many tokens a token sees at most, itself among them.
+        """
         ...
 
 
-class TreeAttention:
+class TreeAttention(TreeRecurrence):
     """Attention in which every token of a layout sees its ancestors and itself."""
 
-    def __init__(self, layout: Layout, *, keep: bool = False) -> None:
+    def __init__(self, layout: Layout, *, keep: Sequence[int] = ()) -> None:
         """Prepare for one forward pass.
 
         Args:
             layout: The only row of the batch is this layout.
-            keep: Whether to keep each layer's keys and values, for decoding.
+            keep: Last places of prompts, for whose decoding each layer's keys, values and states
+                are kept.
         """
+        super().__init__(layout, keep)
         self.layout = layout
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
-        self._keep = keep
-        self._mask: Tensor | None = None
-        self._block_mask: BlockMask | None = None
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        """Keys and values, by layer; of layers that attend, where they are kept."""
+        self._keep = bool(keep)
+        self._layouts: dict[int | None, Layout] = {}
+        self._masks: dict[int | None, Tensor] = {}
+        self._block_masks: dict[int | None, BlockMask] = {}
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+    ) -> Tensor:
         """Return (1, heads, N, dim)."""
         if self._keep:
-            self.keys.append(k)
-            self.values.append(v)
+            self.kept[layer] = k, v
+        layout = self._within(window)
         if q.device.type == "cpu":
-            return AttentionByParts.apply(q, k, v, self.layout, scale)  # type: ignore[no-untyped-call]
+            return AttentionByParts.apply(q, k, v, layout, scale)  # type: ignore[no-untyped-call]
         if q.device.type == "cuda":
-            return self.attend_flexibly(q, k, v, scale, fused_flex_attention())
-        return self.attend_densely(q, k, v, scale)
+            return self.attend_flexibly(q, k, v, scale, layout, fused_flex_attention())
+        return self.attend_densely(q, k, v, scale, layout)
+
+    def _within(self, window: int | None) -> Layout:
+        if window not in self._layouts:
+            self._layouts[window] = self.layout if window is None else self.layout.within(window)
+        return self._layouts[window]
 
     def attend_flexibly(
-        self, q: Tensor, k: Tensor, v: Tensor, scale: float, attention: Callable[..., Any]
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        layout: Layout,
+        attention: Callable[..., Any],
     ) -> Tensor:
         """Do the same with `flex_attention`, compiled or not."""
-        if self._block_mask is None:
-            self._block_mask = block_mask(self.layout)
+        if layout.window not in self._block_masks:
+            self._block_masks[layout.window] = block_mask(layout)
         out: Tensor = attention(
             q,
             k,
             v,
-            block_mask=self._block_mask,
+            block_mask=self._block_masks[layout.window],
             scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
         )
         return out
 
-    def attend_densely(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    def attend_densely(
+        self, q: Tensor, k: Tensor, v: Tensor, scale: float, layout: Layout
+    ) -> Tensor:
         """Do the same with a dense mask, on any device."""
-        if self._mask is None:
-            self._mask = self.layout.visible()[None, None]
+        if layout.window not in self._masks:
+            self._masks[layout.window] = layout.visible()[None, None]
+        mask = self._masks[layout.window]
         return scaled_dot_product_attention(
-            q, k, v, attn_mask=self._mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+            q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
 
 
@@ -101,15 +132,15 @@ def _forward(
             f"{type(module).__name__} was not handed tree=, so its model cannot be used for trees; "
             "use one whose forward call passes its keyword arguments on"
         )
-    if sliding_window is not None or softcap is not None or s_aux is not None:
+    if softcap is not None or s_aux is not None:
         raise ModelError(
-            f"{type(module).__name__} uses a sliding window, soft-capped scores or attention "
-            "sinks, which tree attention does not cover; use a model with plain causal attention"
+            f"{type(module).__name__} caps its scores or has attention sinks, which tree attention "
+            "does not cover; use a model of a family in docs/models.md"
         )
     if query.shape[-1] != value.shape[-1]:
         raise ModelError(
             f"{type(module).__name__} has keys and values of different sizes, which tree attention "
-            "does not cover; use a model with plain causal attention"
+            "does not cover; use a model of a family in docs/models.md"
         )
     if dropout:
         raise ModelError("attention dropout is not supported; set attention_dropout to 0")
@@ -117,7 +148,7 @@ def _forward(
     # Under autocast, norms and rotations of queries and keys come out in float32.
     query, key = query.to(value.dtype), key.to(value.dtype)
     layer: int = module.layer_idx  # type: ignore[assignment]
-    return tree.attend(layer, query, key, value, scale).transpose(1, 2), None
+    return tree.attend(layer, query, key, value, scale, sliding_window).transpose(1, 2), None
 
 
 AttentionInterface.register(IMPLEMENTATION, _forward)

@@ -5,6 +5,7 @@ than half of the memory of an update. Here only the inputs are kept, and the res
 for a gated layer these are two products of eleven. Outputs and gradients are the same.
 """
 
+import inspect
 from collections.abc import Sequence
 from types import MethodType
 from typing import Any
@@ -36,6 +37,8 @@ def use_lean_layers(model: nn.Module) -> None:
 def _is_rms_norm(module: nn.Module) -> bool:
     weight = getattr(module, "weight", None)
     if not isinstance(getattr(module, "variance_epsilon", None), float) or weight is None:
+        return False
+    if len(inspect.signature(module.forward).parameters) > 1:  # a gated one
         return False
     return torch.equal(module(_row(weight)), _normalise(module, _row(weight)))
 

@@ -8,6 +8,7 @@ Letters in shapes: T scored tokens, D dimension, V vocabulary.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +21,38 @@ _FEWEST = 128
 """Tokens that are computed at once at least; a product of fewer is slow."""
 
 
+@dataclass(frozen=True)
+class LogitShape:
+    """What a model does with the products of its output layer."""
+
+    factor: float = 1.0
+    divisor: float = 1.0
+    cap: float | None = None
+    """Logits are squeezed into the interval from minus this to this."""
+
+    @classmethod
+    def of(cls, config: Any) -> "LogitShape":
+        """Read it from a text model's configuration."""
+        return cls(
+            getattr(config, "logit_scale", None) or 1.0,
+            getattr(config, "logits_scaling", None) or 1.0,
+            getattr(config, "final_logit_softcapping", None),
+        )
+
+    def __call__(self, products: Tensor) -> Tensor:
+        """Return the logits."""
+        if self.factor != 1:
+            products = products * self.factor
+        if self.divisor != 1:
+            products = products / self.divisor
+        if self.cap is not None:
+            products = torch.tanh(products / self.cap) * self.cap
+        return products
+
+
+_PRODUCTS = LogitShape()
+
+
 class Scores(NamedTuple):
     """How likely tokens are, given what they see."""
 
@@ -30,7 +63,11 @@ class Scores(NamedTuple):
 
 
 def score_tokens(
-    head: nn.Module, hidden_TD: Tensor, tokens_T: Tensor, temperature: float
+    head: nn.Module,
+    hidden_TD: Tensor,
+    tokens_T: Tensor,
+    temperature: float,
+    shape: LogitShape = _PRODUCTS,
 ) -> Scores:
     """Score tokens by the hidden states before them.
 
@@ -39,13 +76,21 @@ def score_tokens(
         hidden_TD: What it is applied to.
         tokens_T: The tokens.
         temperature: Divides the logits.
+        shape: What the model does with the layer's products.
     """
     weight = head.get_parameter("weight")
     logits = _CPU_LOGITS if weight.device.type == "cpu" else _GPU_LOGITS
     at_once = max(_FEWEST, logits // len(weight))
     parts: list[tuple[Tensor, Tensor]] = [
         checkpoint(
-            _score, head, hidden, tokens, temperature, use_reentrant=False, preserve_rng_state=False
+            _score,
+            head,
+            shape,
+            hidden,
+            tokens,
+            temperature,
+            use_reentrant=False,
+            preserve_rng_state=False,
         )
         for hidden, tokens in zip(
             torch.split(hidden_TD, at_once), torch.split(tokens_T, at_once), strict=True
@@ -55,9 +100,10 @@ def score_tokens(
 
 
 def _score(
-    head: nn.Module, hidden_TD: Tensor, tokens_T: Tensor, temperature: float
+    head: nn.Module, shape: LogitShape, hidden_TD: Tensor, tokens_T: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    found: tuple[Tensor, Tensor] = _Chosen.apply(head(hidden_TD), tokens_T, temperature)  # type: ignore[no-untyped-call]
+    logits_TV = shape(head(hidden_TD))
+    found: tuple[Tensor, Tensor] = _Chosen.apply(logits_TV, tokens_T, temperature)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -1,0 +1,377 @@
+"""How families of models write calls: one reader for each way.
+
+A reader takes the text of a block, between its marks, and returns for each call in it the call or
+what is wrong with it. No text raises. Values that are written without their type, as in XML, get
+the one that the tool's schema asks for.
+"""
+
+import ast
+import json
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from actwise.conversation import ToolCall
+
+Schemas = Mapping[str, Mapping[str, Any]]
+"""JSON schemas of the arguments, by the name of the tool."""
+Read = Callable[[str, Schemas], "list[ToolCall | FormatError]"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_DEPTH = 64
+
+
+class FormatError(StrEnum):
+    """What can be wrong with a completion."""
+
+    MISSING_THOUGHT = "missing_thought"
+    """Thinking mode, but the completion does not begin with a closed thought."""
+    EMPTY_THOUGHT = "empty_thought"
+    """Thinking mode, but nothing stands in the thought."""
+    UNCLOSED_THOUGHT = "unclosed_thought"
+    """A thought begins and never ends; everything after it counts as thought."""
+    UNEXPECTED_THOUGHT = "unexpected_thought"
+    """Direct mode, but the completion holds a thought."""
+    UNCLOSED_CALL = "unclosed_call"
+    """The last call never ends."""
+    BROKEN_JSON = "broken_json"
+    """The text of a call is not one JSON object, or what the model's family writes instead of it,
+    repeats a key, or holds what cannot be stored: nesting deeper than 64 levels, a number beyond a
+    double's range, half a surrogate pair."""
+    MISSING_NAME = "missing_name"
+    """A call without a string `name`."""
+    ARGUMENTS_NOT_OBJECT = "arguments_not_object"
+    """A call whose `arguments` are not a JSON object."""
+    STRAY_TAG = "stray_tag"
+    """A control tag where none belongs."""
+    EMPTY = "empty"
+    """Neither a call nor an answer."""
+    TEXT_AFTER_CALL = "text_after_call"
+    """Words to the customer after a call: its result is not known yet."""
+
+
+def json_call(arguments: str = "arguments") -> Read:
+    """Read one JSON object with `name` and the arguments under a key."""
+
+    def read(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+        try:
+            return [_from_record(_json(text), arguments)]
+        except ValueError:
+            return [FormatError.BROKEN_JSON]
+
+    return read
+
+
+def json_list(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+    """Read a JSON list of objects with `name` and `arguments`."""
+    try:
+        records = _json(text)
+    except ValueError:
+        return [FormatError.BROKEN_JSON]
+    if not isinstance(records, list) or not records:
+        return [FormatError.BROKEN_JSON]
+    return [_from_record(record, "arguments") for record in records]
+
+
+def json_after_name(mark: str) -> Read:
+    """Read a name, a mark, and a JSON object of arguments."""
+
+    def read(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+        name, marked, body = text.partition(mark)
+        try:
+            arguments = _json(body)
+        except ValueError:
+            return [FormatError.BROKEN_JSON]
+        if not marked or not name.strip():
+            return [FormatError.MISSING_NAME]
+        return [_from_record({"name": name.strip(), "arguments": arguments}, "arguments")]
+
+    return read
+
+
+def tagged(begin: str, parameter: str, end: str = "") -> Read:
+    """Read arguments that stand between tags, each as text of no type.
+
+    Args:
+        begin: Expression of what the block begins with; group 1 is the tool's name.
+        parameter: Expression of one argument; group 1 is its name, group 2 its text.
+        end: What the block ends with.
+    """
+    begins, parameters = re.compile(begin), re.compile(parameter, re.DOTALL)
+
+    def read(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+        text = text.strip()
+        opened = begins.match(text)
+        if opened is None:
+            return [FormatError.MISSING_NAME]
+        if not text.endswith(end):
+            return [FormatError.BROKEN_JSON]
+        text = text.removesuffix(end)
+        properties = schemas.get(opened[1], {}).get("properties") or {}
+        arguments: dict[str, Any] = {}
+        at = opened.end()
+        for found in parameters.finditer(text, at):
+            if text[at : found.start()].strip() or found[1] in arguments:
+                return [FormatError.BROKEN_JSON]
+            arguments[found[1]] = typed(found[2], properties.get(found[1]))
+            at = found.end()
+        if text[at:].strip():
+            return [FormatError.BROKEN_JSON]
+        return [_from_record({"name": opened[1], "arguments": arguments}, "arguments")]
+
+    return read
+
+
+def typed(text: str, schema: Any) -> Any:
+    """Return the value that a text stands for where a schema is expected.
+
+    A text that the schema takes as it is stays one. Otherwise it is read as JSON or as Python
+    writes it, where that has a type which the schema names; where the schema names none, where it
+    is JSON and no string.
+    """
+    types = set(_types(schema))
+    if "string" in types and not (types == {"string", "null"} and text in ("None", "null")):
+        return text
+    try:
+        value = _json_or_python(text)
+    except ValueError:
+        return text
+    if (not types and not isinstance(value, str)) or types & _names(value):
+        return value
+    return text
+
+
+def _types(schema: Any) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        return
+    kind = schema.get("type")
+    yield from [kind] if isinstance(kind, str) else kind or ()
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if kind is None and isinstance(values, list):
+        yield from {name for value in values for name in _names(value)}
+    for union in ("anyOf", "oneOf"):
+        for choice in schema.get(union) or ():
+            yield from _types(choice)
+
+
+def _names(value: Any) -> set[str]:
+    """Return the names that JSON schema has for a value's type."""
+    if isinstance(value, bool):
+        return {"boolean"}
+    if isinstance(value, float) and not value.is_integer():
+        return {"number"}
+    kinds = {int: "integer", float: "integer", str: "string", list: "array", dict: "object"}
+    name = kinds.get(type(value), "null")
+    return {name, "number"} if name == "integer" else {name}
+
+
+class _Cursor:
+    """A text that is read from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+
+    def takes(self, expected: str) -> bool:
+        if not self.text.startswith(expected, self.at):
+            return False
+        self.at += len(expected)
+        return True
+
+    def match(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            raise ValueError(f"unreadable at {self.at}")
+        self.at = found.end()
+        return found[0]
+
+    def until(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.search(self.text, self.at)
+        if found is None:
+            raise ValueError(f"no end after {self.at}")
+        text, self.at = self.text[self.at : found.start()], found.start()
+        return text
+
+    @property
+    def done(self) -> bool:
+        return self.at == len(self.text)
+
+
+_NAME = re.compile(r"[^\s(){}\[\],=:]+")
+_SPACE = re.compile(r"\s*")
+
+
+def python_calls(*, escaped: bool) -> Read:
+    """Read a list of calls as Python writes them, with keywords: `[f(key='value'), g()]`.
+
+    Args:
+        escaped: Whether quotes and line breaks in strings are escaped. Where they are not, a
+            string ends at the quote after which a keyword, a call or the end of the list follows.
+    """
+
+    def read(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+        cursor = _Cursor(text.strip())
+        calls: list[ToolCall | FormatError] = []
+        try:
+            if not cursor.takes("["):
+                raise ValueError("no list")
+            while not calls or cursor.takes(", "):
+                name = cursor.match(_NAME)
+                arguments = dict(_keywords(cursor, escaped))
+                calls.append(_from_record({"name": name, "arguments": arguments}, "arguments"))
+            if not cursor.takes("]") or not cursor.done:
+                raise ValueError("no end of the list")
+        except ValueError:
+            calls.append(FormatError.BROKEN_JSON)
+        return calls
+
+    return read
+
+
+_ESCAPED = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+_STRING_END = re.compile(r"'(?=, [\w.-]+=|\)(?:, [\w.-]+\(|\]\Z))")
+_VALUE_END = re.compile(r"(?=, [\w.-]+=|\)(?:, [\w.-]+\(|\]\Z))")
+
+
+def _keywords(cursor: _Cursor, escaped: bool) -> Iterator[tuple[str, Any]]:
+    seen: set[str] = set()
+    if not cursor.takes("("):
+        raise ValueError("no arguments")
+    while not cursor.takes(")"):
+        if seen and not cursor.takes(", "):
+            raise ValueError("no comma")
+        key = cursor.match(_NAME)
+        if key in seen or not cursor.takes("="):
+            raise ValueError("no keyword")
+        seen.add(key)
+        if escaped and cursor.text.startswith("'", cursor.at):
+            yield key, _python(cursor.match(_ESCAPED))
+        elif cursor.takes("'"):
+            yield key, cursor.until(_STRING_END)
+            cursor.takes("'")
+        else:
+            yield key, _json_or_python(cursor.until(_VALUE_END))
+
+
+def braces(quote: str) -> Read:
+    """Read `call:name{key:value}` with strings between quotes of the family's own."""
+
+    def read(text: str, schemas: Schemas) -> list[ToolCall | FormatError]:
+        cursor = _Cursor(text.strip())
+        if not cursor.takes("call:"):
+            return [FormatError.MISSING_NAME]
+        try:
+            name = cursor.match(_NAME)
+            arguments = _value(cursor, quote, _MAX_DEPTH)
+            if not cursor.done:
+                raise ValueError("more than one value")
+        except ValueError:
+            return [FormatError.BROKEN_JSON]
+        return [_from_record({"name": name, "arguments": arguments}, "arguments")]
+
+    return read
+
+
+_KEY = re.compile(r"[^:{}\[\]]*")
+_SCALAR = re.compile(r"[^,{}\[\]]+")
+
+
+def _value(cursor: _Cursor, quote: str, depth: int) -> Any:
+    if depth < 0:
+        raise ValueError("nested too deeply")
+    if cursor.takes(quote):
+        text = cursor.until(re.compile(re.escape(quote)))
+        cursor.takes(quote)
+        return text
+    if cursor.takes("["):
+        return list(_members(cursor, quote, "]", depth))
+    if cursor.takes("{"):
+        return _unique_keys(list(_members(cursor, quote, "}", depth)))
+    return _json_or_python(cursor.match(_SCALAR))  # Gemma's templates have None for null
+
+
+def _members(cursor: _Cursor, quote: str, end: str, depth: int) -> Iterator[Any]:
+    first = True
+    while True:
+        cursor.match(_SPACE)
+        if cursor.takes(end):
+            return
+        if not first and not cursor.takes(","):
+            raise ValueError("no comma")
+        first = False
+        cursor.match(_SPACE)
+        if end == "]":
+            yield _value(cursor, quote, depth - 1)
+            continue
+        key = _value(cursor, quote, 0) if cursor.text.startswith(quote, cursor.at) else None
+        key = cursor.match(_KEY) if key is None else key
+        if not cursor.takes(":"):
+            raise ValueError("no colon")
+        yield key, _value(cursor, quote, depth - 1)
+
+
+def _from_record(record: Any, arguments: str) -> ToolCall | FormatError:
+    if not isinstance(record, dict) or not _storable(record, _MAX_DEPTH):
+        return FormatError.BROKEN_JSON
+    name, values = record.get("name"), record.get(arguments, {})
+    if not isinstance(name, str) or not name:
+        return FormatError.MISSING_NAME
+    if not isinstance(values, dict):
+        return FormatError.ARGUMENTS_NOT_OBJECT
+    return ToolCall(name=name, arguments=values)
+
+
+def _json(text: str) -> Any:
+    """Return a JSON value.
+
+    Raises:
+        ValueError: If it is none, repeats a key, or is nested beyond Python's limits.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _json_or_python(text: str) -> Any:
+    try:
+        return _json(text)
+    except ValueError:
+        return _python(text)
+
+
+def _python(text: str) -> Any:
+    """Return a value as Python's `repr` writes it; raises ValueError as `_json` does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.literal_eval(text)
+    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        raise ValueError("no Python literal") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return dict(pairs)
+
+
+def _storable(value: Any, depth: int) -> bool:
+    """Whether a parsed value can be walked, written as UTF-8 JSON and read back unchanged."""
+    if isinstance(value, str):
+        return not _SURROGATE.search(value)
+    if isinstance(value, float):
+        return math.isfinite(value)  # 1e999 is valid JSON and reads as infinity
+    if isinstance(value, dict):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list):
+        parts = value
+    else:
+        return value is None or isinstance(value, int)
+    return depth > 0 and all(_storable(part, depth - 1) for part in parts)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
