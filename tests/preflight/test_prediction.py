@@ -15,7 +15,6 @@ GOOD = Samples(
     completions=8,
     rewards=distribution([1.0, 0.0] * 3 + [1.0, 1.0]),
     pass_rates=distribution([0.5, 0.5, 0.5, 1.0]),
-    pass_once=0.625,
     pass_any=1.0,
     closed=0.96,
     learnable=0.75,
@@ -25,13 +24,14 @@ GOOD = Samples(
     truncated=0.0,
     tokens=20.0,
 )
+SOLVED = distribution([1.0, 1.0, 1.0, 0.5])  # 0.875 in one completion
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"closed": 0.94}, "94% of the thoughts end"),
-        ({"pass_once": 0.875}, "so there are 12 points to gain"),
+        ({"pass_rates": SOLVED}, "so there are 12 points to gain"),
         ({"live": 0.39}, "39% of the groups are live"),
     ],
 )

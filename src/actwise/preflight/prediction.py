@@ -25,11 +25,12 @@ def obstacles(samples: Samples) -> list[str]:
     found = []
     if samples.closed is not None and samples.closed < CLOSED:
         found.append(f"{samples.closed:.0%} of the thoughts end, and {CLOSED:.0%} should")
-    room = samples.pass_any - samples.pass_once
+    in_one = samples.pass_rates.mean if samples.pass_rates is not None else 0.0
+    room = samples.pass_any - in_one
     if room < ROOM:
         found.append(
             f"{samples.pass_any:.0%} of the decisions are right in any of their completions and "
-            f"{samples.pass_once:.0%} in one, so there are {100 * room:.0f} points to gain, "
+            f"{in_one:.0%} in one, so there are {100 * room:.0f} points to gain, "
             f"and {100 * ROOM:.0f} should be"
         )
     if samples.live < LIVE:

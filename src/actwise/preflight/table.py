@@ -9,6 +9,7 @@ from actwise.findings.lines import finding_lines
 from actwise.preflight.estimate import Estimate
 from actwise.preflight.preflight import Preflight
 from actwise.preflight.targets import BINS, Distribution
+from actwise.preflight.trial import Samples
 from actwise.report.words import duration, size
 
 
@@ -69,6 +70,15 @@ def _cells(rewards: Distribution) -> list[str]:
     return [str(rewards.count), f"{rewards.mean:.3f}", *(str(n or "·") for n in rewards.histogram)]
 
 
+def _passed(samples: Samples) -> list[str]:
+    if samples.pass_rates is None:
+        return []
+    return [
+        f"right in one completion: {100 * samples.pass_rates.mean:.0f} % of the decisions; in any "
+        f"of {samples.completions // samples.decisions}: {100 * samples.pass_any:.0f} %"
+    ]
+
+
 def _samples(found: Preflight) -> list[str]:
     samples = found.samples
     assert samples is not None
@@ -76,8 +86,7 @@ def _samples(found: Preflight) -> list[str]:
         f"{samples.completions} samples for {samples.decisions} decisions: "
         f"{100 * samples.format:.0f} % in the right format, {100 * samples.truncated:.0f} % cut "
         f"off, {100 * samples.not_checkable:.0f} % not checkable, {samples.tokens:.0f} tokens each",
-        f"right in one completion: {100 * samples.pass_once:.0f} % of the decisions; in any "
-        f"of {samples.completions // samples.decisions}: {100 * samples.pass_any:.0f} %",
+        *_passed(samples),
         f"decisions with something to learn: {100 * samples.learnable:.0f} % are right sometimes, "
         f"{100 * samples.live:.0f} % have rewards that differ",
     ]

@@ -51,10 +51,8 @@ class Samples:
     pass_rates: Distribution | None
     """Share of right completions of each decision, among those that can be checked; None where
     none can."""
-    pass_once: float
-    """Share of decisions that are right in one completion (pass@1); not checkable ones are not."""
     pass_any: float
-    """Share of decisions that are right in any of their completions (pass@k)."""
+    """Share of those decisions that are right in any of their completions (pass@k)."""
     closed: float | None
     """Share of completions whose thought says something and ends; None in direct mode."""
     learnable: float
@@ -249,8 +247,7 @@ def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
         len(rollouts),
         distribution([rollout["reward"] for rollout in rollouts]),
         distribution(pass_rates) if pass_rates else None,
-        sum(pass_rates) / len(groups),
-        sum(rate > 0 for rate in pass_rates) / len(groups),
+        sum(rate > 0 for rate in pass_rates) / max(1, len(pass_rates)),
         mean([step["closed"] for step in metrics]) if "closed" in metrics[0] else None,
         sum(0 < rate < 1 for rate in pass_rates) / len(groups),
         mean([step["live_groups"] for step in metrics]),

@@ -211,7 +211,7 @@ def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSetti
 
 def _accepted(group: Group) -> Group:
     """Return a group in which each right completion in good form counts 1, every other 0."""
-    right = [bool(r.verdict.right) and not r.parsed.errors for r in group.rollouts]
+    right = [r.verdict.right is True and not r.parsed.errors for r in group.rollouts]
     rollouts = tuple(
         replace(r, advantage=float(ok)) for r, ok in zip(group.rollouts, right, strict=True)
     )
@@ -285,17 +285,20 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
 def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     verdicts = [r.verdict for r in rollouts]
-    checked = [float(v.right) for v in verdicts if v.right is not None]
     closed = {"closed": mean([float(r.parsed.closed_thought is not None) for r in rollouts])}
+    by_group = [
+        [r.verdict.right for r in group.rollouts if r.verdict.right is not None] for group in groups
+    ]
+    checked = [float(right) for rights in by_group for right in rights]
+    unsolved = [float(not any(rights)) for rights in by_group if rights]
     return (
         (closed if config.mode == "thinking" else {})
+        | ({"right": mean(checked), "unsolved": mean(unsolved)} if checked else {})
         | {
             "reward": mean([v.reward for v in verdicts]),
-            **({"right": mean(checked)} if checked else {}),
             "not_checkable": mean([float(v.right is None) for v in verdicts]),
             "format": mean([v.format for v in verdicts]),
             "live_groups": mean([float(group.live) for group in groups]),
-            "unsolved": mean([float(not any(r.verdict.right for r in g.rollouts)) for g in groups]),
             "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
             "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
             "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
