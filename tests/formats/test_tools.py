@@ -208,7 +208,8 @@ def test_a_folder_of_tools(tmp_path: Path) -> None:
     (folder / "unlock.json").write_text(json.dumps(api))
     (folder / "mcp.json").write_text(json.dumps(MCP))
     assert [tool_name(tool) for tool in load_tools(folder)] == ["weather", "sun", "unlock"]
-    (folder / "again.json").write_text(json.dumps(MCP))
+    other = {"name": "weather", "parameters": {"type": "object"}}
+    (folder / "again.json").write_text(json.dumps([other]))
     with pytest.raises(InputError, match="'weather' is declared twice"):
         load_tools(folder)
 
