@@ -146,22 +146,21 @@ def test_operations_of_an_openapi_document(tmp_path: Path) -> None:
         "type": "object",
         "properties": {
             "id": {"type": "integer"},
-            "items": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "name": {"type": "string"},
-                        # An item inside an item: any value, or the schema would never end.
-                        "parts": {"type": "array", "items": {}},
-                    },
-                },
-            },
+            "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
             "note": {"type": ["string", "null"]},
             "total": {"type": "number", "exclusiveMinimum": 0},
         },
         # `created` is only ever answered, so it is no argument.
         "required": ["id", "items"],
+        "$defs": {
+            "Item": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "parts": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
+                },
+            }
+        },
     }
     # Without an operationId: path and method. The operation's own `id` replaces the path's.
     assert by_name["_orders_id_delete".strip("_")]["parameters"]["properties"] == {

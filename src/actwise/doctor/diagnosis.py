@@ -14,10 +14,12 @@ from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
 from actwise.doctor.personal import Personal
 from actwise.doctor.reachable import Reachable
+from actwise.doctor.remarks import Remarks, counted
 from actwise.doctor.results import Results
 from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
+from actwise.doctor.written_calls import WrittenCalls
 from actwise.findings.finding import Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
 
@@ -117,6 +119,8 @@ class _Examination:
         ]
         self.rejected: dict[str, Tally] = {}
         self.rejected_places: Counter[str] = Counter()
+        self.rejected_tools: dict[str, Counter[str]] = {}
+        self.failed = Tally(max_examples)
         self.decisions: Counter[str] = Counter()
         self.thoughts = 0
         self.conversations = 0
@@ -130,6 +134,8 @@ class _Examination:
         self.language = Language(max_examples)
         self.families: tuple[Family, ...] = (
             self.copies,
+            Remarks(max_examples),
+            WrittenCalls(max_examples),
             Conflicts(max_examples),
             self.nulls,
             self.results,
@@ -146,18 +152,30 @@ class _Examination:
         tally = self.rejected.setdefault(rejected.reason, Tally(self.max_examples))
         tally.add(str(rejected))
         self.rejected_places[rejected.reason] += rejected.count
+        if rejected.about is not None:
+            self.rejected_tools.setdefault(rejected.reason, Counter())[rejected.about] += 1
         if rejected.conversation is not None:
             # Stray nulls are often why a call does not fit its schema.
-            self.nulls.add(case_of(rejected.conversation))
+            self.look(rejected.conversation, (self.nulls,))
 
     def add(self, conversation: Conversation) -> None:
         self.conversations += 1
         for decision in conversation.decisions():
             self.decisions[decision.kind] += 1
             self.thoughts += bool(decision.gold.reasoning_content)
-        case = case_of(conversation)
-        for family in self.families:
-            family.add(case)
+        self.look(conversation, self.families)
+
+    def look(self, conversation: Conversation, families: Iterable[Family]) -> None:
+        """Show a conversation to families; one that makes one of them fail costs no other."""
+        place = conversation.source or conversation.id
+        try:
+            case = case_of(conversation)
+            for family in families:
+                family.add(case)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # the panics of extensions are no Exceptions
+            self.failed.add(f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:80]}")
 
     def diagnosis(self) -> Diagnosis:
         rejected = sorted(self.rejected.items(), key=lambda item: -item[1].count)
@@ -181,14 +199,23 @@ class _Examination:
     def _findings(self) -> Iterator[Finding]:
         for reason, tally in self.rejected.items():
             places = self.rejected_places[reason]
-            counted = f", in {places} places" if places > tally.count else ""
+            where = f", in {places} places" if places > tally.count else ""
+            tools = self.rejected_tools.get(reason)
+            by_tool = f"; by tool: {counted(tools)}" if tools else ""
             yield from tally.finding(
                 "error",
                 reason,
-                f"record(s) that cannot be used and are left out{counted}",
+                f"record(s) that cannot be used and are left out{where}{by_tool}",
                 effect="Nothing is learned from them.",
                 remedy="Each example says what to do.",
             )
+        yield from self.failed.finding(
+            "warning",
+            "not_examined",
+            "conversation(s) that could not be looked through",
+            effect="What else is wrong with them is not known.",
+            remedy="Look at them by hand, or leave them out.",
+        )
         if self.conversations:
             yield from self._missing_kinds()
         else:

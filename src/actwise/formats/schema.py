@@ -23,9 +23,9 @@ _TYPES: Mapping[str, str] = {
 }
 """Types by their name in lower case; any other name, such as "any", allows every value."""
 
-_OF_SCHEMAS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-_LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
-_SCHEMAS = {
+SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+LISTS_OF_SCHEMAS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+SCHEMAS = {
     "items",
     "additionalProperties",
     "not",
@@ -37,6 +37,8 @@ _SCHEMAS = {
     "unevaluatedProperties",
     "unevaluatedItems",
 }
+_LONGEST = 200
+"""Characters of the name of a type; more are none."""
 _MAY_BE_NULL = {"const", "default"}
 _OPTIONAL = re.compile(r",?\s*\(?optional\)?\s*$", re.IGNORECASE)
 _GENERIC = re.compile(r"(?:typing\.)?(\w+)\[(.*)\]", re.DOTALL)
@@ -56,20 +58,20 @@ def json_schema(foreign: Any) -> Any:
             continue
         if key == "type":
             out |= _typed(value)
-        elif key in _OF_SCHEMAS and (isinstance(value, dict) or value == []):
+        elif key in SCHEMAS_BY_NAME and (isinstance(value, dict) or value == []):
             members = dict(value).items()
             out[key] = {name: json_schema(inner) for name, inner in members if inner is not None}
-        elif key in _LISTS and isinstance(value, list):
+        elif key in LISTS_OF_SCHEMAS and isinstance(value, list):
             out[key] = [json_schema(member) for member in value]
         elif key == "items" and isinstance(value, list) and value:
             out["prefixItems"] = [json_schema(member) for member in value]
-        elif key in _SCHEMAS:
+        elif key in SCHEMAS:
             out[key] = json_schema(value)
         elif key == "required":
             out |= {"required": [value] if isinstance(value, str) else value}
         else:
             out[key] = value
-    return _with_required(foreign, _modern(out))
+    return _with_required(foreign, modern(out))
 
 
 def _typed(value: Any) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def _typed(value: Any) -> dict[str, Any]:
         return {"type": list(dict.fromkeys(names))} if names and len(names) == len(found) else {}
     if not isinstance(value, str):
         return {"type": value}
+    if len(value) > _LONGEST:
+        return {}
     name = _OPTIONAL.sub("", value).strip()
     if name != value.strip():  # what may be left out is recorded as null by many
         return _typed([name, "null"])
@@ -115,7 +119,7 @@ def _parts(text: str, mark: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _modern(schema: dict[str, Any]) -> dict[str, Any]:
+def modern(schema: dict[str, Any]) -> dict[str, Any]:
     """Write what only OpenAPI 3.0 and older drafts have in the words of the current one."""
     out = dict(schema)
     if out.pop("nullable", False) is True and isinstance(out.get("type"), str):
@@ -161,7 +165,7 @@ def arguments_schema(foreign: Any) -> Any:
 def _stands_at_top(schema: dict[str, Any]) -> bool:
     # A keyword that stands for schemas holds an object, too.
     return all(isinstance(member, dict) for member in schema.values()) and not (
-        schema.keys() & (_OF_SCHEMAS | _SCHEMAS)
+        schema.keys() & (SCHEMAS_BY_NAME | SCHEMAS)
     )
 
 

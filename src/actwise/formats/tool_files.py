@@ -48,6 +48,10 @@ def _checked(value: Any, path: Path) -> tuple[Tool, ...]:
     except Unusable as error:
         problem, _, remedy = error.detail.rpartition("; ")
         raise InputError(problem, file=str(path), remedy=remedy) from error
+    except RecursionError as error:
+        raise InputError(
+            "refers too deeply", file=str(path), remedy="write the tools as a JSON array"
+        ) from error
 
 
 def _listed(value: Any, path: Path) -> Any:

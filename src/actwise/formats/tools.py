@@ -85,7 +85,10 @@ def allows(schema: Any, value: Any) -> bool:
     text = json.dumps(schema)
     if not isinstance(schema, dict | bool) or _schema_fault(text):
         return True
-    return bool(_validator(text).is_valid(value))
+    try:
+        return bool(_validator(text).is_valid(value))
+    except Unresolvable:
+        return True
 
 
 def _read_entry(value: Any, place: str) -> list[Tool]:
