@@ -2,17 +2,23 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from actwise.cli.console import echo_skipped
 from actwise.cli.options import FILES, FORMAT, TOOLS
-from actwise.errors import InputError
+from actwise.errors import InputError, printable
 from actwise.model.startup import model_path, prepare_torch
+
+if TYPE_CHECKING:
+    from actwise.conversation import Conversation
+    from actwise.doctor import Examination
+    from actwise.formats import Rejected
+    from actwise.template.render import Template
 
 
 @click.command()
@@ -34,7 +40,11 @@ from actwise.model.startup import model_path, prepare_torch
     metavar="DECISION",
     help="Only show one decision token by token: 12#3 is line 12, messages[3].",
 )
-@click.option("--model", default="base", help="With --show: folder or hub name of the model.")
+@click.option(
+    "--model",
+    help="Folder or hub name of a model: what its chat template cannot render is found, too. "
+    "With --show, whose tokens are shown.",
+)
 def check(
     files: Sequence[Path],
     format_name: str | None,
@@ -44,30 +54,58 @@ def check(
     html: Path | None,
     fix: Path | None,
     show: str | None,
-    model: str,
+    model: str | None,
 ) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
-    from actwise.api import check as examine
-    from actwise.doctor import render, write_mended, write_page
-    from actwise.formats import read_files
+    from actwise.doctor import Examination, render, write_mended, write_page
+    from actwise.formats import Rejected, read_files
 
     if show is not None:
-        _show(read_files(files, format=format_name, tools=tools), show, str(files[0]), model)
+        items = read_files(files, format=format_name, tools=tools)
+        _show(items, show, str(files[0]), model or "base")
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
-    diagnosis = examine(files, against=held_out, format=format_name, tools=tools)
+    examination = Examination()
+    for item in read_files(held_out, format=format_name, tools=tools):
+        if not isinstance(item, Rejected):
+            examination.add_held_out(item)
+    # Read once, whatever is done with them: the logs may come through a pipe.
+    items = _looked_at(read_files(files, format=format_name, tools=tools), examination, model)
+    if fix is not None:
+        mending = write_mended(items, fix)
+        click.echo(printable(f"{fix}: {mending}"), err=True)
+    for _ in items:
+        pass
+    diagnosis = examination.diagnosis()
     if as_json:
         click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
     else:
         Console().print(render(diagnosis), soft_wrap=True)
     if html is not None:
         write_page(diagnosis, html, files=[str(file) for file in files])
-    if fix is not None:
-        mending = write_mended(read_files(files, format=format_name, tools=tools), fix)
-        click.echo(f"{fix}: {mending}", err=True)
     if any(finding.severity == "error" for finding in diagnosis.findings):
         sys.exit(2)
+
+
+def _looked_at(
+    items: "Iterator[Conversation | Rejected]", examination: "Examination", model: str | None
+) -> "Iterator[Conversation | Rejected]":
+    """Yield records that have been looked at; what a model cannot render is rejected."""
+    from actwise.conversation import Conversation
+    from actwise.data.fit import unrendered
+    from actwise.formats import Rejected
+
+    template = _template(model) if model is not None else None
+    for item in items:
+        if template is not None and isinstance(item, Conversation):
+            problem = unrendered(template, item)
+            if problem is not None:
+                file, _, line = item.source.rpartition(":")
+                detail = f"{problem}; mend it, or --set model.template=actwise"
+                item = Rejected(file, int(line), "not_rendered", detail)
+        examination.add(item)
+        yield item
 
 
 @click.command()
@@ -99,7 +137,11 @@ def _show(items: Any, decision: str, file: str, model: str) -> None:
     from actwise.doctor.show import find_decision, render_tokens
 
     found = find_decision(items, decision, file=file)
+    Console().print(render_tokens(_template(model), found), soft_wrap=True)
+
+
+def _template(model: str) -> "Template":
     prepare_torch()
     from actwise.template.render import Template
 
-    Console().print(render_tokens(Template.load(model_path(model)), found), soft_wrap=True)
+    return Template.load(model_path(model))

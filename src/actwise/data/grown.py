@@ -6,14 +6,13 @@ a split parts a conversation from itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from actwise.conversation import Conversation, Message
 from actwise.data.fingerprint import SPECIFIC, Turn, turns_of
 
 
-@dataclass(frozen=True)
-class Ungrown:
+class Ungrown(NamedTuple):
     """Conversations, each of them once."""
 
     conversations: list[Conversation]

@@ -1,5 +1,6 @@
 """Logs read from files, as the section `data` of a configuration says."""
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from typing import Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
+from actwise.data.grown import longest_records
 from actwise.errors import InputError
 from actwise.formats import Rejected, read_files
 from actwise.rewards.overrides import check_overrides
-from actwise.run.files import fingerprint
+
+GROWING = "the beginning of a longer record, which is used"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Logs:
 
 def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
     """Read logs; records that cannot be used stop the run, or are counted.
+
+    A conversation that was logged at each of its requests is taken once, with all its turns.
 
     Raises:
         InputError: A record cannot be used and `data.bad_records` is "stop", or none can.
@@ -52,10 +57,21 @@ def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
     check_overrides(config.reward, conversations)
+    fingerprints = _fingerprints(files, conversations)
+    conversations, beginnings = longest_records(conversations)
     if config.data.limit is not None and config.data.limit < len(conversations):
         draw = random.Random(f"limit/{config.seed}")
         conversations = draw.sample(conversations, config.data.limit)
-    return Logs(conversations, _by_reason(rejected), _fingerprints(files, conversations))
+    skipped = [*_by_reason(rejected), *_growing(beginnings)]
+    return Logs(conversations, skipped, fingerprints)
+
+
+def _growing(beginnings: Sequence[Conversation]) -> list[dict[str, Any]]:
+    """Count the records whose conversation is used as a longer record holds it."""
+    if not beginnings:
+        return []
+    places = [conversation.source for conversation in beginnings[:3]]
+    return [{"reason": GROWING, "count": len(beginnings), "examples": places}]
 
 
 def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
@@ -73,7 +89,18 @@ def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
 def _fingerprints(
     files: Sequence[Path], conversations: Sequence[Conversation]
 ) -> list[dict[str, Any]]:
-    read = Counter(c.source.rpartition(":")[0] for c in conversations)
+    """Digest what was read of each file; the file itself may be a pipe, which is read only once."""
+    by_file: dict[str, list[Conversation]] = {str(f): [] for f in files if not f.is_dir()}
+    for conversation in conversations:
+        by_file.setdefault(conversation.source.rpartition(":")[0], []).append(conversation)
     return [
-        {"file": str(f), "sha256": fingerprint(f), "conversations": read[str(f)]} for f in files
+        {"file": file, "sha256": _digest(of_file), "conversations": len(of_file)}
+        for file, of_file in by_file.items()
     ]
+
+
+def _digest(conversations: Sequence[Conversation]) -> str:
+    hasher = hashlib.sha256()
+    for conversation in conversations:
+        hasher.update(conversation.to_json().encode() + b"\n")
+    return hasher.hexdigest()

@@ -1,7 +1,7 @@
 """One pass over conversations: all families of findings, and what the conversations consist of."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
 from actwise.doctor.written_calls import WrittenCalls
-from actwise.findings.finding import Family, Finding, Tally, by_severity, case_of
+from actwise.findings.finding import Case, Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
 
 
@@ -94,22 +94,20 @@ def examine(
         held_out: The other side of a split: conversations that must not occur among `items`.
             Nothing else is said about them; read once, and first.
     """
-    examination = _Examination(max_examples)
+    examination = Examination(max_examples)
     for item in held_out:
         if isinstance(item, Conversation):
-            examination.copies.add_held_out(case_of(item))
+            examination.add_held_out(item)
     for item in items:
-        if isinstance(item, Rejected):
-            examination.add_rejected(item)
-        else:
-            examination.add(item)
+        examination.add(item)
     return examination.diagnosis()
 
 
-class _Examination:
-    """The families of one pass."""
+class Examination:
+    """The families of one pass; held-out conversations are added first."""
 
-    def __init__(self, max_examples: int) -> None:
+    def __init__(self, max_examples: int = 3) -> None:
+        """Begin; each finding names so many places."""
         self.max_examples = max_examples
         for_secrets, for_personal = secrets.installed_detectors(), personal.installed_detectors()
         self.not_examined = [
@@ -148,7 +146,18 @@ class _Examination:
             self.sizes,
         )
 
-    def add_rejected(self, rejected: Rejected) -> None:
+    def add_held_out(self, conversation: Conversation) -> None:
+        """Note a conversation of the other side of a split."""
+        self._guarded(conversation, lambda case: self.copies.add_held_out(case))
+
+    def add(self, item: Conversation | Rejected) -> None:
+        """Look at a conversation, or count a rejection."""
+        if isinstance(item, Rejected):
+            self._add_rejected(item)
+        else:
+            self._add(item)
+
+    def _add_rejected(self, rejected: Rejected) -> None:
         tally = self.rejected.setdefault(rejected.reason, Tally(self.max_examples))
         tally.add(str(rejected))
         self.rejected_places[rejected.reason] += rejected.count
@@ -156,28 +165,31 @@ class _Examination:
             self.rejected_tools.setdefault(rejected.reason, Counter())[rejected.about] += 1
         if rejected.conversation is not None:
             # Stray nulls are often why a call does not fit its schema.
-            self.look(rejected.conversation, (self.nulls,))
+            self._guarded(rejected.conversation, self.nulls.add)
 
-    def add(self, conversation: Conversation) -> None:
+    def _add(self, conversation: Conversation) -> None:
         self.conversations += 1
         for decision in conversation.decisions():
             self.decisions[decision.kind] += 1
             self.thoughts += bool(decision.gold.reasoning_content)
-        self.look(conversation, self.families)
+        self._guarded(conversation, self._show)
 
-    def look(self, conversation: Conversation, families: Iterable[Family]) -> None:
-        """Show a conversation to families; one that makes one of them fail costs no other."""
-        place = conversation.source or conversation.id
+    def _show(self, case: Case) -> None:
+        for family in self.families:
+            family.add(case)
+
+    def _guarded(self, conversation: Conversation, look: Callable[[Case], None]) -> None:
+        """Look at a conversation; one that makes that fail, however it does, costs no other."""
         try:
-            case = case_of(conversation)
-            for family in families:
-                family.add(case)
+            look(case_of(conversation))
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # the panics of extensions are no Exceptions
+            place = conversation.source or conversation.id
             self.failed.add(f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:80]}")
 
     def diagnosis(self) -> Diagnosis:
+        """Return what was found in all of them."""
         rejected = sorted(self.rejected.items(), key=lambda item: -item[1].count)
         return Diagnosis(
             conversations=self.conversations,
