@@ -140,17 +140,28 @@ def _with_schema(function: dict[str, Any]) -> dict[str, Any]:
             written = strict_json(written)
     if written is None:
         return {key: value for key, value in function.items() if key != "parameters"}
+    schema, code, fault = _read_schema(json.dumps(written))
+    if code:
+        remark(code, f"{name}: {fault}" if fault else name)
+    return {**function, "parameters": schema}
+
+
+@lru_cache(maxsize=4096)
+def _read_schema(text: str) -> tuple[Any, str, str]:
+    """Return the schema of arguments in the words of JSON schema.
+
+    Returns:
+        The schema, the code of the remark to be made about it, if one is, and what is wrong.
+    """
+    written = json.loads(text)
     schema = arguments_schema(written)
     if not isinstance(schema, dict):
-        remark("unusable_schema", f"{name}: it is {kind_of(schema)}")
-        return {**function, "parameters": {"type": "object"}}
+        return {"type": "object"}, "unusable_schema", f"it is {kind_of(schema)}"
     fault = _schema_fault(json.dumps(schema))
     if fault:
-        remark("unusable_schema", f"{name}: {fault}")
-        return {**function, "parameters": written}
-    if schema != written:
-        remark("schema_dialect", name)
-    return {**function, "parameters": schema}
+        kept = written if isinstance(written, dict) else {"type": "object"}
+        return kept, "unusable_schema", fault
+    return schema, "schema_dialect" if schema != written else "", ""
 
 
 def _pattern(
@@ -166,7 +177,7 @@ _PATIENCE = 0.5
 _Validator = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
-# Both caches are keyed by the schema's text: thousands of records share a handful of tools, and
+# These caches are keyed by the schema's text: thousands of records share a handful of tools, and
 # checking one schema costs milliseconds.
 @lru_cache(maxsize=1024)
 def _schema_fault(schema: str) -> str:
