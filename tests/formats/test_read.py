@@ -177,7 +177,7 @@ DEEP = {"name": "lookup", "parameters": {"$ref": "http://localhost:9/schema.json
 @pytest.mark.parametrize(
     ("reason", "record", "words"),
     [
-        ("broken_json", '{"messages": [', "mend or remove"),
+        ("broken_json", '{"messages": [', "mend the line"),
         ("broken_json", '{"messages": [], "x": NaN}', "NaN"),
         ("broken_json", '{"messages": [], "x": 1e999}', "too large"),
         ("broken_json", '{"messages": [], "x": "\\ud800"}', "half"),

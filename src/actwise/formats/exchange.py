@@ -4,8 +4,8 @@ from typing import Any
 
 from actwise.formats.fields import decoded
 from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known, remark_unread
+from actwise.formats.readers.openai import CUT_OFF
 from actwise.formats.record import Unusable, clip, kind_of
-from actwise.formats.remarks import remark
 
 _CHOICE = known("index finish_reason logprobs message stop_reason native_finish_reason delta")
 _RESPONSE: Keys = (
@@ -21,19 +21,8 @@ _RESPONSE: Keys = (
         candidates=ANY,
     )
 )
-_ABOUT = known("type id model usage stop_reason stop_sequence stop_details container")
+_ABOUT = known("type id model usage stop_sequence stop_details container")
 """Keys of an Anthropic response that are no part of its message."""
-_CUT = {
-    "length",
-    "max_tokens",
-    "content_filter",
-    "MAX_TOKENS",
-    "SAFETY",
-    "RECITATION",
-    "model_context_window_exceeded",
-    "pause_turn",
-}
-"""Why a response ended that had more to say."""
 
 
 def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
@@ -83,8 +72,7 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
         return joined(request, response["message"])
     if "role" in response or "content" in response:
         message = {key: value for key, value in response.items() if key not in _ABOUT}
-        reason = response.get("stop_reason")
-        return _said(request, _weighed({"role": "assistant", **message}, reason))
+        return _said(request, {"role": "assistant", **message})
     problem = decoded(response.get("error")) or response
     raise Unusable(
         "no_response",
@@ -127,7 +115,8 @@ def _choice(choices: Any) -> list[Any]:
         raise Unusable(
             "no_response", f"the choice's message is {kind_of(message)}; log the whole response"
         )
-    return [_weighed({"role": "assistant", **message}, choice.get("finish_reason"))]
+    ended = {"finish_reason": reason} if (reason := choice.get("finish_reason")) else {}
+    return [{"role": "assistant", **message, **ended}]
 
 
 def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
@@ -150,16 +139,8 @@ def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
             "the candidate of Gemini's has no content, or the request no `contents`; leave it out",
         )
     reason = candidates[0].get("finishReason", candidates[0].get("finish_reason"))
-    if isinstance(reason, str) and reason in _CUT:
+    if isinstance(reason, str) and reason in CUT_OFF:
         raise Unusable(
             "cut_off", f"the response was cut off (finishReason {reason!r}); leave it out"
         )
     return {**request, "contents": [*contents, {"role": "model", **content}]}
-
-
-def _weighed(message: dict[str, Any], reason: Any) -> dict[str, Any]:
-    """Return the message as mere context where it was cut off."""
-    if not isinstance(reason, str) or reason not in _CUT:
-        return message
-    remark("cut_off", reason)
-    return {**message, "weight": 0}

@@ -264,7 +264,7 @@ def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
         try:
             value = strict_json(text)
         except ValueError as error:
-            detail = f"the record is not JSON: {clip(str(error))}; mend or remove the line"
+            detail = f"the record is not JSON: {clip(str(error))}; mend the line"
             yield Rejected(str(path), line, "broken_json", detail)
             continue
         yield from _unwrapped(line, text, value)

@@ -11,7 +11,7 @@ from actwise.formats.calls import made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
-from actwise.formats.readers.openai import MESSAGE_KEYS, read_message
+from actwise.formats.readers.openai import MESSAGE_KEYS, read_message, weight_of
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
 
@@ -78,7 +78,10 @@ def _messages(entry: Any, place: str) -> list[Message]:
     speaker: Role = "user" if role == "user" else "assistant"
     turn = Turn(speaker, place)
     read_parts(entry["content"], f"{place}.content", turn, _PARTS, _BLOCK_KEYS)
-    return turn.messages()
+    messages = turn.messages()
+    if speaker == "assistant":
+        messages[-1] = messages[-1].model_copy(update={"weight": weight_of(entry, place)})
+    return messages
 
 
 def _call(part: dict[str, Any], place: str, turn: Turn) -> None:

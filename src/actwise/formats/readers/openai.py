@@ -1,7 +1,7 @@
 """OpenAI chat records: the canonical form, its legacy spellings, and what servers add to it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from actwise.conversation import Conversation, Message, Role, Tool, ToolCall
 from actwise.formats.calls import read_call, result_text
@@ -26,12 +26,25 @@ _ROLES: Mapping[str, Role] = {
     "function": "tool",
 }
 _LISTS = ("messages", "conversations", "conversation")
+CUT_OFF = {
+    "length",
+    "max_tokens",
+    "content_filter",
+    "model_context_window_exceeded",
+    "pause_turn",
+    "error",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+}
+"""Why an answer ended that had more to say, as the interfaces name it."""
 _NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
 
 CALL_KEYS: Keys = [known("id type index name args arguments", function=known("name arguments"))]
 MESSAGE_KEYS = known(
     "role content refusal name tool_call_id labels id type index function_call annotations "
-    "logprobs provider_specific_fields cache_control tool_name status prefix",
+    "logprobs provider_specific_fields cache_control tool_name status prefix "
+    "finish_reason stop_reason",
     tool_calls=CALL_KEYS,
 ) | dict.fromkeys((*BESIDE, *_NOT_TRAINED), ANY)
 KEYS: Keys = (
@@ -47,7 +60,7 @@ def recognises(record: Any) -> bool:
     entries = messages_of(record)
     return (
         entries is not None
-        and not record.keys() & {"system", "traj", "response"}
+        and not record.keys() & {"system", "traj", "response", "choices", "request"}
         and not any(is_foreign(entry) for entry in entries)
     )
 
@@ -155,7 +168,7 @@ def read_message(value: Any, place: str) -> Message:
         thought = thought_beside(value, place)
         if thought is not None:
             turn.thought(thought)
-        shared["weight"] = _weight(value, place)
+        shared["weight"] = weight_of(value, place)
     content = value.get("content")
     if content in (None, "", []) and value.get("refusal"):
         content = {"type": "refusal", "refusal": value["refusal"]}
@@ -189,8 +202,16 @@ def _labels(value: Any, place: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _weight(message: dict[str, Any], place: str) -> int:
-    """Return whether a message is learned: 0 where one of the trainers' keys says it is not."""
+def weight_of(message: dict[str, Any], place: str) -> Literal[0, 1]:
+    """Return whether a message is learned: 0 where it was cut off, or a trainer's key says so.
+
+    Raises:
+        Unusable: When such a key holds something else than yes or no.
+    """
+    reason = message.get("finish_reason", message.get("stop_reason"))
+    if isinstance(reason, str) and reason in CUT_OFF:
+        remark("cut_off", f"{place}: {reason}")
+        return 0
     for key in _NOT_TRAINED:
         value = message.get(key)
         if value is None:

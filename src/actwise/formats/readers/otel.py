@@ -14,9 +14,8 @@ from actwise.formats.fields import decoded, list_in, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
 from actwise.formats.readers import vercel
-from actwise.formats.readers.openai import read_message
+from actwise.formats.readers.openai import read_message, weight_of
 from actwise.formats.record import Unusable, clip, kind_of
-from actwise.formats.remarks import remark
 from actwise.formats.tools import read_tools
 
 KEYS: Keys = BOOKKEEPING | known(
@@ -46,7 +45,8 @@ def recognises(record: Any) -> bool:
     if isinstance(record.get("resourceSpans"), list):
         return True
     names = _attributes(record.get("attributes")) if "attributes" in record else record
-    return any(isinstance(name, str) and _FROM.match(name) for name in names)
+    told = [event.get("name") for event in list_in(record, "events") if isinstance(event, dict)]
+    return any(isinstance(name, str) and _FROM.match(name) for name in (*names, *told))
 
 
 def parts(record: Any) -> list[Any]:
@@ -207,9 +207,7 @@ def _of_parts(value: Any, place: str) -> list[Message]:
     turn = Turn(_ROLES[role], place)
     read_parts(value["parts"], f"{place}.parts", turn, _PARTS, _PART_KEYS)
     messages = turn.messages()
-    if value.get("finish_reason") in ("length", "content_filter", "error"):
-        remark("cut_off", str(value["finish_reason"]))
-        messages[-1] = messages[-1].model_copy(update={"weight": 0})
+    messages[-1] = messages[-1].model_copy(update={"weight": weight_of(value, place)})
     return messages
 
 
