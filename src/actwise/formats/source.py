@@ -161,7 +161,7 @@ def _goes_on(line: bytes) -> bool:
 
 
 def _as_much_as_fits(stream: io.BufferedIOBase, head: bytes) -> tuple[bytes, bool]:
-    whole = head + stream.read(MAX_WHOLE - len(head))
+    whole = head + stream.read(max(0, MAX_WHOLE - len(head)))
     return whole, len(whole) >= MAX_WHOLE
 
 

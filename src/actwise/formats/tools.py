@@ -154,13 +154,12 @@ def _read_schema(text: str) -> tuple[Any, str, str]:
         The schema, the code of the remark to be made about it, if one is, and what is wrong.
     """
     written = json.loads(text)
+    if not isinstance(written, dict) and written != []:
+        return {"type": "object"}, "unusable_schema", f"it is {kind_of(written)}"
     schema = arguments_schema(written)
-    if not isinstance(schema, dict):
-        return {"type": "object"}, "unusable_schema", f"it is {kind_of(schema)}"
     fault = _schema_fault(json.dumps(schema))
     if fault:
-        kept = written if isinstance(written, dict) else {"type": "object"}
-        return kept, "unusable_schema", fault
+        return written, "unusable_schema", fault
     return schema, "schema_dialect" if schema != written else "", ""
 
 
