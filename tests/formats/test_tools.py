@@ -273,3 +273,15 @@ def test_a_damaged_document_gives_tools_or_a_reason(path: tuple[Any, ...], junk:
         read_tools(openapi.tools_of(document))
     except Unusable as error:
         assert error.reason in ("bad_tools", "bad_field")
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ({"name": "f", "parameters": {"properties": {"n": {"minimum": "1"}}}}, "no JSON schema: f"),
+        ({"type": "web_search"}, "a tool is none: web_search"),
+    ],
+)
+def test_a_file_of_tools_holds_only_usable_ones(tmp_path: Path, tool: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load(tmp_path, [tool])

@@ -31,7 +31,7 @@ MEANINGS: Mapping[str, _Meaning] = {
     "unusable_schema": _Meaning(
         "warning",
         "record(s) with a tool whose schema is no JSON schema",
-        "The tool is shown as it is written; conversations that call it cannot be used.",
+        "The tool is shown without its arguments; conversations that call it cannot be used.",
         "Mend the schema.",
         by_name=True,
     ),

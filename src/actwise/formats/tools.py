@@ -26,7 +26,8 @@ def read_tools(value: Any) -> tuple[Tool, ...]:
 
     Legacy `functions`, the tools of an MCP server and those of Anthropic's, Google's and Vercel's
     interfaces are brought into OpenAI's shape, schemas of other dialects to JSON schema. A tool
-    that is no function, and a schema that cannot be used, are remarked.
+    that is no function is left out, a schema that cannot be used gives way to one that allows any
+    arguments; both are remarked.
 
     Raises:
         Unusable: When it holds something else than tools, or one without a name.
@@ -60,12 +61,6 @@ def argument_problem(tool: Tool, arguments: dict[str, Any]) -> str | None:
         Unusable: When the schema itself fails while it is applied.
     """
     text = json.dumps(tool_parameters(tool))
-    fault = _schema_fault(text)
-    if fault:
-        raise Unusable(
-            "bad_tools",
-            f"the parameters of the tool {tool_name(tool)!r} are no JSON schema: {fault}; mend it",
-        )
     try:
         error = best_match(_validator(text).iter_errors(arguments))
     except (Unresolvable, re.error, regex.error, RecursionError, TimeoutError) as failure:
@@ -159,7 +154,7 @@ def _read_schema(text: str) -> tuple[Any, str, str]:
     schema = arguments_schema(written)
     fault = _schema_fault(json.dumps(schema))
     if fault:
-        return written, "unusable_schema", fault
+        return {"type": "object"}, "unusable_schema", fault
     return schema, "schema_dialect" if schema != written else "", ""
 
 
