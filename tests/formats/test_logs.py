@@ -130,6 +130,12 @@ def test_responses(tmp_path: Path) -> None:
     assert thoughts(item) == ["Look.", None]
 
 
+@pytest.mark.parametrize("key", ["items", "messages"])
+def test_items_of_responses_in_one_list(tmp_path: Path, key: str) -> None:
+    record = {key: [*ITEMS["input"], *ITEMS["output"]], "tools": ITEMS["tools"]}
+    assert outline(one(tmp_path, record)) == outline(one(tmp_path, ITEMS))[1:]
+
+
 def test_parallel_calls_and_their_words_are_one_turn_of_responses(tmp_path: Path) -> None:
     again = {
         "type": "function_call",
@@ -357,7 +363,11 @@ def test_swift(tmp_path: Path) -> None:
             "outputs": {"messages": [*ASKED, CALLING]},
         },
         SAMPLES["trl"],
+        {"messages": ASKED, "tools": TOOLS, "completion": CALLING},
+        {"input": {"messages": ASKED, "tools": TOOLS}, "output": CHOICE},
+        {"full_request": {"messages": ASKED, "tools": TOOLS}, "full_response": CHOICE},
         {"prompt": ASKED, "completion": [CALLING], "tools": TOOLS},
+        {"prompt": ASKED, "response": [CALLING], "tools": TOOLS},
         {
             "chosen": [*ASKED, CALLING],
             "rejected": [*ASKED, {"role": "assistant", "content": "?"}],

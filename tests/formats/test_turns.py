@@ -96,6 +96,8 @@ def test_results_that_are_no_complete_group_stay_where_they_are() -> None:
 
 
 WRITTEN = [
+    'weather(city="Bonn")',
+    "[weather(city='Bonn')]",
     '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>',
     '{"name": "weather", "arguments": {"city": "Bonn"}}',
     '[{"name": "weather", "parameters": {"city": "Bonn"}}]',
@@ -119,7 +121,7 @@ def test_calls_written_as_text_are_calls(tmp_path: Path, text: str) -> None:
 
 
 def test_words_before_a_tagged_call_stay(tmp_path: Path) -> None:
-    item = one(tmp_path, chat(says(f"One moment.\n{WRITTEN[0]}")))
+    item = one(tmp_path, chat(says(f"One moment.\n{WRITTEN[2]}")))
     assert outline(item)[2:] == [("assistant", "One moment.", CALLED)]
 
 
@@ -130,6 +132,9 @@ def test_words_before_a_tagged_call_stay(tmp_path: Path) -> None:
         '{"name": "weather", "arguments": {"city": "Bonn"}, "comment": "so"}',
         'Write {"name": "weather", "arguments": {"city": "Bonn"}} to call it.',
         '{"city": "Bonn"}',
+        "Call weather(city='Bonn')",
+        "weather(where)",
+        "see(city='Bonn')",
     ],
 )
 def test_json_that_is_no_call_stays_an_answer(tmp_path: Path, text: str) -> None:

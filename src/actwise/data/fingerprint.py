@@ -16,11 +16,19 @@ from pathlib import Path
 from actwise.conversation import Conversation, Message
 from actwise.errors import ConfigError, ModelError
 
-_DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2} \w{3,9} \d{4})"
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT))?"
-_ZONE = r"(?:[+-]\d{2}:?\d{2})?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
+_DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?"
+_DATE = (
+    rf"(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
+    rf"|{_DAY}\d{{1,2}} {_MONTH},? \d{{4}}|{_DAY}{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})"
+)
+_CLOCK = (
+    r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?"
+    r"(?: ?(?:Z|UTC|GMT))?(?:[+-]\d{2}:?\d{2})?"
+)
 _TIMESTAMP = re.compile(
-    rf"\[[^\]\n]{{0,40}}\d{{1,2}}:\d{{2}}[^\]\n]{{0,40}}\]|{_DATE}(?:T|,? (?:at )?){_CLOCK}{_ZONE}"
+    rf"\[[^\]\n]{{0,40}}\d{{1,2}}:\d{{2}}[^\]\n]{{0,40}}\]|{_DATE}(?:T|,? (?:at )?){_CLOCK}"
+    rf"|{_DAY}{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK} \d{{4}}"
 )
 """A date with a time, or a time in brackets; a date or a time alone is what is talked about."""
 _CJK = "\u3040-\u30ff\u3400-\u9fff"

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actwise.data.fingerprint import SPECIFIC, turns_of
-from actwise.findings.finding import Case, Finding, Tally
+from actwise.findings.finding import Case, Finding, Tally, digest
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -22,6 +22,7 @@ class Growth:
         self._owners = array("I")
         self._specific = bytearray()
         self._openings = array("Q")
+        self._groups = array("Q")
         self._count = 0
 
     def add(self, case: Case) -> None:
@@ -32,6 +33,8 @@ class Growth:
         self._specific.extend(turn.words >= SPECIFIC for turn in turns)
         opening = next((turn.before for turn in turns if turn.words >= SPECIFIC), 0)
         self._openings.append(opening)
+        group = case.conversation.group
+        self._groups.append(digest(group) if group is not None else 0)
         self._count += 1
 
     def beginnings(self, held_out: int) -> Ints:
@@ -129,7 +132,7 @@ class Growth:
             if opening == 0 or beginnings[index] >= 0:
                 continue
             known = first.setdefault(opening, index)
-            if known != index:
+            if known != index and not 0 < self._groups[index] == self._groups[known]:
                 retries.add(f"{places[index]}: opens like {places[known]}")
         yield from retries.finding(
             "note",

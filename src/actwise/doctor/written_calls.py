@@ -7,7 +7,7 @@ from actwise.conversation import tool_name
 from actwise.findings.finding import Case, Finding, Tally
 
 _SIGNS = re.compile(
-    r"<function=|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call|<invoke name=|<function_call>"
+    r"<function=|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call|<｜tool|<invoke name=|<function_call>"
     r'|"(?:arguments|parameters)"\s{0,4}:\s{0,4}\{|^\s{0,4}Action Input:',
     re.MULTILINE,
 )

@@ -14,8 +14,8 @@ from actwise.formats.fields import text_at
 
 _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("str", "string", "char"), "string"),
-    **dict.fromkeys(("int", "integer", "long"), "integer"),
-    **dict.fromkeys(("float", "number", "double", "decimal"), "number"),
+    **dict.fromkeys(("int", "integer", "long", "int32", "int64"), "integer"),
+    **dict.fromkeys(("float", "number", "double", "decimal", "float32", "float64"), "number"),
     **dict.fromkeys(("bool", "boolean"), "boolean"),
     **dict.fromkeys(("list", "array", "tuple", "set", "sequence", "arraylist"), "array"),
     **dict.fromkeys(("dict", "object", "hashmap", "map", "mapping"), "object"),
@@ -41,6 +41,7 @@ _LONGEST = 200
 """Characters of the name of a type; more are none."""
 _MAY_BE_NULL = {"const", "default"}
 _OPTIONAL = re.compile(r",?\s*\(?optional\)?\s*$", re.IGNORECASE)
+_LISTED = re.compile(r"(\w+)\[\]|(?:list|array) of (\w+?)s?", re.IGNORECASE)
 _GENERIC = re.compile(r"(?:typing\.)?(\w+)\[(.*)\]", re.DOTALL)
 
 
@@ -67,6 +68,8 @@ def json_schema(foreign: Any) -> Any:
             out["prefixItems"] = [json_schema(member) for member in value]
         elif key in SCHEMAS:
             out[key] = json_schema(value)
+        elif key == "enum" and isinstance(value, dict):
+            out[key] = list(value.values())  # a PHP array with gaps
         elif key == "required":
             out |= {"required": [value] if isinstance(value, str) else value}
         else:
@@ -87,6 +90,9 @@ def _typed(value: Any) -> dict[str, Any]:
     name = _OPTIONAL.sub("", value).strip()
     if name != value.strip():  # what may be left out is recorded as null by many
         return _typed([name, "null"])
+    listed = _LISTED.fullmatch(name)
+    if listed is not None:
+        return _generic("array", [listed[1] or listed[2]])
     generic = _GENERIC.fullmatch(name)
     if generic is not None:
         return _generic(generic[1].lower(), _parts(generic[2], ","))

@@ -3,6 +3,7 @@
 Only what leaves no doubt is changed, and every change is remarked.
 """
 
+import ast
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ from actwise.formats.remarks import remark
 from actwise.formats.tags import between
 
 _FENCED = re.compile(r"```(?:json|tool_call|tool_code)?[ \t]*\n(\{.*\}|\[.*\])\s*```", re.DOTALL)
+_LONGEST = 10_000
+"""Characters of a text that is looked at as Python."""
+_BEGINS = re.compile(r"[<\[{`]|\w[\w.]*\(")
+"""How a text begins that may be nothing but calls."""
 _PREFIX = re.compile(r"\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>")
 
 
@@ -40,7 +45,7 @@ def _with_calls(message: Message, place: str, names: set[str]) -> Message:
     if message.role != "assistant" or message.tool_calls or not names:
         return message
     text = message.content.strip()
-    if not text or (text[0] not in "<[{`" and "<tool_call>" not in text):
+    if not (_BEGINS.match(text) or "<tool_call>" in text):
         return message
     rest, calls = _calls_in(text)
     if not calls or any(call.name not in names for call in calls):
@@ -58,6 +63,8 @@ def _calls_in(text: str) -> tuple[str, list[ToolCall]]:
         return left, [] if functions[0].strip() else [_function(body) for body in functions[1]]
     if tagged:
         return rest.strip(), _parsed(tagged)
+    if text.rstrip("]").endswith(")"):
+        return "", _pythonic(text)
     fenced = _FENCED.fullmatch(text)
     inner = fenced[1] if fenced else _PREFIX.sub("", text, count=1).strip()
     return "", _parsed([inner]) if inner[:1] in "[{" else []
@@ -73,6 +80,26 @@ def _function(body: str) -> ToolCall:
             key: _plain(text.removeprefix("\n").removesuffix("\n")) for key, _, text in found
         },
     )
+
+
+def _pythonic(text: str) -> list[ToolCall]:
+    """Return calls written as Python's, `[f(city="Bonn"), g()]`, as some models are taught to."""
+    if len(text) > _LONGEST:
+        return []
+    try:
+        parsed = ast.parse(text, mode="eval").body
+        nodes = parsed.elts if isinstance(parsed, ast.List) else [parsed]
+        calls = []
+        for node in nodes:
+            if not isinstance(node, ast.Call) or node.args:
+                return []
+            values = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
+            if None in values or json.loads(json.dumps(values)) != values:
+                return []
+            calls.append(ToolCall(name=ast.unparse(node.func), arguments=values))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return []
+    return calls
 
 
 def _plain(text: str) -> Any:

@@ -11,6 +11,8 @@ BESIDE = (
     "reasoning_content",
     "reasoning",
     "thinking",
+    "thought",
+    "thoughts",
     "reasoning_text",
     "reasoning_details",
     "thinking_blocks",

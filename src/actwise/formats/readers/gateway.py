@@ -11,15 +11,38 @@ from actwise.formats.bodies import BODIES, read_body
 from actwise.formats.exchange import joined
 from actwise.formats.fields import decoded, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
+from actwise.formats.readers import langfuse, responses
+from actwise.formats.readers.openai import answer_beside
 from actwise.formats.record import Unusable
 
-_REQUESTS = ("request", "request_body", "requestBody", "req", "body", "params", "request_data")
-_RESPONSES = ("response", "response_body", "responseBody", "resp", "result", "response_data")
+_REQUESTS = (
+    "request",
+    "request_body",
+    "requestBody",
+    "full_request",
+    "request_data",
+    "req",
+    "body",
+    "params",
+)
+_RESPONSES = (
+    "response",
+    "response_body",
+    "responseBody",
+    "full_response",
+    "response_data",
+    "resp",
+    "result",
+    "completion",
+    "output",
+    "reply",
+    "answer",
+)
 KEYS: Keys = BOOKKEEPING | known(
     "method url path headers error properties choices messages tools request_headers "
     "response_headers requestHeaders responseHeaders host ip country feedback score scores "
-    "request_path response_status key_name cached cache_hit retries attempts success"
-    + " ".join(("", *_REQUESTS, *_RESPONSES))
+    "request_path response_status key_name cached cache_hit retries attempts success input "
+    "expected name contents system " + " ".join(("", *_REQUESTS, *_RESPONSES))
 )
 
 
@@ -29,11 +52,22 @@ def recognises(record: Any) -> bool:
         return False
     if any(isinstance(decoded(record.get(key)), dict) for key in _REQUESTS):
         return "attributes" not in record
-    if "custom_id" in record:
+    if "custom_id" in record or record.get("object") == "chat.completion":
         return True
-    if record.get("object") == "chat.completion" or "choices" in record:
+    if _has_input(record):
         return True
-    return "response" in record and bool(record.keys() & {"messages", "contents"})
+    return answer_beside(record) is not None and bool(
+        record.keys() & {"messages", "contents"} or "choices" in record
+    )
+
+
+def _has_input(record: dict[str, Any]) -> bool:
+    """Return whether a record has the body of a request as `input`, and its `output`."""
+    if "output" not in record or langfuse.recognises(record) or responses.recognises(record):
+        return False
+    given = decoded(record.get("input"))
+    given = {"messages": given} if isinstance(given, list) else given
+    return isinstance(given, dict) and bool(given.keys() & {"messages", "contents"})
 
 
 def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
@@ -42,6 +76,9 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
         raise Unusable("no_messages", "the record is no object; write a request and its response")
     request = _under(record, _REQUESTS)
     response = _under(record, _RESPONSES)
+    if request is None and _has_input(record):
+        request = decoded(record["input"])
+        request = {"messages": request} if isinstance(request, list) else request
     if request is None:
         request = _plain(record)
         response = {"choices": record["choices"]} if "choices" in record else response
@@ -73,7 +110,7 @@ def _under(record: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record that is a request itself, without what is no part of one."""
-    request = {key: value for key, value in record.items() if key not in ("response", "choices")}
+    request = {key: value for key, value in record.items() if key not in (*_RESPONSES, "choices")}
     if any(body.recognises(request) for body in BODIES):
         return request
     if "custom_id" in record:

@@ -8,7 +8,7 @@ from actwise.formats.calls import read_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
-from actwise.formats.readers.openai import CALL_KEYS, read_message
+from actwise.formats.readers.openai import CALL_KEYS, answer_beside, read_message
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.thoughts import thought_beside
 from actwise.formats.tools import read_tools
@@ -40,7 +40,7 @@ def recognises(record: Any) -> bool:
     entries = record.get("messages") if isinstance(record, dict) else None
     return (
         isinstance(entries, list)
-        and "response" not in record
+        and answer_beside(record) is None
         and any(is_message(entry) for entry in entries)
     )
 

@@ -25,7 +25,8 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_LISTS = ("messages", "conversations", "conversation")
+_LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
+_ANSWERS = ("response", "completion", "output", "reply", "answer", "choices")
 CUT_OFF = {
     "length",
     "max_tokens",
@@ -38,6 +39,8 @@ CUT_OFF = {
     "RECITATION",
 }
 """Why an answer ended that had more to say, as the interfaces name it."""
+_OTHERS = {"system", "traj", "request", "call_type", "model_parameters", "proxy_server_request"}
+"""Keys of records that have `messages`, too, and are another format's."""
 _NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
 
 CALL_KEYS: Keys = [known("id type index name args arguments", function=known("name arguments"))]
@@ -60,7 +63,8 @@ def recognises(record: Any) -> bool:
     entries = messages_of(record)
     return (
         entries is not None
-        and not record.keys() & {"system", "traj", "response", "choices", "request"}
+        and not record.keys() & _OTHERS
+        and answer_beside(record) is None
         and not any(is_foreign(entry) for entry in entries)
     )
 
@@ -77,6 +81,17 @@ def messages_of(record: Any) -> list[Any] | None:
         if isinstance(entries, list) and any(isinstance(e, dict) and "role" in e for e in entries):
             return entries
     return None
+
+
+def answer_beside(record: dict[str, Any]) -> str | None:
+    """Return the key of the answer, if it stands beside the messages and not at their end."""
+    key = next((key for key in _ANSWERS if record.get(key)), None)
+    entries = record.get("messages")
+    if key in (None, "response", "choices") or not isinstance(entries, list):
+        return key
+    last = entries[-1] if entries else None
+    ended = isinstance(last, dict) and last.get("role") in ("assistant", "model", "tool_call")
+    return None if ended else key
 
 
 _FOREIGN_PARTS = {"tool_use", "tool_result", "server_tool_use", "tool-call", "tool-result"}

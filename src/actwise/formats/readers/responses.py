@@ -18,6 +18,7 @@ from actwise.formats.thoughts import thought_text
 from actwise.formats.tools import read_tools
 
 _ITEMS = {"message", "function_call", "function_call_output", "reasoning"}
+
 _ITEM_KEYS = known(
     "type role id status call_id name arguments output summary encrypted_content phase "
     "namespace content"
@@ -29,6 +30,8 @@ KEYS: Keys = (
         "instructions tools reasoning text output_text error incomplete_details completed_at "
         "billing previous_response_id conversation prompt_cache_options moderation",
         input=[_ITEM_KEYS],
+        items=[_ITEM_KEYS],
+        messages=[_ITEM_KEYS],
         output=[_ITEM_KEYS],
     )
 )
@@ -38,13 +41,18 @@ def recognises(record: Any) -> bool:
     """Return whether a record looks like OpenAI's Responses."""
     if not isinstance(record, dict) or record.keys() & {"preferred_output", "traceId", "trace_id"}:
         return False
-    given = record.get("input")
+    if record.get("object") == "response":
+        return "request" not in record
+    given = _given(record)
     return isinstance(given, list | str) and (
-        record.get("object") == "response"
-        or _has_items(given)
+        _has_items(given)
         or _has_items(record.get("output"))
         or ("instructions" in record and isinstance(given, list))
     )
+
+
+def _given(record: dict[str, Any]) -> Any:
+    return next((record[key] for key in ("input", "items", "messages") if key in record), None)
 
 
 def _has_items(value: Any) -> bool:
@@ -70,7 +78,13 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
         messages.append(Message(role="system", content=instructions))
     elif isinstance(instructions, list):
         messages += _messages(instructions, "instructions")
-    given = record.get("input")
+    given = _given(record)
+    if given is None:
+        raise Unusable(
+            "no_request",
+            "the record is a stored response of OpenAI's without what was asked; add the items "
+            "that the interface lists for it, as `input`",
+        )
     given = [{"role": "user", "content": given}] if isinstance(given, str) else given
     answered = record.get("output") or []
     if not isinstance(given, list) or not isinstance(answered, list):

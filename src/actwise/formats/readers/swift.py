@@ -4,14 +4,16 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
 from actwise.formats.calls import read_call, result_text
-from actwise.formats.fields import decoded, list_at, word
+from actwise.formats.fields import decoded, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.readers.openai import MESSAGE_KEYS, messages_of, read_message
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
 
 _CALLS, _RESULTS = ("tool_call", "function_call"), ("tool_response", "observation")
-KEYS: Keys = BOOKKEEPING | known("tools system", messages=[MESSAGE_KEYS])
+KEYS: Keys = BOOKKEEPING | known(
+    "tools system", messages=[MESSAGE_KEYS], conversations=[MESSAGE_KEYS]
+)
 
 
 def recognises(record: Any) -> bool:
@@ -24,7 +26,9 @@ def recognises(record: Any) -> bool:
 
 def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
     """Read one record. See `openai.read`."""
-    entries = list_at(record, "messages", "the record")
+    entries = messages_of(record)
+    if entries is None:
+        raise Unusable("no_messages", "the record has no `messages`; write an array of messages")
     if isinstance(record.get("system"), str) and record["system"]:
         entries = [{"role": "system", "content": record["system"]}, *entries]
     declared = record.get("tools")

@@ -14,7 +14,7 @@ from actwise.formats.record import Unusable, kind_of
 from actwise.formats.remarks import remark
 
 KEYS: Keys = BOOKKEEPING | known(
-    "prompt completion chosen rejected label tools functions score_chosen score_rejected "
+    "prompt completion response chosen rejected label tools functions score_chosen score_rejected "
     "margin chat_template_kwargs preferred_output non_preferred_output system",
     input=ANY,
 )
@@ -22,11 +22,12 @@ KEYS: Keys = BOOKKEEPING | known(
 
 def recognises(record: Any) -> bool:
     """Return whether a record looks like a row for TRL's trainers, or an OpenAI preference."""
-    if not isinstance(record, dict) or record.keys() & {"messages", "choices", "response"}:
+    if not isinstance(record, dict) or record.keys() & {"messages", "choices", "reward_model"}:
         return False
     keys = record.keys()
     return (
         {"prompt", "completion"} <= keys
+        or {"prompt", "response"} <= keys
         or {"prompt", "chosen"} <= keys
         or {"chosen", "rejected"} <= keys
         or {"input", "preferred_output"} <= keys
@@ -48,7 +49,7 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
         prompt, done = body.get("messages"), record["preferred_output"]
     else:
         prompt = record.get("prompt")
-        done = record["chosen"] if "chosen" in record else record.get("completion")
+        done = next((record[k] for k in ("chosen", "completion", "response") if k in record), None)
     if record.keys() & {"chosen", "preferred_output"}:
         remark("chosen_side", "rejected")
     history = _turns(prompt, "user", "the prompt") if prompt is not None else []

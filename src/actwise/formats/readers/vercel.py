@@ -11,7 +11,7 @@ from actwise.formats.calls import made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
-from actwise.formats.readers.openai import MESSAGE_KEYS, read_message
+from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
 
@@ -38,7 +38,11 @@ KEYS: Keys = (
 def recognises(record: Any) -> bool:
     """Return whether a record has messages of Vercel's AI SDK."""
     entries = record.get("messages") if isinstance(record, dict) else None
-    return isinstance(entries, list) and any(map(_is_message, entries))
+    return (
+        isinstance(entries, list)
+        and any(map(_is_message, entries))
+        and answer_beside(record) is None
+    )
 
 
 def _is_message(entry: Any) -> bool:
