@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -12,13 +12,6 @@ from rich.console import Console
 from actwise.cli.console import echo_skipped
 from actwise.cli.options import FILES, FORMAT, TOOLS
 from actwise.errors import InputError, printable
-from actwise.model.startup import model_path, prepare_torch
-
-if TYPE_CHECKING:
-    from actwise.conversation import Conversation
-    from actwise.doctor import Examination
-    from actwise.formats import Rejected
-    from actwise.template.render import Template
 
 
 @click.command()
@@ -57,8 +50,9 @@ def check(
     model: str | None,
 ) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
+    from actwise.api import load_template
     from actwise.doctor import Examination, render, write_mended, write_page
-    from actwise.formats import Rejected, read_files
+    from actwise.formats import read_files
 
     if show is not None:
         items = read_files(files, format=format_name, tools=tools)
@@ -66,12 +60,10 @@ def check(
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
-    examination = Examination()
-    for item in read_files(held_out, format=format_name, tools=tools):
-        if not isinstance(item, Rejected):
-            examination.add_held_out(item)
+    examination = Examination(template=None if model is None else load_template(model))
+    examination.add_held_out(read_files(held_out, format=format_name, tools=tools))
     # Read once, whatever is done with them: the logs may come through a pipe.
-    items = _looked_at(read_files(files, format=format_name, tools=tools), examination, model)
+    items = examination.watched(read_files(files, format=format_name, tools=tools))
     if fix is not None:
         mending = write_mended(items, fix)
         click.echo(printable(f"{fix}: {mending}"), err=True)
@@ -86,26 +78,6 @@ def check(
         write_page(diagnosis, html, files=[str(file) for file in files])
     if any(finding.severity == "error" for finding in diagnosis.findings):
         sys.exit(2)
-
-
-def _looked_at(
-    items: "Iterator[Conversation | Rejected]", examination: "Examination", model: str | None
-) -> "Iterator[Conversation | Rejected]":
-    """Yield records that have been looked at; what a model cannot render is rejected."""
-    from actwise.conversation import Conversation
-    from actwise.data.fit import unrendered
-    from actwise.formats import Rejected
-
-    template = _template(model) if model is not None else None
-    for item in items:
-        if template is not None and isinstance(item, Conversation):
-            problem = unrendered(template, item)
-            if problem is not None:
-                file, _, line = item.source.rpartition(":")
-                detail = f"{problem}; mend it, or --set model.template=actwise"
-                item = Rejected(file, int(line), "not_rendered", detail)
-        examination.add(item)
-        yield item
 
 
 @click.command()
@@ -134,14 +106,8 @@ def _check_apart(written: Path | None, files: Sequence[Path], tools: Path | None
 
 
 def _show(items: Any, decision: str, file: str, model: str) -> None:
+    from actwise.api import load_template
     from actwise.doctor.show import find_decision, render_tokens
 
     found = find_decision(items, decision, file=file)
-    Console().print(render_tokens(_template(model), found), soft_wrap=True)
-
-
-def _template(model: str) -> "Template":
-    prepare_torch()
-    from actwise.template.render import Template
-
-    return Template.load(model_path(model))
+    Console().print(render_tokens(load_template(model), found), soft_wrap=True)

@@ -2,9 +2,7 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +10,10 @@ import click
 
 from actwise.cli.console import echo_skipped, error_console
 from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS, with_options
-from actwise.errors import ConfigError, RunError
+from actwise.errors import RunError
 
 if TYPE_CHECKING:
     from actwise.config import Mode, RunConfig
-    from actwise.data.load import Logs
     from actwise.data.prepare import Prepared
 
 
@@ -95,43 +92,19 @@ def evaluate(
     """Measure a model on logs."""
     from actwise.api import evaluate as measure
     from actwise.config import load_config
-    from actwise.data.load import read_logs
     from actwise.run.files import write_json, write_records
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    logs = _on_side(read_logs(files, resolved), Path(model), side)
-    found = measure(model, logs, modes=modes, config=resolved, console=error_console())
+    found = measure(model, files, modes=modes, split=side, config=resolved, console=error_console())
     click.echo(found.table)
     echo_skipped(found.results["skipped"])
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
-
-
-def _on_side(logs: "Logs", model: Path, side: str | None) -> "Logs":
-    """Return the logs on one side of the split that a model knows, or warn of what it learned."""
-    from actwise.data.fingerprint import Sides
-
-    known = Sides.load(model)
-    if side is not None:
-        if known is None:
-            raise ConfigError(f"{model} does not know its data, so there is no --split {side}")
-        return replace(logs, conversations=known.only(side, logs.conversations))
-    counts = known.count(logs.conversations) if known is not None else Counter[str]()
-    trained = counts["train"] + counts["dev"]
-    if trained:
-        total = len(logs.conversations)
-        click.echo(
-            f"warning: {trained} of {total} conversations are among those that the model was "
-            f"trained on or chosen by, so the figures flatter; --split test measures the "
-            f"{counts['test']} that were held out",
-            err=True,
-        )
-    return logs
 
 
 @click.command()

@@ -4,14 +4,15 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
+from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
-from actwise.errors import InputError
+from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, read_files
 from actwise.rewards.overrides import check_overrides
 
@@ -72,6 +73,32 @@ def _growing(beginnings: Sequence[Conversation]) -> list[dict[str, Any]]:
         return []
     places = [conversation.source for conversation in beginnings[:3]]
     return [{"reason": GROWING, "count": len(beginnings), "examples": places}]
+
+
+def on_side(logs: Logs, model: str, side: str) -> Logs:
+    """Return the logs on one side of the split that a model was trained on.
+
+    Raises:
+        ConfigError: If the model does not know its data, or none of these is on that side.
+    """
+    known = Sides.load(Path(model))
+    if known is None:
+        raise ConfigError(f"{model} does not know its data, so there is no --split {side}")
+    return replace(logs, conversations=known.only(side, logs.conversations))
+
+
+def overlap(logs: Logs, model: str) -> str | None:
+    """Say how many of the logs a model was trained on or chosen by, if it was on any."""
+    known = Sides.load(Path(model))
+    counts = known.count(logs.conversations) if known is not None else Counter[str]()
+    trained = counts["train"] + counts["dev"]
+    if not trained:
+        return None
+    return (
+        f"{trained} of {len(logs.conversations)} conversations are among those that the model was "
+        f"trained on or chosen by, so the figures flatter; --split test measures the "
+        f"{counts['test']} that were held out"
+    )
 
 
 def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actwise.conversation import Conversation
+from actwise.data.fit import unrendered
 from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
@@ -22,6 +23,9 @@ from actwise.doctor.tools import Tools
 from actwise.doctor.written_calls import WrittenCalls
 from actwise.findings.finding import Case, Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
+
+if TYPE_CHECKING:  # most logs are examined without a model, and so without transformers
+    from actwise.template.render import Template
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def examine(
     *,
     max_examples: int = 3,
     held_out: Iterable[Conversation | Rejected] = (),
+    template: "Template | None" = None,
 ) -> Diagnosis:
     """Look through what `actwise.formats.read_files` yields.
 
@@ -93,22 +98,22 @@ def examine(
         max_examples: How many places each finding names.
         held_out: The other side of a split: conversations that must not occur among `items`.
             Nothing else is said about them; read once, and first.
+        template: Of a model; what it cannot render counts as rejected.
     """
-    examination = Examination(max_examples)
-    for item in held_out:
-        if isinstance(item, Conversation):
-            examination.add_held_out(item)
-    for item in items:
-        examination.add(item)
+    examination = Examination(max_examples, template)
+    examination.add_held_out(held_out)
+    for _ in examination.watched(items):
+        pass
     return examination.diagnosis()
 
 
 class Examination:
     """The families of one pass; held-out conversations are added first."""
 
-    def __init__(self, max_examples: int = 3) -> None:
-        """Begin; each finding names so many places."""
+    def __init__(self, max_examples: int = 3, template: "Template | None" = None) -> None:
+        """Begin; see `examine`."""
         self.max_examples = max_examples
+        self._template = template
         for_secrets, for_personal = secrets.installed_detectors(), personal.installed_detectors()
         self.not_examined = [
             what
@@ -146,9 +151,32 @@ class Examination:
             self.sizes,
         )
 
-    def add_held_out(self, conversation: Conversation) -> None:
-        """Note a conversation of the other side of a split."""
-        self._guarded(conversation, lambda case: self.copies.add_held_out(case))
+    def add_held_out(self, items: Iterable[Conversation | Rejected]) -> None:
+        """Note the conversations of the other side of a split."""
+        for item in items:
+            if isinstance(item, Conversation):
+                self._guarded(item, self.copies.add_held_out)
+
+    def watched(
+        self, items: Iterable[Conversation | Rejected]
+    ) -> Iterator[Conversation | Rejected]:
+        """Yield what is read, each item after it was looked at: a pipe is read only once."""
+        for item in items:
+            if isinstance(item, Conversation):
+                item = self._rendered(item)
+            self.add(item)
+            yield item
+
+    def _rendered(self, conversation: Conversation) -> Conversation | Rejected:
+        """Return a conversation, or its rejection where the template cannot render it."""
+        if self._template is None:
+            return conversation
+        problem = unrendered(self._template, conversation)
+        if problem is None:
+            return conversation
+        file, _, line = conversation.source.rpartition(":")
+        detail = f"{problem}; mend it, or --set model.template=actwise"
+        return Rejected(file, int(line), "not_rendered", detail)
 
     def add(self, item: Conversation | Rejected) -> None:
         """Look at a conversation, or count a rejection."""
