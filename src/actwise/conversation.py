@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +34,15 @@ class ToolCall(BaseModel):
     id: str | None = None
 
 
+class Remark(NamedTuple):
+    """Something that reading a record changed or left out, which its owner should know of."""
+
+    code: str
+    """By which remarks are counted, such as "unread_key"."""
+    detail: str
+    """What it is about: a key, the name of a tool, the place of a message."""
+
+
 class Message(BaseModel):
     """One message; only the assistant's have `tool_calls`, only the tools' a `tool_call_id`."""
 
@@ -48,6 +57,8 @@ class Message(BaseModel):
     name: str | None = None
     labels: tuple[str, ...] = ()
     """Free words by which results are sliced, such as "reasoning"; the model never sees them."""
+    weight: Literal[0, 1] = 1
+    """0 makes an assistant message context: it is neither learned nor measured."""
 
     def to_dict(self, *, thought: bool = True) -> dict[str, Any]:
         """Return the message in OpenAI's shape, without empty fields.
@@ -82,13 +93,15 @@ class Conversation(BaseModel):
     """Conversations of one group (a customer, say) stay on one side of every split."""
     source: str = ""
     """Where it was read, as "file:line"."""
+    remarks: tuple[Remark, ...] = ()
+    """What reading it changed or left out; not written to disk."""
 
     def decisions(self) -> "list[Decision]":
         """Return every point at which the assistant acted, in order."""
         return [
             Decision(self, index)
             for index, message in enumerate(self.messages)
-            if message.role == "assistant"
+            if message.role == "assistant" and message.weight
         ]
 
     def to_json(self) -> str:
@@ -98,6 +111,8 @@ class Conversation(BaseModel):
             out = message.to_dict()
             if message.labels:
                 out["labels"] = list(message.labels)
+            if not message.weight:
+                out["weight"] = 0
             messages.append(out)
         record: dict[str, Any] = {"id": self.id, "messages": messages, "tools": list(self.tools)}
         if self.group is not None:

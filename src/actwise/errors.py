@@ -8,6 +8,10 @@ ActwiseError            anything below: one line on the terminal, exit code 2
                         reward of the user's own failed, an endpoint refuses to be asked
 """
 
+import re
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 class ActwiseError(Exception):
     """A mistake that its user can mend; the message is one line and ends with the remedy."""
@@ -41,3 +45,12 @@ class ModelError(ActwiseError):
 
 class RunError(ActwiseError):
     """A run cannot begin or go on."""
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: what would steer it is written as an escape.
+
+    Logs hold what strangers wrote; a control sequence in them could hide lines, or change the
+    title of the window. Line feeds and tabs stay.
+    """
+    return _STEERING.sub(lambda match: ascii(match[0])[1:-1], text)

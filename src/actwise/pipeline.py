@@ -16,6 +16,7 @@ from rich.console import Console
 
 from actwise.config import MODES, Mode, RunConfig
 from actwise.conversation import Decision, all_decisions
+from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
 from actwise.evaluation.evaluate import Evaluator
@@ -95,8 +96,13 @@ class Pipeline:
         self._development[recipe.name] = training.best_score
         folder = self._run.folder / "models" / recipe.name
         if not folder.exists():
-            write_atomically(folder, self._policy.save)
+            write_atomically(folder, self._save)
         self._measure(recipe.name, recipe.mode(self._config))
+
+    def _save(self, folder: Path) -> None:
+        self._policy.save(folder)
+        if self._prepared.sides is not None:
+            (folder / SIDES_FILE).write_text(self._prepared.sides.to_json(), encoding="utf-8")
 
     def _development_score(self, mode: Mode) -> float:
         return self._evaluator.action_accuracy(self._dev, thinking=mode == "thinking")

@@ -38,7 +38,7 @@ def test_what_can_be_read_is_written_and_the_rest_reported(
     name: str,
 ) -> None:
     log, out = tmp_path / "log.jsonl", tmp_path / "new" / name
-    lines = [chat("one"), "{", chat("</think>"), chat("two"), chat("</think>")]
+    lines = [chat("one"), "{", chat("<|im_end|>"), chat("two"), chat("<|im_end|>")]
     log.write_text("\n".join(lines))
     assert convert(monkeypatch, log, "--out", out) == 0
     assert messages(out) == messages(log)
@@ -56,7 +56,7 @@ def test_nothing_usable_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, out = tmp_path / "log.jsonl", tmp_path / "out.jsonl"
-    log.write_text(chat("</think>"))
+    log.write_text(chat("<|im_end|>"))
     out.write_text("kept")
     assert convert(monkeypatch, log, "--out", out) == 2
     assert out.read_text() == "kept"
@@ -86,7 +86,7 @@ def test_format_and_tools_are_passed_on(
     log.write_text(chat("one", call))
     tools.write_text(json.dumps({"tools": [{"name": "f", "inputSchema": {"type": "object"}}]}))
     assert convert(monkeypatch, log, "--format", "openai", "--out", out) == 2
-    assert "1 no_messages" in capsys.readouterr().err
+    assert "1 unknown_role" in capsys.readouterr().err
     assert convert(monkeypatch, log, "--tools", tools, "--out", out) == 0
     (conversation,) = read_files([out])
     assert isinstance(conversation, Conversation)

@@ -177,7 +177,7 @@ DEEP = {"name": "lookup", "parameters": {"$ref": "http://localhost:9/schema.json
 @pytest.mark.parametrize(
     ("reason", "record", "words"),
     [
-        ("broken_json", '{"messages": [', "mend or remove"),
+        ("broken_json", '{"messages": [', "mend the line"),
         ("broken_json", '{"messages": [], "x": NaN}', "NaN"),
         ("broken_json", '{"messages": [], "x": 1e999}', "too large"),
         ("broken_json", '{"messages": [], "x": "\\ud800"}', "half"),
@@ -204,18 +204,14 @@ DEEP = {"name": "lookup", "parameters": {"$ref": "http://localhost:9/schema.json
             chat({"role": "assistant", "content": "<think>x</think>y", "reasoning": "z"}),
             "leave one",
         ),
-        ("bad_call", chat(calling({"name": "lookup"})), "tool_calls[0] has no `function`"),
+        ("bad_call", chat(calling({"id": "c1"})), "tool_calls[0] has no `function`"),
         ("bad_call", chat({"role": "assistant", "tool_calls": {}}), "an object"),
         ("undeclared_tool", chat(calling(call({}, name="refund"))), "declared is lookup"),
         ("arguments_not_json", chat(calling(call("{order: 1}"))), "not JSON"),
-        ("arguments_not_json", chat(calling(call(""))), 'write "{}" for none'),
+        ("arguments_not_json", chat(calling(call('{"order": "A1"'))), 'write "{}" for none'),
         ("arguments_not_object", chat(calling(call("[1]"))), "an array"),
-        ("arguments_not_object", chat(calling(call(None))), "null"),
-        (
-            "double_encoded_arguments",
-            chat(calling(call(json.dumps('{"order": "A1"}')))),
-            "once, not twice",
-        ),
+        ("arguments_not_object", chat(calling(call(3))), "a number"),
+        ("arguments_not_object", chat(calling(call(json.dumps(json.dumps("x"))))), "a string"),
         ("bad_arguments", chat(calling(call({}))), "'order' is a required property"),
         (
             "bad_arguments",
@@ -230,11 +226,18 @@ DEEP = {"name": "lookup", "parameters": {"$ref": "http://localhost:9/schema.json
             "only the assistant",
         ),
         ("bad_field", chat(ANSWER, id={}), "`id` of the record is an object"),
-        ("bad_tools", chat(ANSWER, tools=[{"type": "web_search"}]), "web_search"),
-        ("bad_tools", chat(ANSWER, tools=[LOOKUP, LOOKUP]), "declared twice"),
+        ("bad_tools", chat(ANSWER, tools=[3]), "a number"),
         (
             "bad_tools",
-            chat(ANSWER, tools=[{"name": "f", "parameters": {"type": "text"}}]),
+            chat(ANSWER, tools=[LOOKUP, {"name": "lookup", "parameters": {"type": "object"}}]),
+            "declared twice",
+        ),
+        (
+            "bad_tools",
+            chat(
+                calling(call({}, name="f")),
+                tools=[{"name": "f", "parameters": {"properties": {"n": {"minimum": "1"}}}}],
+            ),
             "no JSON schema",
         ),
         # Must not be fetched: reading logs stays off the network.
@@ -297,7 +300,7 @@ def test_lines_are_streamed_and_blank_or_undecodable_ones_told_apart(tmp_path: P
 
 
 def test_broken_records_before_the_first_readable_one_are_kept(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "log.jsonl", "{", "}", chat(ANSWER))
+    path = write_lines(tmp_path / "log.jsonl", "{x", "}", chat(ANSWER))
     assert [type(item) for item in read_files([path])] == [Rejected, Rejected, Conversation]
 
 
@@ -322,7 +325,7 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
         ("more.json", b"[{}] {}", "Extra data"),
         ("words.jsonl", b"hello\nworld\n", "words.jsonl:1: the format is not recognised"),
         ("other.jsonl", b'{"b": 1, "a": 2}', "an object with the keys a, b"),
-        ("other.jsonl", b'{"b": 1}', "tried openai, taskmaster4, tau_bench"),
+        ("other.jsonl", b'{"b": 1}', "tried openai, anthropic, responses"),
     ],
 )
 def test_unusable_files(tmp_path: Path, name: str, raw: bytes, words: str) -> None:
@@ -338,7 +341,7 @@ def test_unusable_files(tmp_path: Path, name: str, raw: bytes, words: str) -> No
 def test_directories_and_unknown_formats(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         list(read_files([tmp_path]))
-    with pytest.raises(ConfigError, match="choose one of openai, taskmaster4, tau_bench"):
+    with pytest.raises(ConfigError, match="choose one of openai, anthropic, responses"):
         read_files([], format="csv")
 
 
@@ -561,8 +564,9 @@ def test_all_of_tau_bench_airline() -> None:
 
 def test_every_format_is_listed() -> None:
     assert " ".join(FORMATS) == (
-        "openai taskmaster4 tau_bench sharegpt toolrl sgd star api_bank functionchat bfcl "
-        "acebench when2call toolalpaca"
+        "openai anthropic responses gemini vercel langchain swift gateway litellm langfuse "
+        "langsmith otel trl xlam sharegpt taskmaster4 tau_bench toolrl sgd star api_bank "
+        "functionchat bfcl acebench when2call toolalpaca"
     )
 
 

@@ -145,7 +145,302 @@ def star_query(*constraints: dict[str, str]) -> dict[str, Any]:
     }
 
 
+TOOL = {
+    "name": "weather",
+    "description": "Tell the weather.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
+}
+TOOLS = [{"type": "function", "function": TOOL}]
+CALL = {
+    "id": "c1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Bonn"}'},
+}
+ASKED = [{"role": "system", "content": "You help."}, {"role": "user", "content": "Rain in Bonn?"}]
+CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+CHOICE = {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": CALLING}]}
+BLOCKS: Any = {
+    "model": "m",
+    "max_tokens": 100,
+    "system": [{"type": "text", "text": "You help.", "cache_control": {"type": "ephemeral"}}],
+    "tools": [
+        {"name": "weather", "description": "Tell the weather.", "input_schema": TOOL["parameters"]}
+    ],
+    "messages": [
+        {"role": "user", "content": "Rain in Bonn?"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Look.", "signature": "x"},
+                {"type": "text", "text": "One moment."},
+                {"type": "tool_use", "id": "t1", "name": "weather", "input": {"city": "Bonn"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "t1",
+                    "content": [{"type": "text", "text": "rain"}],
+                },
+                {"type": "text", "text": "Hurry."},
+            ],
+        },
+        {"role": "assistant", "content": [{"type": "text", "text": "Rain."}]},
+    ],
+}
+ITEMS: Any = {
+    "model": "m",
+    "instructions": "You help.",
+    "tools": [{"type": "function", **TOOL, "strict": True}],
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "Rain in Bonn?"}]},
+        {"type": "reasoning", "id": "r1", "summary": [{"type": "summary_text", "text": "Look."}]},
+        {
+            "type": "function_call",
+            "call_id": "c1",
+            "name": "weather",
+            "arguments": '{"city": "Bonn"}',
+            "status": "completed",
+        },
+        {"type": "function_call_output", "call_id": "c1", "output": "rain"},
+    ],
+    "output": [
+        {
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Rain.", "annotations": []}],
+        }
+    ],
+}
+CONTENTS: Any = {
+    "systemInstruction": {"parts": [{"text": "You help."}]},
+    "contents": [
+        {"role": "user", "parts": [{"text": "Rain in Bonn?"}]},
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Look.", "thought": True},
+                {
+                    "functionCall": {"name": "weather", "args": {"city": "Bonn"}},
+                    "thoughtSignature": "x",
+                },
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [{"functionResponse": {"name": "weather", "response": {"sky": "rain"}}}],
+        },
+        {"role": "model", "parts": [{"text": "Rain."}]},
+    ],
+    "tools": [
+        {
+            "functionDeclarations": [
+                {
+                    "name": "weather",
+                    "description": "Tell the weather.",
+                    "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}},
+                }
+            ]
+        }
+    ],
+}
+SPAN: Any = {
+    "traceId": "t1",
+    "spanId": "s1",
+    "name": "chat m",
+    "attributes": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "You help."}]),
+        "gen_ai.input.messages": json.dumps(
+            [
+                {"role": "user", "parts": [{"type": "text", "content": "Rain in Bonn?"}]},
+                {
+                    "role": "assistant",
+                    "parts": [
+                        {"type": "reasoning", "content": "Look."},
+                        {
+                            "type": "tool_call",
+                            "id": "c1",
+                            "name": "weather",
+                            "arguments": {"city": "Bonn"},
+                        },
+                    ],
+                },
+                {
+                    "role": "tool",
+                    "parts": [{"type": "tool_call_response", "id": "c1", "response": "rain"}],
+                },
+            ]
+        ),
+        "gen_ai.output.messages": json.dumps(
+            [
+                {
+                    "role": "assistant",
+                    "parts": [{"type": "text", "content": "Rain."}],
+                    "finish_reason": "stop",
+                }
+            ]
+        ),
+        "gen_ai.tool.definitions": json.dumps([{"type": "function", **TOOL}]),
+    },
+}
+
 SAMPLES: dict[str, Any] = {
+    "anthropic": BLOCKS,
+    "responses": ITEMS,
+    "gemini": CONTENTS,
+    "otel": SPAN,
+    "vercel": {
+        "system": "You help.",
+        "tools": {
+            "weather": {
+                "description": "Tell the weather.",
+                "inputSchema": {"jsonSchema": TOOL["parameters"]},
+            }
+        },
+        "messages": [
+            {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Rain in Bonn?"}]},
+            {
+                "id": "m2",
+                "role": "assistant",
+                "parts": [
+                    {"type": "step-start"},
+                    {"type": "reasoning", "text": "Look."},
+                    {
+                        "type": "tool-weather",
+                        "toolCallId": "c1",
+                        "state": "output-available",
+                        "input": {"city": "Bonn"},
+                        "output": {"sky": "rain"},
+                    },
+                    {"type": "step-start"},
+                    {"type": "text", "text": "Rain.", "state": "done"},
+                ],
+            },
+        ],
+    },
+    "langchain": {
+        "tools": TOOLS,
+        "messages": [
+            {
+                "lc": 1,
+                "type": "constructor",
+                "id": ["langchain", "schema", "messages", "HumanMessage"],
+                "kwargs": {"content": "Rain in Bonn?", "type": "human"},
+            },
+            {
+                "type": "ai",
+                "content": "",
+                "additional_kwargs": {"reasoning_content": "Look."},
+                "tool_calls": [
+                    {"name": "weather", "args": {"city": "Bonn"}, "id": "c1", "type": "tool_call"}
+                ],
+                "invalid_tool_calls": [],
+            },
+            {"type": "tool", "data": {"content": "rain", "tool_call_id": "c1"}},
+            {"type": "ai", "content": "Rain."},
+        ],
+    },
+    "swift": {
+        "tools": json.dumps(TOOLS),
+        "messages": [
+            {"role": "user", "content": "Rain in Bonn?"},
+            {"role": "tool_call", "content": '{"name": "weather", "arguments": {"city": "Bonn"}}'},
+            {"role": "tool_response", "content": "rain"},
+            {"role": "assistant", "content": "Rain.", "loss": True},
+        ],
+    },
+    "gateway": {
+        "id": "g1",
+        "request": {"model": "m", "messages": ASKED, "tools": TOOLS},
+        "response": {"id": "r", "object": "chat.completion", **CHOICE},
+    },
+    "litellm": {
+        "id": "l1",
+        "trace_id": "t1",
+        "call_type": "acompletion",
+        "messages": ASKED,
+        "response": CHOICE,
+        "model_parameters": {"temperature": 0, "tools": TOOLS},
+    },
+    "langfuse": {
+        "id": "o1",
+        "traceId": "t1",
+        "type": "GENERATION",
+        "name": "chat",
+        "input": json.dumps({"messages": ASKED, "tools": TOOLS}),
+        "output": CALLING,
+    },
+    "langsmith": {
+        "id": "r1",
+        "run_type": "llm",
+        "trace_id": "t1",
+        "session_id": "project",
+        "inputs": {
+            "messages": [
+                [
+                    {
+                        "lc": 1,
+                        "type": "constructor",
+                        "id": ["langchain", "schema", "messages", "HumanMessage"],
+                        "kwargs": {"content": "Rain in Bonn?", "type": "human"},
+                    }
+                ]
+            ]
+        },
+        "outputs": {
+            "generations": [
+                [
+                    {
+                        "text": "",
+                        "message": {
+                            "lc": 1,
+                            "type": "constructor",
+                            "id": ["langchain", "schema", "messages", "AIMessage"],
+                            "kwargs": {
+                                "content": "",
+                                "type": "ai",
+                                "tool_calls": [
+                                    {"name": "weather", "args": {"city": "Bonn"}, "id": "c1"}
+                                ],
+                            },
+                        },
+                    }
+                ]
+            ]
+        },
+        "extra": {"invocation_params": {"tools": TOOLS}, "metadata": {"thread_id": "th1"}},
+    },
+    "trl": {
+        "prompt": ASKED,
+        "chosen": [CALLING],
+        "rejected": [{"role": "assistant", "content": "No idea."}],
+        "tools": TOOLS,
+    },
+    "xlam": {
+        "id": 7,
+        "query": "Rain in Bonn?",
+        "answers": '[{"name": "weather", "arguments": {"city": "Bonn"}}]',
+        "tools": json.dumps(
+            [
+                {
+                    "name": "weather",
+                    "description": "Tell the weather.",
+                    "parameters": {
+                        "city": {"type": "str", "description": "x"},
+                        "days": {"type": "int, optional"},
+                    },
+                }
+            ]
+        ),
+    },
     "openai": {
         "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
     },
@@ -626,7 +921,7 @@ def test_foreign_types() -> None:
             "rows": {"type": "array", "items": {"type": "integer"}},
             "any": {},
         },
-        "required": ["type"],
+        "required": ["type", "any"],
     }
 
 

@@ -168,9 +168,7 @@ EXPECTED = [
         364,
         {"no_results": 29, "bad_arguments": 5},
     ),
-    Expected(
-        "acebench", "acebench/data_en/data_special*", 50, 0, 50, 0, {"no_gold": 98, "bad_tools": 2}
-    ),
+    Expected("acebench", "acebench/data_en/data_special*", 50, 0, 50, 0, {"no_gold": 100}),
     Expected("acebench", "acebench/data_en/data_agent*", 0, 0, 0, 0, {"needs_execution": 50}),
     Expected(
         "acebench",
@@ -224,23 +222,20 @@ def test_counts_and_the_way_back(expected: Expected, shared_data: Path, tmp_path
         out = tmp_path / "canonical.jsonl"
         write_conversations(written, out)
         again = [i for i in read_files([out]) if isinstance(i, Conversation)]
-        assert [i.model_copy(update={"source": ""}) for i in again] == [
-            i.model_copy(update={"source": ""}) for i in written
+        forgotten = {"source": "", "remarks": ()}
+        assert [i.model_copy(update=forgotten) for i in again] == [
+            i.model_copy(update=forgotten) for i in written
         ]
 
 
-def test_rows_of_toolrl_in_a_parquet_file_are_read_once_they_are_json(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    rows = parquet.read_table(shared_data / "toolrl-rlla" / "test.parquet").to_pylist()
-    path = tmp_path / "test.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    items = list(read_files([path]))
-    # 80 rows, as upstream says.
+def test_rows_of_toolrl_in_a_parquet_file(shared_data: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    items = list(read_files([shared_data / "toolrl-rlla" / "test.parquet"]))
+    # 80 rows, as upstream says; 20 calls break the types that their own prompts declare, three of
+    # them in what a `List[...]` holds.
     assert len(items) == 80
     rejected = Counter(item.reason for item in items if isinstance(item, Rejected))
-    assert rejected == {"bad_arguments": 17, "undeclared_tool": 2}
+    assert rejected == {"bad_arguments": 20, "undeclared_tool": 2}
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,10 @@ def test_a_plain_conversation_and_python_literals(tmp_path: Path) -> None:
         ("broken_json", said(("human", "x"), ("gpt", "<tool_call>{weather}</tool_call>"))),
         ("broken_json", said(("human", "x"), ("function_call", "weather('Bonn')"))),
         ("bad_call", said(("human", "x"), ("function_call", '{"arguments": {}}'))),
-        ("arguments_not_object", said(("human", "x"), ("function_call", '{"name": "f"}'))),
+        (
+            "arguments_not_object",
+            said(("human", "x"), ("function_call", '{"name": "f", "arguments": 1}')),
+        ),
         # A tag that is not closed is no call; the template would take it for its own.
         ("control_tag", said(("human", "x"), ("gpt", "<tool_call>{}"))),
         ("unclosed_thought", said(("human", "x"), ("gpt", "<think>so"))),

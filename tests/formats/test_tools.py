@@ -146,22 +146,21 @@ def test_operations_of_an_openapi_document(tmp_path: Path) -> None:
         "type": "object",
         "properties": {
             "id": {"type": "integer"},
-            "items": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "name": {"type": "string"},
-                        # An item inside an item: any value, or the schema would never end.
-                        "parts": {"type": "array", "items": {}},
-                    },
-                },
-            },
+            "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
             "note": {"type": ["string", "null"]},
             "total": {"type": "number", "exclusiveMinimum": 0},
         },
         # `created` is only ever answered, so it is no argument.
         "required": ["id", "items"],
+        "$defs": {
+            "Item": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "parts": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
+                },
+            }
+        },
     }
     # Without an operationId: path and method. The operation's own `id` replaces the path's.
     assert by_name["_orders_id_delete".strip("_")]["parameters"]["properties"] == {
@@ -208,7 +207,8 @@ def test_a_folder_of_tools(tmp_path: Path) -> None:
     (folder / "unlock.json").write_text(json.dumps(api))
     (folder / "mcp.json").write_text(json.dumps(MCP))
     assert [tool_name(tool) for tool in load_tools(folder)] == ["weather", "sun", "unlock"]
-    (folder / "again.json").write_text(json.dumps(MCP))
+    other = {"name": "weather", "parameters": {"type": "object"}}
+    (folder / "again.json").write_text(json.dumps([other]))
     with pytest.raises(InputError, match="'weather' is declared twice"):
         load_tools(folder)
 
@@ -273,3 +273,15 @@ def test_a_damaged_document_gives_tools_or_a_reason(path: tuple[Any, ...], junk:
         read_tools(openapi.tools_of(document))
     except Unusable as error:
         assert error.reason in ("bad_tools", "bad_field")
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ({"name": "f", "parameters": {"properties": {"n": {"minimum": "1"}}}}, "no JSON schema: f"),
+        ({"type": "web_search"}, "a tool is none: web_search"),
+    ],
+)
+def test_a_file_of_tools_holds_only_usable_ones(tmp_path: Path, tool: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load(tmp_path, [tool])

@@ -10,53 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actwise.cli import main
 from actwise.errors import RunError
 from actwise.formats import FORMATS
 from actwise.run.files import read_records, write_atomically
-
-
-@dataclass
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The one line on stderr, of a command that was refused."""
-        assert self.code == 2
-        assert self.err.startswith("actwise: ")
-        assert self.err.count("\n") == 1 and self.err.endswith("\n")
-        return self.err.removeprefix("actwise: ").rstrip("\n")
-
-
-Actwise = Callable[..., Outcome]
-
-
-@pytest.fixture
-def actwise(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Actwise:
-    """The command line, in this process."""
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["actwise", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
-
+from integration.conftest import Actwise
 
 TOOL = {
     "type": "function",

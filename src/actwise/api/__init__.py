@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from actwise.config import MODES, Mode, RunConfig, load_config, validated
-from actwise.data.load import Logs, read_logs
+from actwise.data.load import Logs, on_side, overlap, read_logs
 from actwise.data.prepare import Prepared
 from actwise.data.prepare import prepare as prepare_files
 from actwise.doctor import Diagnosis, examine
@@ -24,6 +24,7 @@ from actwise.model.startup import model_path, prepare_torch
 if TYPE_CHECKING:
     from actwise.api.acting import Model
     from actwise.api.runs import Evaluation, LoadedRun
+    from actwise.template.render import Template
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One file of logs, or several."""
@@ -37,6 +38,7 @@ def check(
     against: Files = (),
     format: str | None = None,
     tools: str | os.PathLike[str] | None = None,
+    model: str | None = None,
 ) -> Diagnosis:
     """Look through logs for what would poison training.
 
@@ -45,6 +47,7 @@ def check(
         against: Held-out logs, none of which may occur in `files`.
         format: Name of the logs' format; recognised where not given.
         tools: File of tools for conversations that bring none.
+        model: Folder or hub name; what its chat template cannot render is found, too.
 
     Returns:
         What the logs consist of, and findings with file, line and remedy.
@@ -56,7 +59,20 @@ def check(
     return examine(
         read_files(_paths(files), format=format, tools=given),
         held_out=read_files(_paths(against), format=format, tools=given),
+        template=None if model is None else load_template(model),
     )
+
+
+def load_template(model: str) -> "Template":
+    """Load the tokenizer and chat template of a model.
+
+    Raises:
+        ModelError: It cannot be loaded, or cannot express what is trained here.
+    """
+    prepare_torch()
+    from actwise.template.render import Template
+
+    return Template.load(model_path(model))
 
 
 def prepare(files: Files, config: Settings = None) -> Prepared:
@@ -115,6 +131,7 @@ def evaluate(
     files: Files | Logs,
     *,
     modes: Sequence[Mode] = MODES,
+    split: str | None = None,
     config: Settings = None,
     console: Console | None = None,
 ) -> "Evaluation":
@@ -124,6 +141,8 @@ def evaluate(
         model: Folder or hub name; "base" is the small one that is shipped.
         files: The logs, or what was read of them.
         modes: In which the model answers.
+        split: Only measure on the conversations on this side of the split that the model was
+            trained on, such as "test".
         config: Sections `model`, `reward` and `evaluate` count, and `data`.
         console: Where progress is shown; nowhere where None.
 
@@ -135,13 +154,16 @@ def evaluate(
     """
     resolved = as_config(config)
     logs = files if isinstance(files, Logs) else read_logs(_paths(files), resolved)
+    console = console or Console(quiet=True)
+    if split is not None:
+        logs = on_side(logs, model, split)
+    elif warning := overlap(logs, model):
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False, highlight=False)
     prepare_torch()
     from actwise.api.runs import Evaluation
     from actwise.evaluation.measure import measure
 
-    results, records = measure(
-        model_path(model), logs, modes, resolved, console=console or Console(quiet=True)
-    )
+    results, records = measure(model_path(model), logs, modes, resolved, console=console)
     return Evaluation(results, records)
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from actwise.audit.audit import Audit, Suspect
 from actwise.audit.figures import FIGURES, TRICKS, Figure
+from actwise.errors import printable
 from actwise.findings.lines import finding_lines
 from actwise.report.words import CURVES, number
 from actwise.results.stats import Interval
@@ -84,8 +85,8 @@ def _suspect(suspect: Suspect) -> list[Text]:
             f"{suspect.decision}, step {suspect.step}",
             style="bold",
         ),
-        Text(f"    sampled:  {_line(suspect.text)}"),
-        Text(f"    recorded: {_line(suspect.gold)}"),
+        Text(printable(f"    sampled:  {_line(suspect.text)}")),
+        Text(printable(f"    recorded: {_line(suspect.gold)}")),
     ]
 
 

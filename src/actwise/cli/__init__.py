@@ -17,7 +17,7 @@ from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
 from actwise.cli.preflight import preflight
 from actwise.cli.training import demo, evaluate, list_settings, report, run
-from actwise.errors import ActwiseError
+from actwise.errors import ActwiseError, printable
 
 
 @click.group(invoke_without_command=True)
@@ -64,5 +64,5 @@ def main() -> None:
 
 
 def _complain(problem: str) -> NoReturn:
-    click.echo("actwise: " + " ".join(problem.splitlines()), err=True)
+    click.echo("actwise: " + printable(" ".join(problem.splitlines())), err=True)
     sys.exit(2)

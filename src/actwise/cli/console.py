@@ -5,12 +5,14 @@ from typing import Any
 import click
 from rich.console import Console
 
+from actwise.errors import printable
+
 
 def echo_skipped(skipped: list[dict[str, Any]]) -> None:
     """Tell what was left out, and why."""
     for item in skipped:
         places = ", ".join(item["examples"])
-        click.echo(f"left out: {item['count']} ({item['reason']}), such as {places}")
+        click.echo(printable(f"left out: {item['count']} ({item['reason']}), such as {places}"))
 
 
 def error_console() -> Console:

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from actwise.cli.console import echo_skipped
 from actwise.cli.options import FILES, FORMAT, TOOLS
-from actwise.errors import InputError
-from actwise.model.startup import model_path, prepare_torch
+from actwise.errors import InputError, printable
 
 
 @click.command()
@@ -34,7 +33,11 @@ from actwise.model.startup import model_path, prepare_torch
     metavar="DECISION",
     help="Only show one decision token by token: 12#3 is line 12, messages[3].",
 )
-@click.option("--model", default="base", help="With --show: folder or hub name of the model.")
+@click.option(
+    "--model",
+    help="Folder or hub name of a model: what its chat template cannot render is found, too. "
+    "With --show, whose tokens are shown.",
+)
 def check(
     files: Sequence[Path],
     format_name: str | None,
@@ -44,28 +47,35 @@ def check(
     html: Path | None,
     fix: Path | None,
     show: str | None,
-    model: str,
+    model: str | None,
 ) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
-    from actwise.api import check as examine
-    from actwise.doctor import render, write_mended, write_page
+    from actwise.api import load_template
+    from actwise.doctor import Examination, render, write_mended, write_page
     from actwise.formats import read_files
 
     if show is not None:
-        _show(read_files(files, format=format_name, tools=tools), show, str(files[0]), model)
+        items = read_files(files, format=format_name, tools=tools)
+        _show(items, show, str(files[0]), model or "base")
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
-    diagnosis = examine(files, against=held_out, format=format_name, tools=tools)
+    examination = Examination(template=None if model is None else load_template(model))
+    examination.add_held_out(read_files(held_out, format=format_name, tools=tools))
+    # Read once, whatever is done with them: the logs may come through a pipe.
+    items = examination.watched(read_files(files, format=format_name, tools=tools))
+    if fix is not None:
+        mending = write_mended(items, fix)
+        click.echo(printable(f"{fix}: {mending}"), err=True)
+    for _ in items:
+        pass
+    diagnosis = examination.diagnosis()
     if as_json:
         click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
     else:
         Console().print(render(diagnosis), soft_wrap=True)
     if html is not None:
         write_page(diagnosis, html, files=[str(file) for file in files])
-    if fix is not None:
-        mending = write_mended(read_files(files, format=format_name, tools=tools), fix)
-        click.echo(f"{fix}: {mending}", err=True)
     if any(finding.severity == "error" for finding in diagnosis.findings):
         sys.exit(2)
 
@@ -96,10 +106,8 @@ def _check_apart(written: Path | None, files: Sequence[Path], tools: Path | None
 
 
 def _show(items: Any, decision: str, file: str, model: str) -> None:
+    from actwise.api import load_template
     from actwise.doctor.show import find_decision, render_tokens
 
     found = find_decision(items, decision, file=file)
-    prepare_torch()
-    from actwise.template.render import Template
-
-    Console().print(render_tokens(Template.load(model_path(model)), found), soft_wrap=True)
+    Console().print(render_tokens(load_template(model), found), soft_wrap=True)

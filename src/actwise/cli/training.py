@@ -69,6 +69,11 @@ def demo(out: Path, model: str, settings: Sequence[str]) -> None:
     help="Modes to measure; both if absent.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write records and table there, too.")
+@click.option(
+    "--split",
+    "side",
+    help="Only conversations on this side of the split that the model was trained on: test.",
+)
 @FORMAT
 @TOOLS
 @CONFIG
@@ -78,6 +83,7 @@ def evaluate(
     model: str,
     modes: Sequence["Mode"],
     out: Path | None,
+    side: str | None,
     format_name: str | None,
     tools: Path | None,
     config: Path | None,
@@ -86,16 +92,13 @@ def evaluate(
     """Measure a model on logs."""
     from actwise.api import evaluate as measure
     from actwise.config import load_config
-    from actwise.data.load import read_logs
     from actwise.run.files import write_json, write_records
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    found = measure(
-        model, read_logs(files, resolved), modes=modes, config=resolved, console=error_console()
-    )
+    found = measure(model, files, modes=modes, split=side, config=resolved, console=error_console())
     click.echo(found.table)
     echo_skipped(found.results["skipped"])
     if out is not None:

@@ -1,5 +1,6 @@
 """What fits a model: conversations into its context, completions into a budget."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,56 @@ if TYPE_CHECKING:  # logs are read and refused before transformers is imported
 
 
 @dataclass(frozen=True)
-class TooLong:
-    """A conversation that a model cannot hold."""
+class Unfit:
+    """A conversation that a model cannot take."""
 
     conversation: Conversation
-    tokens: int
-    """What its last decision needs, room for the completion included."""
+    reason: str
+    """By which such conversations are counted."""
+    problem: str
+    """What is wrong with this one."""
+    remedy: str
 
     @property
     def place(self) -> str:
         """Where the conversation was read."""
         return self.conversation.source or self.conversation.id
+
+    def error(self, more: int = 0) -> InputError:
+        """Return what is raised where such conversations are not to be skipped.
+
+        Args:
+            more: How many others there are.
+        """
+        counted = f" ({more + 1} such conversations)" if more else ""
+        return InputError(f"{self.problem}{counted}", file=self.place, remedy=self.remedy)
+
+
+def rendered(
+    template: "Template", conversations: Iterable[Conversation]
+) -> tuple[list[Conversation], list[Unfit]]:
+    """Divide conversations into those that a template can render and the others."""
+    kept, unfit = [], []
+    for conversation in conversations:
+        problem = unrendered(template, conversation)
+        if problem is None:
+            kept.append(conversation)
+        else:
+            remedy = "mend it, or leave such out with --set data.bad_records=skip"
+            unfit.append(Unfit(conversation, "not rendered by the chat template", problem, remedy))
+    return kept, unfit
+
+
+def unrendered(template: "Template", conversation: Conversation) -> str | None:
+    """Say what of a conversation a template cannot render, if anything."""
+    try:
+        for decision in conversation.decisions():
+            thoughts = {None, decision.gold.reasoning_content or None}
+            for thought in thoughts:
+                template.completion_text(decision, thought=thought)
+    except InputError as error:
+        return error.problem
+    return None
 
 
 def longest_completion(template: "Template", conversations: Iterable[Conversation]) -> int:
@@ -37,7 +77,7 @@ def longest_completion(template: "Template", conversations: Iterable[Conversatio
 
 def divide(
     template: "Template", conversations: Iterable[Conversation], *, context: int, completion: int
-) -> tuple[list[Conversation], list[TooLong]]:
+) -> tuple[list[Conversation], list[Unfit]]:
     """Divide conversations into those that a context holds and the others; see `fitting`."""
     kept, too_long = [], []
     for conversation in conversations:
@@ -46,13 +86,15 @@ def divide(
         if tokens <= context:
             kept.append(conversation)
         else:
-            too_long.append(TooLong(conversation, tokens))
+            problem = f"the conversation needs {tokens} tokens and the model holds {context}"
+            remedy = "shorten it, or leave such out with --set data.bad_records=skip"
+            too_long.append(Unfit(conversation, "longer than the context", problem, remedy))
     return kept, too_long
 
 
 def fitting(
     template: "Template", splits: Splits, *, context: int, completion: int
-) -> tuple[Splits, list[TooLong]]:
+) -> tuple[Splits, list[Unfit]]:
     """Leave out the conversations whose last prompt and completion exceed the context.
 
     Args:
@@ -67,7 +109,7 @@ def fitting(
     Raises:
         InputError: If nothing is left of a split.
     """
-    too_long: list[TooLong] = []
+    too_long: list[Unfit] = []
 
     def keep(name: str, conversations: list[Conversation]) -> list[Conversation]:
         kept, left_out = divide(template, conversations, context=context, completion=completion)
@@ -106,24 +148,19 @@ def completion_budget(
     return longest_completion(template, conversations) + config.evaluate.thought_tokens
 
 
-def count_left_out(
-    too_long: Sequence[TooLong], context: int, config: RunConfig
-) -> list[dict[str, Any]]:
-    """Count the conversations that a model cannot hold, or refuse them."""
-    if not too_long:
-        return []
-    if config.data.bad_records == "stop":
-        worst = max(too_long, key=lambda item: item.tokens)
-        raise InputError(
-            f"the conversation needs {worst.tokens} tokens and the model holds {context} "
-            f"({len(too_long)} such conversations)",
-            file=worst.place,
-            remedy="shorten it, or leave such out with --set data.bad_records=skip",
-        )
+def count_left_out(unfit: Sequence[Unfit], config: RunConfig) -> list[dict[str, Any]]:
+    """Count the conversations that a model cannot take, or refuse them.
+
+    Raises:
+        InputError: If there are any, and `data.bad_records` is "stop".
+    """
+    if unfit and config.data.bad_records == "stop":
+        raise unfit[0].error(len(unfit) - 1)
     return [
         {
-            "reason": "longer than the context",
-            "count": len(too_long),
-            "examples": [item.place for item in too_long[:3]],
+            "reason": reason,
+            "count": count,
+            "examples": [item.place for item in unfit if item.reason == reason][:3],
         }
+        for reason, count in Counter(item.reason for item in unfit).items()
     ]

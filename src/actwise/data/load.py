@@ -1,18 +1,22 @@
 """Logs read from files, as the section `data` of a configuration says."""
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
-from actwise.errors import InputError
+from actwise.data.fingerprint import Sides
+from actwise.data.grown import longest_records
+from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, read_files
 from actwise.rewards.overrides import check_overrides
-from actwise.run.files import fingerprint
+
+GROWING = "the beginning of a longer record, which is used"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Logs:
 
 def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
     """Read logs; records that cannot be used stop the run, or are counted.
+
+    A conversation that was logged at each of its requests is taken once, with all its turns.
 
     Raises:
         InputError: A record cannot be used and `data.bad_records` is "stop", or none can.
@@ -52,10 +58,47 @@ def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
     check_overrides(config.reward, conversations)
+    fingerprints = _fingerprints(files, conversations)
+    conversations, beginnings = longest_records(conversations)
     if config.data.limit is not None and config.data.limit < len(conversations):
         draw = random.Random(f"limit/{config.seed}")
         conversations = draw.sample(conversations, config.data.limit)
-    return Logs(conversations, _by_reason(rejected), _fingerprints(files, conversations))
+    skipped = [*_by_reason(rejected), *_growing(beginnings)]
+    return Logs(conversations, skipped, fingerprints)
+
+
+def _growing(beginnings: Sequence[Conversation]) -> list[dict[str, Any]]:
+    """Count the records whose conversation is used as a longer record holds it."""
+    if not beginnings:
+        return []
+    places = [conversation.source for conversation in beginnings[:3]]
+    return [{"reason": GROWING, "count": len(beginnings), "examples": places}]
+
+
+def on_side(logs: Logs, model: str, side: str) -> Logs:
+    """Return the logs on one side of the split that a model was trained on.
+
+    Raises:
+        ConfigError: If the model does not know its data, or none of these is on that side.
+    """
+    known = Sides.load(Path(model))
+    if known is None:
+        raise ConfigError(f"{model} does not know its data, so there is no --split {side}")
+    return replace(logs, conversations=known.only(side, logs.conversations))
+
+
+def overlap(logs: Logs, model: str) -> str | None:
+    """Say how many of the logs a model was trained on or chosen by, if it was on any."""
+    known = Sides.load(Path(model))
+    counts = known.count(logs.conversations) if known is not None else Counter[str]()
+    trained = counts["train"] + counts["dev"]
+    if not trained:
+        return None
+    return (
+        f"{trained} of {len(logs.conversations)} conversations are among those that the model was "
+        f"trained on or chosen by, so the figures flatter; --split test measures the "
+        f"{counts['test']} that were held out"
+    )
 
 
 def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
@@ -73,7 +116,18 @@ def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
 def _fingerprints(
     files: Sequence[Path], conversations: Sequence[Conversation]
 ) -> list[dict[str, Any]]:
-    read = Counter(c.source.rpartition(":")[0] for c in conversations)
+    """Digest what was read of each file; the file itself may be a pipe, which is read only once."""
+    by_file: dict[str, list[Conversation]] = {str(f): [] for f in files if not f.is_dir()}
+    for conversation in conversations:
+        by_file.setdefault(conversation.source.rpartition(":")[0], []).append(conversation)
     return [
-        {"file": str(f), "sha256": fingerprint(f), "conversations": read[str(f)]} for f in files
+        {"file": file, "sha256": _digest(of_file), "conversations": len(of_file)}
+        for file, of_file in by_file.items()
     ]
+
+
+def _digest(conversations: Sequence[Conversation]) -> str:
+    hasher = hashlib.sha256()
+    for conversation in conversations:
+        hasher.update(conversation.to_json().encode() + b"\n")
+    return hasher.hexdigest()

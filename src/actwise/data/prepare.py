@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actwise.config import RunConfig
-from actwise.data.fit import completion_budget, context_of, count_left_out, fitting
+from actwise.conversation import Conversation
+from actwise.data.fingerprint import Sides
+from actwise.data.fit import (
+    Unfit,
+    completion_budget,
+    context_of,
+    count_left_out,
+    fitting,
+    rendered,
+)
 from actwise.data.load import read_logs
 from actwise.data.rename import rename_share
 from actwise.data.split import Splits, split
@@ -24,6 +33,8 @@ class Prepared:
     """By reason: "reason", "count", "examples" (places as "file:line")."""
     fingerprints: list[dict[str, Any]]
     """By file: "file", "sha256", "conversations"."""
+    sides: Sides | None = None
+    """By which the models that are trained know these conversations again."""
     max_tokens: int | None = None
     """Budget of a completion in tokens; None until `fit` has counted with a model's tokenizer."""
 
@@ -42,7 +53,8 @@ def prepare(files: Sequence[Path], config: RunConfig) -> Prepared:
         test=config.data.test_fraction,
         seed=config.seed,
     )
-    return Prepared(renamed(splits, config), logs.skipped, logs.fingerprints)
+    sides = Sides.of({"train": splits.train, "dev": splits.dev, **splits.tests})
+    return Prepared(renamed(splits, config), logs.skipped, logs.fingerprints, sides)
 
 
 def renamed(splits: Splits, config: RunConfig) -> Splits:
@@ -67,8 +79,34 @@ def fit(
     Raises:
         InputError: A conversation is too long and is not to be skipped, or a split becomes empty.
     """
+    prepared = leave_out_unrendered(prepared, config, template)
     budget = completion_budget(template, prepared.splits.train, config)
     context = context_of(context_length, config)
     splits, too_long = fitting(template, prepared.splits, context=context, completion=budget)
-    skipped = [*prepared.skipped, *count_left_out(too_long, context, config)]
+    skipped = [*prepared.skipped, *count_left_out(too_long, config)]
     return replace(prepared, splits=splits, skipped=skipped, max_tokens=budget)
+
+
+def leave_out_unrendered(prepared: Prepared, config: RunConfig, template: "Template") -> Prepared:
+    """Leave out what a model's template cannot render.
+
+    Raises:
+        InputError: A conversation cannot be rendered and is not to be skipped, or a split becomes
+            empty.
+    """
+    unfit: list[Unfit] = []
+
+    def keep(conversations: list[Conversation]) -> list[Conversation]:
+        kept, left_out = rendered(template, conversations)
+        unfit.extend(left_out)
+        if not kept:
+            raise left_out[0].error()
+        return kept
+
+    splits = Splits(
+        keep(prepared.splits.train),
+        keep(prepared.splits.dev),
+        {name: keep(conversations) for name, conversations in prepared.splits.tests.items()},
+    )
+    skipped = [*prepared.skipped, *count_left_out(unfit, config)]
+    return replace(prepared, splits=splits, skipped=skipped) if unfit else prepared

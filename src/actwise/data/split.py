@@ -1,18 +1,24 @@
 """Divide conversations into what is trained on and what is measured on.
 
 Never by turn: a conversation lies on one side with all its decisions, and so do the conversations
-of one group and those that differ in digits, case and punctuation alone.
+of one group, those that open with the same words and go on differently, and those that differ in
+digits, case and punctuation alone.
 """
 
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actwise.conversation import Conversation
+from actwise.data.fingerprint import SPECIFIC, turns_of
 from actwise.errors import InputError
 
+_MOST = 2
+"""How many times as large as a side a family may be."""
+_FEW = 3
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 
@@ -43,8 +49,14 @@ def split(conversations: Sequence[Conversation], *, dev: float, test: float, see
     random.Random(f"split/{seed}").shuffle(families)
     sides: dict[str, list[Conversation]] = {"test": [], "dev": [], "train": []}
     wanted = {"test": test * len(conversations), "dev": dev * len(conversations)}
+    # A family that is far larger than a side is trained on, unless there is no other for that side.
+    families.sort(key=lambda family: len(family) > _MOST * (1 + max(wanted.values())))
     for family in families:
-        side = next((s for s, size in wanted.items() if len(sides[s]) < size), "train")
+        small = len(family) <= _MOST * (1 + max(wanted.values()))
+        side = next(
+            (s for s, size in wanted.items() if len(sides[s]) < size and (small or not sides[s])),
+            "train",
+        )
         sides[side].extend(family)
     if not all(sides.values()):
         source = conversations[0].source.rpartition(":")[0] if conversations else "the data"
@@ -61,8 +73,10 @@ def _families(conversations: Sequence[Conversation]) -> list[list[Conversation]]
     """Return groups of conversations that must stay together, in order of appearance."""
     families: dict[str, list[Conversation]] = {}
     family_of: dict[str, str] = {}
-    for conversation in conversations:
+    for conversation, opening in zip(conversations, openings(conversations), strict=True):
         keys = [f"text {_digest(conversation)}"]
+        if opening is not None:
+            keys.append(f"opening {opening}")
         if conversation.group is not None:
             keys.append(f"group {conversation.group}")
         known = {family_of[key] for key in keys if key in family_of}
@@ -74,6 +88,29 @@ def _families(conversations: Sequence[Conversation]) -> list[list[Conversation]]
         members.append(conversation)
         family_of.update(dict.fromkeys(keys, name))
     return list(families.values())
+
+
+def openings(conversations: Sequence[Conversation]) -> list[int | None]:
+    """Return for each conversation the fingerprint of how it opens: what two retries share.
+
+    It ends before the first turn of the assistant that follows some words. Where more than half of
+    all conversations open alike, as those of an agent that is always told the same do, a turn more
+    belongs to their opening.
+    """
+    turns = [
+        [turn for turn in turns_of(conversation) if turn.words >= SPECIFIC]
+        for conversation in conversations
+    ]
+    found = [own[0].before if own else None for own in turns]
+    for depth in range(1, max(map(len, turns), default=0)):
+        (commonest, count), *_ = Counter(found).most_common(1)
+        if commonest is None or count <= max(_FEW, len(found) / 2):
+            break
+        found = [
+            opening if opening != commonest else own[depth].before if depth < len(own) else None
+            for opening, own in zip(found, turns, strict=True)
+        ]
+    return found
 
 
 def _digest(conversation: Conversation) -> str:

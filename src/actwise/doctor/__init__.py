@@ -5,11 +5,20 @@ conversation are its place and some numbers: about 300 bytes, and 24 more per de
 that, memory holds the schemas of all tools and some ten thousand texts of answers.
 """
 
-from actwise.doctor.diagnosis import Diagnosis, examine
+from actwise.doctor.diagnosis import Diagnosis, Examination, examine
 from actwise.doctor.mend import write_mended
 from actwise.doctor.page import write_page
 from actwise.doctor.sizes import Lengths
 from actwise.doctor.table import render
 from actwise.findings.finding import Finding
 
-__all__ = ["Diagnosis", "Finding", "Lengths", "examine", "render", "write_mended", "write_page"]
+__all__ = [
+    "Diagnosis",
+    "Examination",
+    "Finding",
+    "Lengths",
+    "examine",
+    "render",
+    "write_mended",
+    "write_page",
+]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actwise.conversation import Conversation
+from actwise.doctor.growth import Growth
 from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
 
 _SHINGLE = 5
@@ -48,6 +49,7 @@ class Copies:
         self._groups: set[int] = set()
         self._held_out = 0
         self._in_both = Tally(max_examples)
+        self._growth = Growth(max_examples)
 
     def add_held_out(self, case: Case) -> None:
         """Note a conversation of the other side of the split."""
@@ -67,6 +69,7 @@ class Copies:
 
     def _note(self, case: Case) -> None:
         self._places.append(case.place)
+        self._growth.add(case)
         self._digests.append(content_digest(case))
         self._minima += minima(case.conversation).tobytes()
 
@@ -74,10 +77,14 @@ class Copies:
         """Yield leaks, then duplicates."""
         exact = _first_equal(np.array(self._digests))
         near = self._first_alike()
-        near[exact >= 0] = -1
+        # A record and its beginning are alike, and told of as such.
+        beginning = self._growth.beginnings(self._held_out) >= 0
+        near[(exact >= 0) | beginning | ((near >= 0) & beginning[near])] = -1
         leaked, again = self._tallies(exact, "same as")
         leaked_near, again_near = self._tallies(near, "much like")
         yield from self._leaks(leaked, leaked_near)
+        known = (exact >= 0) & (exact < self._held_out)
+        yield from self._growth.findings(self._places, self._held_out, known)
         yield from again.finding(
             "warning",
             "duplicate_conversation",

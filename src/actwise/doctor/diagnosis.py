@@ -1,11 +1,12 @@
 """One pass over conversations: all families of findings, and what the conversations consist of."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actwise.conversation import Conversation
+from actwise.data.fit import unrendered
 from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
@@ -14,12 +15,17 @@ from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
 from actwise.doctor.personal import Personal
 from actwise.doctor.reachable import Reachable
+from actwise.doctor.remarks import Remarks, counted
 from actwise.doctor.results import Results
 from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
-from actwise.findings.finding import Family, Finding, Tally, by_severity, case_of
+from actwise.doctor.written_calls import WrittenCalls
+from actwise.findings.finding import Case, Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
+
+if TYPE_CHECKING:  # most logs are examined without a model, and so without transformers
+    from actwise.template.render import Template
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ def examine(
     *,
     max_examples: int = 3,
     held_out: Iterable[Conversation | Rejected] = (),
+    template: "Template | None" = None,
 ) -> Diagnosis:
     """Look through what `actwise.formats.read_files` yields.
 
@@ -91,24 +98,22 @@ def examine(
         max_examples: How many places each finding names.
         held_out: The other side of a split: conversations that must not occur among `items`.
             Nothing else is said about them; read once, and first.
+        template: Of a model; what it cannot render counts as rejected.
     """
-    examination = _Examination(max_examples)
-    for item in held_out:
-        if isinstance(item, Conversation):
-            examination.copies.add_held_out(case_of(item))
-    for item in items:
-        if isinstance(item, Rejected):
-            examination.add_rejected(item)
-        else:
-            examination.add(item)
+    examination = Examination(max_examples, template)
+    examination.add_held_out(held_out)
+    for _ in examination.watched(items):
+        pass
     return examination.diagnosis()
 
 
-class _Examination:
-    """The families of one pass."""
+class Examination:
+    """The families of one pass; held-out conversations are added first."""
 
-    def __init__(self, max_examples: int) -> None:
+    def __init__(self, max_examples: int = 3, template: "Template | None" = None) -> None:
+        """Begin; see `examine`."""
         self.max_examples = max_examples
+        self._template = template
         for_secrets, for_personal = secrets.installed_detectors(), personal.installed_detectors()
         self.not_examined = [
             what
@@ -117,6 +122,8 @@ class _Examination:
         ]
         self.rejected: dict[str, Tally] = {}
         self.rejected_places: Counter[str] = Counter()
+        self.rejected_tools: dict[str, Counter[str]] = {}
+        self.failed = Tally(max_examples)
         self.decisions: Counter[str] = Counter()
         self.thoughts = 0
         self.conversations = 0
@@ -130,6 +137,8 @@ class _Examination:
         self.language = Language(max_examples)
         self.families: tuple[Family, ...] = (
             self.copies,
+            Remarks(max_examples),
+            WrittenCalls(max_examples),
             Conflicts(max_examples),
             self.nulls,
             self.results,
@@ -142,24 +151,73 @@ class _Examination:
             self.sizes,
         )
 
-    def add_rejected(self, rejected: Rejected) -> None:
+    def add_held_out(self, items: Iterable[Conversation | Rejected]) -> None:
+        """Note the conversations of the other side of a split."""
+        for item in items:
+            if isinstance(item, Conversation):
+                self._guarded(item, self.copies.add_held_out)
+
+    def watched(
+        self, items: Iterable[Conversation | Rejected]
+    ) -> Iterator[Conversation | Rejected]:
+        """Yield what is read, each item after it was looked at: a pipe is read only once."""
+        for item in items:
+            if isinstance(item, Conversation):
+                item = self._rendered(item)
+            self.add(item)
+            yield item
+
+    def _rendered(self, conversation: Conversation) -> Conversation | Rejected:
+        """Return a conversation, or its rejection where the template cannot render it."""
+        if self._template is None:
+            return conversation
+        problem = unrendered(self._template, conversation)
+        if problem is None:
+            return conversation
+        file, _, line = conversation.source.rpartition(":")
+        detail = f"{problem}; mend it, or --set model.template=actwise"
+        return Rejected(file, int(line), "not_rendered", detail)
+
+    def add(self, item: Conversation | Rejected) -> None:
+        """Look at a conversation, or count a rejection."""
+        if isinstance(item, Rejected):
+            self._add_rejected(item)
+        else:
+            self._add(item)
+
+    def _add_rejected(self, rejected: Rejected) -> None:
         tally = self.rejected.setdefault(rejected.reason, Tally(self.max_examples))
         tally.add(str(rejected))
         self.rejected_places[rejected.reason] += rejected.count
+        if rejected.about is not None:
+            self.rejected_tools.setdefault(rejected.reason, Counter())[rejected.about] += 1
         if rejected.conversation is not None:
             # Stray nulls are often why a call does not fit its schema.
-            self.nulls.add(case_of(rejected.conversation))
+            self._guarded(rejected.conversation, self.nulls.add)
 
-    def add(self, conversation: Conversation) -> None:
+    def _add(self, conversation: Conversation) -> None:
         self.conversations += 1
         for decision in conversation.decisions():
             self.decisions[decision.kind] += 1
             self.thoughts += bool(decision.gold.reasoning_content)
-        case = case_of(conversation)
+        self._guarded(conversation, self._show)
+
+    def _show(self, case: Case) -> None:
         for family in self.families:
             family.add(case)
 
+    def _guarded(self, conversation: Conversation, look: Callable[[Case], None]) -> None:
+        """Look at a conversation; one that makes that fail, however it does, costs no other."""
+        try:
+            look(case_of(conversation))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # the panics of extensions are no Exceptions
+            place = conversation.source or conversation.id
+            self.failed.add(f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:80]}")
+
     def diagnosis(self) -> Diagnosis:
+        """Return what was found in all of them."""
         rejected = sorted(self.rejected.items(), key=lambda item: -item[1].count)
         return Diagnosis(
             conversations=self.conversations,
@@ -181,14 +239,23 @@ class _Examination:
     def _findings(self) -> Iterator[Finding]:
         for reason, tally in self.rejected.items():
             places = self.rejected_places[reason]
-            counted = f", in {places} places" if places > tally.count else ""
+            where = f", in {places} places" if places > tally.count else ""
+            tools = self.rejected_tools.get(reason)
+            by_tool = f"; by tool: {counted(tools)}" if tools else ""
             yield from tally.finding(
                 "error",
                 reason,
-                f"record(s) that cannot be used and are left out{counted}",
+                f"record(s) that cannot be used and are left out{where}{by_tool}",
                 effect="Nothing is learned from them.",
                 remedy="Each example says what to do.",
             )
+        yield from self.failed.finding(
+            "warning",
+            "not_examined",
+            "conversation(s) that could not be looked through",
+            effect="What else is wrong with them is not known.",
+            remedy="Look at them by hand, or leave them out.",
+        )
         if self.conversations:
             yield from self._missing_kinds()
         else:

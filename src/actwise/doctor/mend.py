@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from actwise.conversation import Conversation, Message, ToolCall
+from actwise.data.grown import longest_records
 from actwise.doctor.copies import content_digest
 from actwise.doctor.nulls import without_stray_nulls
 from actwise.findings.finding import case_of
@@ -42,14 +43,25 @@ _MENDS = {
     "stray_null": "nulls stripped",
     "missing_id": "ids of calls and results filled in",
     "saved": "unusable records made usable",
+    "growing_record": "records joined to the longer ones that hold their conversation",
+    "merged_turns": "turns in two messages made one",
+    "ordered_results": "groups of results put in order",
+    "call_from_text": "calls written as text made calls",
+    "empty_arguments": "empty arguments written as {}",
+    "double_encoded_arguments": "arguments decoded twice",
+    "repaired_arguments": "arguments written as JSON",
+    "object_result": "results written as text",
+    "closing_thought": "thoughts taken out of answers",
+    "schema_dialect": "schemas written as JSON schema",
 }
 
 
 def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending:
-    """Write the mended conversations as canonical JSON lines.
+    """Write the mended conversations as canonical JSON lines, each of them once.
 
     Args:
-        items: What `actwise.formats.read_files` yields; read once.
+        items: What `actwise.formats.read_files` yields; read once, and held until all is read,
+            for the longest record of a conversation may come last.
         out: The file, gzip if it is called .gz; replaced only when all is written.
 
     Raises:
@@ -60,7 +72,10 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
     def write(temporary: Path) -> None:
         zipped = out.suffix == ".gz"
         with gzip.open(temporary, "wb") if zipped else open(temporary, "wb") as file:
-            for conversation in mend_all(items, mending):
+            conversations, beginnings = longest_records(list(mend_all(items, mending)))
+            mending.mends.update(["growing_record"] * len(beginnings))
+            mending.written = len(conversations)
+            for conversation in conversations:
                 file.write(conversation.to_json().encode() + b"\n")
 
     write_atomically(out, write)
@@ -94,7 +109,7 @@ def mend_all(items: Iterable[Conversation | Rejected], mending: Mending) -> Iter
 
 def mend(conversation: Conversation) -> tuple[Conversation, Counter[str]]:
     """Return a conversation without stray nulls and with all ids, and what that took."""
-    mends: Counter[str] = Counter()
+    mends = Counter(r.code for r in conversation.remarks if r.code in _MENDS)
     messages = [_without_nulls(conversation, m, mends) for m in conversation.messages]
     messages = list(_with_ids(messages, mends))
     return conversation.model_copy(update={"messages": tuple(messages)}), mends

@@ -15,7 +15,11 @@ from actwise.findings.finding import Case, Finding, Tally, written
 Detect = Callable[[str], bool]
 """Tells whether a text holds data of one kind."""
 
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.([a-z]{2,})\b", re.IGNORECASE)
+# Begun only where a word begins, and no longer than addresses are: a long line of letters without
+# an @ would take quadratic time otherwise.
+_MAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})*\.([a-z]{2,})\b", re.IGNORECASE
+)
 _RESERVED = re.compile(r"[.@](example|test|invalid|localhost)(\.(com|net|org))?$", re.IGNORECASE)
 """Domains that belong to nobody (RFC 2606): made-up addresses."""
 _LONG_NUMBER = re.compile(r"\d(?:[ .()/-]{0,2}\d){6}")

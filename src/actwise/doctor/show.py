@@ -8,7 +8,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from actwise.conversation import Conversation, Decision
-from actwise.errors import InputError
+from actwise.errors import InputError, printable
 from actwise.formats import Rejected
 
 _CONTEXT = "dim"
@@ -75,11 +75,11 @@ def render_tokens(template: Tokens, decision: Decision) -> RenderableType:
     mode = "direct" if thought is None else "thinking"
     shown = Text()
     for number, piece in enumerate(_pieces(template.tokenizer, trained)):
-        shown.append(piece.replace("\n", "⏎\n"), style=_TRAINED[number % 2])
+        shown.append(printable(piece).replace("\n", "⏎\n"), style=_TRAINED[number % 2])
     return Group(
-        Text(f"{decision.key} ({decision.kind}, {mode} mode)", style="bold"),
+        Text(printable(f"{decision.key} ({decision.kind}, {mode} mode)"), style="bold"),
         Rule(f"context: {len(context)} tokens, not trained on", align="left"),
-        Text("".join(_pieces(template.tokenizer, context)), style=_CONTEXT),
+        Text(printable("".join(_pieces(template.tokenizer, context))), style=_CONTEXT),
         Rule(f"trained on: {len(trained)} tokens", align="left"),
         shown,
     )

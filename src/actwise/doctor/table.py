@@ -6,6 +6,7 @@ from rich.text import Text
 
 from actwise.doctor.diagnosis import Diagnosis
 from actwise.doctor.sizes import Lengths
+from actwise.errors import printable
 from actwise.findings.lines import finding_lines
 
 _MOST_TOOLS = 40
@@ -63,7 +64,7 @@ def _range(lengths: Lengths) -> str:
 def _tools(calls: dict[str, int]) -> Table:
     table = Table("tool", "calls", title="Calls per tool", title_justify="left")
     for name, count in list(calls.items())[:_MOST_TOOLS]:
-        table.add_row(Text(name), str(count))
+        table.add_row(Text(printable(name)), str(count))
     if len(calls) > _MOST_TOOLS:
         rest = list(calls.values())[_MOST_TOOLS:]
         table.add_row(f"and {len(rest)} more", str(sum(rest)), style="dim")

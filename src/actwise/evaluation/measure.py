@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from actwise.config import RunConfig
-from actwise.data.fit import completion_budget, context_of, count_left_out, divide
+from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
 from actwise.engine.local import LocalEngine
 from actwise.errors import InputError
@@ -39,12 +39,16 @@ def measure(
         Results, with a table like a run's, and the judged decisions by mode.
     """
     policy = load_policy(model, config)
-    budget = completion_budget(policy.template, logs.conversations, config)
+    conversations, unfit = rendered(policy.template, logs.conversations)
+    skipped = [*logs.skipped, *count_left_out(unfit, config)]
+    if not conversations:
+        raise unfit[0].error(len(unfit) - 1)
+    budget = completion_budget(policy.template, conversations, config)
     context = context_of(policy.context_length, config)
     conversations, too_long = divide(
-        policy.template, logs.conversations, context=context, completion=budget
+        policy.template, conversations, context=context, completion=budget
     )
-    left_out = [*logs.skipped, *count_left_out(too_long, context, config)]
+    skipped += count_left_out(too_long, config)
     if not conversations:
         raise InputError(
             f"no conversation fits the model's context of {context} tokens",
@@ -59,5 +63,5 @@ def measure(
         for mode in modes
     }
     rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    results = {"models": [Path(model).name], "rows": rows, "skipped": left_out}
+    results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
     return results | spent(config.reward), records

@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from actwise.errors import printable
 from actwise.findings.finding import Finding, Severity
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -11,9 +12,9 @@ def finding_lines(finding: Finding) -> list[Text]:
     """Return a finding for a terminal; examples come last."""
     line = Text(f"{finding.severity} ", style=_STYLES[finding.severity])
     line.append(f"{finding.code}: ", style="bold")
-    line.append(finding.sentence, style="default")
+    line.append(printable(finding.sentence), style="default")
     return [
         line,
         Text(f"    {finding.effect} {finding.remedy}", style="dim"),
-        *(Text(f"    {example}") for example in finding.examples),
+        *(Text(printable(f"    {example}")) for example in finding.examples),
     ]

@@ -52,3 +52,33 @@ def _member(holder: Any, key: str, place: str) -> Any:
     if not isinstance(holder, dict):
         raise Unusable("bad_field", f"{place} is {kind_of(holder)}; write an object")
     return holder.get(key)
+
+
+def word(record: dict[str, Any], key: str, place: str) -> str | None:
+    """Return an optional id or name; whole numbers are taken as their digits.
+
+    Raises:
+        Unusable: When it is neither.
+    """
+    value = record.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise Unusable("bad_field", f"`{key}` of {place} is {kind_of(value)}; write a string")
+
+
+def list_in(holder: Any, key: str) -> list[Any]:
+    """Return the array that an object may hold under a key, or an empty one."""
+    value = holder.get(key) if isinstance(holder, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def decoded(value: Any) -> Any:
+    """Return the JSON value of a text that holds one, or the value itself."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[", '"')):
+        try:
+            return strict_json(value)
+        except ValueError:
+            return value
+    return value

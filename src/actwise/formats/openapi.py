@@ -7,8 +7,15 @@ from typing import Any
 from actwise.conversation import Tool
 from actwise.formats.fields import list_at
 from actwise.formats.record import Unusable, clip, kind_of
-from actwise.formats.schema import function_tool
+from actwise.formats.schema import (
+    LISTS_OF_SCHEMAS,
+    SCHEMAS,
+    SCHEMAS_BY_NAME,
+    function_tool,
+    modern,
+)
 
+_DEFS = "#/$defs/"
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -20,8 +27,8 @@ def recognises(value: Any) -> bool:
 def tools_of(document: dict[str, Any]) -> list[Tool]:
     """Return a tool for every operation; its arguments are its parameters and its body's members.
 
-    References are replaced by what they refer to; inside itself, a schema allows any value. A body
-    that is no object, or that has a member called like a parameter, becomes the argument `body`.
+    References stay references, to `$defs` in the tool's own schema. A body that is no object, or
+    that has a member called like a parameter, becomes the argument `body`.
 
     Raises:
         Unusable: When the document is not of version 3, or refers to what it does not hold.
@@ -70,10 +77,16 @@ def _tool(
     properties = {p["name"]: _parameter_schema(resolver, p) for p in found.values()}
     required = [p["name"] for p in found.values() if p.get("required") is True]
     _add_body(resolver, operation.get("requestBody"), properties, required)
+    parameters = {
+        "type": "object",
+        "properties": properties,
+        "required": list(dict.fromkeys(required)),
+    }
+    defs = resolver.definitions(parameters)
     return function_tool(
         operation.get("operationId") or re.sub(r"\W+", "_", f"{path} {method}").strip("_"),
         "\n".join(dict.fromkeys(word.strip() for word in words if isinstance(word, str) and word)),
-        {"type": "object", "properties": properties, "required": list(dict.fromkeys(required))},
+        parameters | ({"$defs": defs} if defs else {}),
     )
 
 
@@ -99,7 +112,7 @@ def _add_body(
     body = resolver.follow(value) if value is not None else None
     if not isinstance(body, dict):
         return
-    schema = resolver.schema(_content_schema(body))
+    schema = resolver.expanded(_content_schema(body))
     members = schema.get("properties")
     if isinstance(members, dict) and not set(members) & set(properties):
         properties.update(members)
@@ -110,49 +123,98 @@ def _add_body(
 
 
 class _Resolver:
-    """Replaces references by what they refer to, in the document alone."""
+    """Finds what references refer to, in the document alone; each schema is read once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
+        self._names: dict[str, str] = {}
+        """Reference -> name under `$defs`."""
+        self._schemas: dict[str, dict[str, Any]] = {}
+        """Name -> schema."""
+        self._unread: list[tuple[str, Any]] = []
 
     def follow(self, value: Any) -> Any:
         """Return the object that a value refers to, or the value itself."""
-        seen: set[str] = set()
+        return self._followed(value)[0]
+
+    def _followed(self, value: Any) -> tuple[Any, str | None]:
+        """Return the object that a value refers to, and by which reference, if by one."""
+        seen: dict[str, None] = {}
         while isinstance(value, dict) and isinstance(value.get("$ref"), str):
             if value["$ref"] in seen:
                 raise Unusable("bad_tools", f"{value['$ref']} refers to itself; mend the document")
-            seen.add(value["$ref"])
+            seen[value["$ref"]] = None
             value = self._at(value["$ref"])
-        return value
+        return value, next(reversed(seen), None)
 
-    def schema(self, value: Any, inside: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return a schema without references, in the words of JSON schema."""
+    def definitions(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schemas that a schema refers to, and those that they refer to, by name."""
+        self._read()
+        found: dict[str, Any] = {}
+        waiting = [*_referred(schema)]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name in self._schemas:
+                found[name] = self._schemas[name]
+                waiting += _referred(found[name])
+        return dict(sorted(found.items()))
+
+    def expanded(self, value: Any) -> dict[str, Any]:
+        """Return a schema, or the one that it refers to, with references only inside it."""
+        if isinstance(value, dict) and isinstance(value.get("$ref"), str):
+            beside = {key: inner for key, inner in value.items() if key != "$ref"}
+            name = self._name_of(value)
+            self._read()
+            return {**self._schemas[name], **beside}
+        return self.schema(value)
+
+    def _name_of(self, value: dict[str, Any]) -> str:
+        """Return the name of the schema that a value refers to; it is read when first met."""
+        target, reference = self._followed(value)
+        reference = reference or ""
+        if reference not in self._names:
+            name = unique = re.sub(r"\W", "_", reference.rpartition("/")[2]) or "schema"
+            while unique in self._schemas:
+                unique = f"{name}_{len(self._schemas)}"
+            self._names[reference] = unique
+            self._schemas[unique] = {}
+            self._unread.append((unique, target))
+        return self._names[reference]
+
+    def _read(self) -> None:
+        """Read the schemas that were referred to; one after the other, however long the chain."""
+        while self._unread:
+            name, target = self._unread.pop()
+            self._schemas[name] = self.schema(target)
+
+    def schema(self, value: Any) -> dict[str, Any]:
+        """Return a schema in the words of JSON schema, with references to `$defs`."""
         if not isinstance(value, dict):
             return {}
-        reference = value.get("$ref")
-        if isinstance(reference, str):
-            if reference in inside:
-                return {}
+        if isinstance(value.get("$ref"), str):
             beside = {k: v for k, v in value.items() if k != "$ref"}
-            return {**self.schema(self._at(reference), (*inside, reference)), **beside}
+            return {"$ref": f"{_DEFS}{self._name_of(value)}", **beside}
         out: dict[str, Any] = {}
         hidden = _only_answered(value)
         for key, inner in value.items():
             if key == "properties" and isinstance(inner, dict):
                 out[key] = {
-                    name: self.schema(member, inside)
+                    name: self.schema(member)
                     for name, member in inner.items()
                     if name not in hidden
                 }
             elif key == "required":
                 out |= {key: [name for name in _names(inner) if name not in hidden]}
-            elif key in ("items", "not", "additionalProperties") and isinstance(inner, dict):
-                out[key] = self.schema(inner, inside)
-            elif key in ("allOf", "anyOf", "oneOf") and isinstance(inner, list):
-                out[key] = [self.schema(member, inside) for member in inner]
+            elif key in SCHEMAS and isinstance(inner, dict):
+                out[key] = self.schema(inner)
+            elif key in SCHEMAS_BY_NAME and isinstance(inner, dict):
+                out[key] = {name: self.schema(member) for name, member in inner.items()}
+            elif key in LISTS_OF_SCHEMAS and isinstance(inner, list):
+                read = self.expanded if key == "allOf" else self.schema
+                out[key] = [read(member) for member in inner]
             else:
                 out[key] = inner
-        return _merged(_modern(out))
+        return _merged(modern(out))
 
     def _at(self, reference: str) -> Any:
         if not reference.startswith("#/"):
@@ -188,17 +250,15 @@ def _names(required: Any) -> list[str]:
     return required
 
 
-def _modern(schema: dict[str, Any]) -> dict[str, Any]:
-    """Write what only OpenAPI 3.0 has in the words of JSON schema."""
-    out = dict(schema)
-    if out.pop("nullable", False) is True and isinstance(out.get("type"), str):
-        out["type"] = [out["type"], "null"]
-        if isinstance(out.get("enum"), list) and None not in out["enum"]:
-            out["enum"] = [*out["enum"], None]
-    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(out.get(exclusive), bool) and out.pop(exclusive) and bound in out:
-            out[exclusive] = out.pop(bound)
-    return out
+def _referred(schema: Any) -> Iterator[str]:
+    """Yield the names under `$defs` that a schema refers to."""
+    if isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield reference.removeprefix(_DEFS)
+    for inner in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(inner, dict | list):
+            yield from _referred(inner)
 
 
 def _merged(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Files of any known format in, conversations and rejections out: one for every record."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,28 +9,47 @@ from typing import Any, Protocol
 
 from actwise.conversation import Conversation, Tool
 from actwise.errors import ConfigError, InputError
+from actwise.formats.bodies import Body
+from actwise.formats.columnar import files_of
+from actwise.formats.keys import Keys, family_of, remark_unread
 from actwise.formats.readers import (
     acebench,
+    anthropic,
     api_bank,
     bfcl,
     functionchat,
+    gateway,
+    gemini,
+    langchain,
+    langfuse,
+    langsmith,
+    litellm,
     openai,
+    otel,
+    responses,
     sgd,
     sharegpt,
     star,
+    swift,
     taskmaster4,
     tau_bench,
     toolalpaca,
     toolrl,
+    trl,
+    vercel,
     when2call,
+    xlam,
 )
 from actwise.formats.record import Rejected, Unusable, clip, kind_of, strict_json
+from actwise.formats.remarks import collected
+from actwise.formats.settle import settled
 from actwise.formats.source import read_texts
 from actwise.formats.tool_files import load_tools
 from actwise.formats.validate import first_problem
 
+_STEM = re.compile(r"(\.(jsonl|json|parquet|arrow|gz))+$")
 _PATIENCE = 100
-"""How many records at the head of a file may be no JSON before its format counts as unknown."""
+"""How many records at the head of a file may be of no format before it counts as unknown."""
 
 
 class ReadRecord(Protocol):
@@ -44,6 +65,8 @@ class Reader:
 
     recognises: Callable[[Any], bool]
     read: ReadRecord
+    keys: Keys
+    """What its records consist of; any other key is remarked."""
     needs_tools: bool = False
     """Whether its records never carry their tools, so that the caller has to give them."""
     answers_beside: bool = False
@@ -52,21 +75,54 @@ class Reader:
     """Splits a record that holds several conversations; `read` takes each of its parts."""
 
 
+def _reader(module: Body, **options: Any) -> Reader:
+    return Reader(module.recognises, module.read, module.KEYS, **options)
+
+
 FORMATS: dict[str, Reader] = {
-    "openai": Reader(openai.recognises, openai.read),
-    "taskmaster4": Reader(taskmaster4.recognises, taskmaster4.read),
-    "tau_bench": Reader(tau_bench.recognises, tau_bench.read, needs_tools=True),
-    "sharegpt": Reader(sharegpt.recognises, sharegpt.read),
-    "toolrl": Reader(toolrl.recognises, toolrl.read),
-    "sgd": Reader(sgd.recognises, sgd.read, needs_tools=True),
-    "star": Reader(star.recognises, star.read, needs_tools=True),
-    "api_bank": Reader(api_bank.recognises, api_bank.read),
-    "functionchat": Reader(functionchat.recognises, functionchat.read, parts=functionchat.parts),
-    "bfcl": Reader(bfcl.recognises, bfcl.read, answers_beside=True),
-    "acebench": Reader(acebench.recognises, acebench.read, answers_beside=True),
-    "when2call": Reader(when2call.recognises, when2call.read),
-    "toolalpaca": Reader(toolalpaca.recognises, toolalpaca.read, parts=toolalpaca.parts),
+    "openai": _reader(openai),
+    "anthropic": _reader(anthropic),
+    "responses": _reader(responses),
+    "gemini": _reader(gemini),
+    "vercel": _reader(vercel),
+    "langchain": _reader(langchain),
+    "swift": _reader(swift),
+    "gateway": _reader(gateway),
+    "litellm": _reader(litellm),
+    "langfuse": _reader(langfuse, parts=langfuse.parts),
+    "langsmith": _reader(langsmith),
+    "otel": _reader(otel, parts=otel.parts),
+    "trl": _reader(trl),
+    "xlam": _reader(xlam),
+    "sharegpt": _reader(sharegpt),
+    "taskmaster4": _reader(taskmaster4),
+    "tau_bench": _reader(tau_bench, needs_tools=True),
+    "toolrl": _reader(toolrl),
+    "sgd": _reader(sgd, needs_tools=True),
+    "star": _reader(star, needs_tools=True),
+    "api_bank": _reader(api_bank),
+    "functionchat": _reader(functionchat, parts=functionchat.parts),
+    "bfcl": _reader(bfcl, answers_beside=True),
+    "acebench": _reader(acebench, answers_beside=True),
+    "when2call": _reader(when2call),
+    "toolalpaca": _reader(toolalpaca, parts=toolalpaca.parts),
 }
+
+_WRAPPERS = (
+    "data",
+    "records",
+    "rows",
+    "items",
+    "examples",
+    "conversations",
+    "results",
+    "observations",
+    "traces",
+    "runs",
+    "spans",
+    "logs",
+)
+"""Keys under which an export holds its records, alone or beside what is said of all of them."""
 
 
 def read_files(
@@ -79,8 +135,8 @@ def read_files(
     conversation called "x" becomes "x~2".
 
     Args:
-        paths: Files of JSON lines, or JSON arrays; plain or gzip.
-        format: A key of `FORMATS`; by default each file's first readable record tells.
+        paths: Files of JSON lines, JSON arrays or rows, or folders of data sets; see `read_texts`.
+        format: A key of `FORMATS`; by default each record tells by itself.
         tools: A file of tools, as `load_tools` takes it, for records that declare none.
 
     Raises:
@@ -98,8 +154,9 @@ def _read_all(
 ) -> Iterator[Conversation | Rejected]:
     taken: dict[str, int] = {}
     for path in paths:
-        for item in _read_file(path, format, tools):
-            yield item if isinstance(item, Rejected) else _with_unique_id(item, taken)
+        for file in files_of(path):
+            for item in _read_file(file, format, tools):
+                yield item if isinstance(item, Rejected) else _with_unique_id(item, taken)
 
 
 def _with_unique_id(conversation: Conversation, taken: dict[str, int]) -> Conversation:
@@ -117,22 +174,29 @@ def _read_file(
 ) -> Iterator[Conversation | Rejected]:
     records = _parsed(path)
     early: list[tuple[int, Any] | Rejected] = []
-    if format is None:
-        format = _recognise(path, records, early)
-    reader = FORMATS[format]
-    if reader.needs_tools and not tools:
+    name = format or _recognise(path, records, early)
+    if FORMATS[name].needs_tools and not tools:
         raise InputError(
-            f"records of format {format} carry no tools",
+            f"records of format {name} carry no tools",
             file=str(path),
             remedy="give the file with the tools' schemas (--tools)",
         )
-    answers = _answers(path) if reader.answers_beside else {}
+    answers = _answers(path) if FORMATS[name].answers_beside else {}
     for queue in (early, records):
         for item in queue:
             if isinstance(item, Rejected):
                 yield item
-            else:
-                yield from _read_parts(path, item, reader, tools, answers)
+                continue
+            if format is None:
+                name = _recognised(item[1], name)
+            yield from _read_parts(path, item, FORMATS[name], tools, answers)
+
+
+def _recognised(record: Any, last: str | None) -> Any:
+    """Return the format of a record; the last one's where it may be, or where none is."""
+    if last is not None and FORMATS[last].recognises(record):
+        return last
+    return next((name for name, reader in FORMATS.items() if reader.recognises(record)), last)
 
 
 def _answers(path: Path) -> dict[str, Any]:
@@ -159,18 +223,36 @@ def _read_parts(
     line, value = record
     if isinstance(value, dict) and str(value.get("id")) in answers:
         value = {**value, "ground_truth": answers[str(value["id"])]}
-    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
-    name = f"{stem}-{line}"
+    name = f"{_STEM.sub('', path.name)}-{line}"
     if reader.parts is None:
         yield _read_record(path, line, value, name, reader, tools)
         return
-    try:
-        found = reader.parts(value)
-    except Unusable as error:
-        yield Rejected(str(path), line, error.reason, error.detail, error.count)
+    found = _guarded(path, line, reader.parts, value)
+    if isinstance(found, Rejected):
+        yield found
         return
     for number, part in enumerate(found, start=1):
-        yield _read_record(path, line, part, f"{name}.{number}", reader, tools)
+        own = f"{name}.{number}" if len(found) > 1 else name
+        yield _read_record(path, line, part, own, reader, tools)
+
+
+def _guarded(path: Path, line: int, read: Callable[..., Any], *given: Any, **more: Any) -> Any:
+    """Return what a function makes of a record, or the record rejected, whatever is wrong with it.
+
+    Whoever wrote the record may not have meant well, and what lies below (schemas that refer in
+    circles, numbers of a thousand digits, a panic of a library) can fail in any way. One record
+    must not cost the others.
+    """
+    try:
+        return read(*given, **more)
+    except Unusable as error:
+        return Rejected(str(path), line, error.reason, error.detail, error.count, error.about)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # the panics of extensions are no Exceptions
+        problem = clip(" ".join(f"{type(error).__name__}: {error}".split()))
+        detail = f"the record cannot be processed ({problem}); mend it, or leave it out"
+        return Rejected(str(path), line, "unreadable", detail)
 
 
 def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
@@ -180,10 +262,58 @@ def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
             continue
         line, text = item
         try:
-            yield line, strict_json(text)
+            value = strict_json(text)
         except ValueError as error:
-            detail = f"the record is not JSON: {clip(str(error))}; mend or remove the line"
+            detail = f"the record is not JSON: {clip(str(error))}; mend the line"
             yield Rejected(str(path), line, "broken_json", detail)
+            continue
+        yield from _unwrapped(line, text, value)
+
+
+def _unwrapped(line: int, text: str, value: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the records of an export that holds all of them, or the one record that a value is."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        if "role" in value[0] or langchain.is_message(value[0]):
+            yield line, {"messages": value}
+        else:
+            yield from ((line, item) for item in value)
+        return
+    key = _wrapper(value)
+    if key is None:
+        yield line, value
+        return
+    at = line
+    where = _lines_of(text, key, len(value[key]))
+    for number, item in enumerate(value[key]):
+        at = line + where[number] if where else line
+        yield at, {"messages": item} if isinstance(item, list) else item
+
+
+def _wrapper(value: Any) -> str | None:
+    """Return the key under which a value holds records, if it is itself none."""
+    if not isinstance(value, dict) or _recognised(value, None) is not None:
+        return None
+    for key in _WRAPPERS:
+        inner = value.get(key)
+        if isinstance(inner, list) and any(isinstance(item, dict | list) for item in inner):
+            return key
+    return None
+
+
+def _lines_of(text: str, key: str, count: int) -> list[int]:
+    """Return the lines, from 0, on which the members of an array under a key begin."""
+    found = re.search(rf'"{key}"\s*:\s*(?=\[)', text)
+    if found is None or "\n" not in text:
+        return []
+    decoder, lines, at = json.JSONDecoder(), [], found.end() + 1
+    for _ in range(count):
+        at += len(text[at:]) - len(text[at:].lstrip(", \t\r\n"))
+        lines.append(text.count("\n", 0, at))
+        try:
+            _, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return []
+    return lines
 
 
 def _recognise(
@@ -192,20 +322,20 @@ def _recognise(
     early: list[tuple[int, Any] | Rejected],
 ) -> str:
     """Tell the format from the first readable record; what it took from `records` is in `early`."""
-    tried = f"tried {', '.join(FORMATS)}"
     for item in records:
         early.append(item)
-        if isinstance(item, Rejected):
-            if len(early) < _PATIENCE:
-                continue
+        name = None if isinstance(item, Rejected) else _recognised(item[1], None)
+        if name is not None:
+            return str(name)
+        if len(early) >= _PATIENCE:
             break
-        for name, reader in FORMATS.items():
-            if reader.recognises(item[1]):
-                return name
+    tried = f"tried {', '.join(FORMATS)}"
+    known = next((item for item in early if not isinstance(item, Rejected)), None)
+    if known is not None:
         raise InputError(
-            f"the format is not recognised: {tried}; the first record is {_outline(item[1])}",
+            f"the format is not recognised: {tried}; the first record is {_outline(known[1])}",
             file=str(path),
-            line=item[0],
+            line=known[0],
             remedy="convert the records to OpenAI chat messages, or name the format (--format)",
         )
     first = early[0]
@@ -229,12 +359,33 @@ def _outline(record: Any) -> str:
 def _read_record(
     path: Path, line: int, value: Any, name: str, reader: Reader, tools: tuple[Tool, ...]
 ) -> Conversation | Rejected:
-    try:
-        conversation = reader.read(value, default_id=name, tools=tools)
-    except Unusable as error:
-        return Rejected(str(path), line, error.reason, error.detail, error.count)
-    conversation = conversation.model_copy(update={"source": f"{path}:{line}"})
+    result = _guarded(path, line, _usable, path, line, value, name, reader, tools)
+    assert isinstance(result, Conversation | Rejected)
+    return result
+
+
+def _usable(
+    path: Path, line: int, value: Any, name: str, reader: Reader, tools: tuple[Tool, ...]
+) -> Conversation | Rejected:
+    """Read one record, put its turns in order, and hold it to the rules for all formats."""
+    with collected() as remarks:
+        remark_unread(value, reader.keys)
+        conversation = settled(reader.read(value, default_id=name, tools=tools))
+    conversation = conversation.model_copy(
+        update={
+            "source": f"{path}:{line}",
+            "remarks": tuple(remarks),
+            "group": conversation.group if conversation.group is not None else family_of(value),
+        }
+    )
     problem = first_problem(conversation)
     if problem:
-        return Rejected(str(path), line, problem.reason, problem.detail, conversation=conversation)
+        return Rejected(
+            str(path),
+            line,
+            problem.reason,
+            problem.detail,
+            about=problem.about,
+            conversation=conversation,
+        )
     return conversation

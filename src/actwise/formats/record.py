@@ -7,6 +7,10 @@ from typing import Any
 
 from actwise.conversation import Conversation
 
+MAX_DEPTH = 100
+"""Levels of arrays and objects that a JSON value may have; what reads, checks and renders it later
+goes a level deeper for each, several calls at a time."""
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -21,6 +25,8 @@ class Rejected:
     """One sentence: what is wrong, where in the record, and the remedy."""
     count: int = 1
     """How many places of the record are wrong, where the reader counts them."""
+    about: str | None = None
+    """The tool that is the reason, if one is."""
     conversation: Conversation | None = field(default=None, compare=False, repr=False)
     """The record as far as it was read: there when only a rule of `validate` refuses it."""
 
@@ -31,8 +37,10 @@ class Rejected:
 class Unusable(Exception):
     """Raised by the reader of one record; becomes a `Rejected` that knows file and line."""
 
-    def __init__(self, reason: str, detail: str, count: int = 1) -> None:
-        self.reason, self.detail, self.count = reason, detail, count
+    def __init__(
+        self, reason: str, detail: str, count: int = 1, *, about: str | None = None
+    ) -> None:
+        self.reason, self.detail, self.count, self.about = reason, detail, count, about
         super().__init__(detail)
 
 
@@ -54,6 +62,9 @@ def strict_json(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    # Few records have so many brackets, and only those can be so deep.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"it is nested too deeply (more than {MAX_DEPTH} levels)")
     # Only an escape can hold half a pair; the search spares every other text the encoding.
     if "\\ud" in text or "\\uD" in text:
         try:
@@ -61,6 +72,21 @@ def strict_json(text: str) -> Any:
         except UnicodeEncodeError:
             raise ValueError("a \\ud... escape is half of a character") from None
     return value
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    """Return whether arrays and objects are nested deeper than a limit."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [outer for outer in level if isinstance(outer, dict | list)]
+        if not level:
+            return False
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return True
 
 
 def kind_of(value: Any) -> str:

@@ -8,8 +8,14 @@ from actwise.errors import InputError
 from actwise.formats import openapi
 from actwise.formats.readers import sgd, star
 from actwise.formats.record import Unusable, strict_json
+from actwise.formats.remarks import collected
 from actwise.formats.source import read_text
 from actwise.formats.tools import read_tools
+
+_UNUSABLE = {
+    "unusable_schema": "the parameters of a tool are no JSON schema",
+    "unread_tool": "only functions can be learned, and a tool is none",
+}
 
 
 def load_tools(path: Path) -> tuple[Tool, ...]:
@@ -44,10 +50,19 @@ def _read_file(path: Path) -> tuple[Tool, ...]:
 
 def _checked(value: Any, path: Path) -> tuple[Tool, ...]:
     try:
-        return read_tools(_listed(value, path))
+        with collected() as remarks:
+            tools = read_tools(_listed(value, path))
+        for code, detail in remarks:
+            if code != "schema_dialect":
+                raise Unusable("bad_tools", f"{_UNUSABLE[code]}: {detail}; mend it")
+        return tools
     except Unusable as error:
         problem, _, remedy = error.detail.rpartition("; ")
         raise InputError(problem, file=str(path), remedy=remedy) from error
+    except RecursionError as error:
+        raise InputError(
+            "refers too deeply", file=str(path), remedy="write the tools as a JSON array"
+        ) from error
 
 
 def _listed(value: Any, path: Path) -> Any:

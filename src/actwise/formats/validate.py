@@ -16,6 +16,8 @@ class Problem:
     reason: str
     detail: str
     """One sentence ending with the remedy; `messages[i]` counts from 0."""
+    about: str | None = None
+    """The tool that is the reason, if one is."""
 
 
 def first_problem(conversation: Conversation) -> Problem | None:
@@ -23,18 +25,27 @@ def first_problem(conversation: Conversation) -> Problem | None:
     messages = conversation.messages
     if not messages:
         return Problem("no_messages", "the conversation has no messages; leave it out")
-    if messages[0].role not in ("system", "user"):
+    if messages[0].role not in ("system", "user") and messages[0].weight:
         return Problem(
             "bad_start",
             f"the conversation begins with role {messages[0].role!r}; "
             "it has to begin with a system or user message",
         )
-    if all(message.role != "assistant" for message in messages):
+    if not conversation.decisions():
         return Problem(
             "no_assistant",
-            "the conversation has no assistant message, so nothing to learn; leave it out",
+            "the conversation has no assistant message to learn from; leave it out",
         )
     tools = {tool_name(tool): tool for tool in conversation.tools}
+    for remark in conversation.remarks:
+        if remark.code == "unusable_schema":
+            name, _, fault = remark.detail.partition(": ")
+            if any(call.name == name for message in messages for call in message.tool_calls):
+                return Problem(
+                    "bad_tools",
+                    f"the parameters of the tool {name!r} are no JSON schema: {fault}; mend it",
+                    name,
+                )
     pending: list[ToolCall] = []
     for index, message in enumerate(messages):
         problem = _message_problem(message, f"messages[{index}]", tools, pending)
@@ -51,7 +62,7 @@ def _message_problem(
         return Problem(
             "control_tag",
             f"{place} holds {tag.group()}, which the chat template would take for its own; "
-            "remove it",
+            "write it otherwise (such as with spaces), or leave the conversation out",
         )
     if message.role == "tool":
         return _result_problem(message, place, pending)
@@ -65,7 +76,8 @@ def _message_problem(
     if not message.tool_calls and not message.content.strip():
         return Problem(
             "empty_assistant",
-            f"{place} is an assistant message with neither content nor tool calls; remove it",
+            f"{place} is an assistant message with neither content nor tool calls; "
+            "restore what it said, or leave the conversation out",
         )
     for call in message.tool_calls:
         problem = _call_problem(call, place, tools)
@@ -82,23 +94,25 @@ def _call_problem(call: ToolCall, place: str, tools: Mapping[str, Tool]) -> Prob
             "undeclared_tool",
             f"{place} calls {call.name!r}, but declared is {clip(declared)}; "
             "declare it in `tools`, or give the tools' file",
+            call.name,
         )
     tag = CONTROL_TAG.search(json.dumps(call.arguments, ensure_ascii=False))
     if tag:
         return Problem(
             "control_tag",
             f"{place} calls {call.name!r} with {tag.group()} in its arguments, which the chat "
-            "template would take for its own; remove it",
+            "template would take for its own; write it otherwise, or leave the conversation out",
         )
     try:
         fault = argument_problem(tools[call.name], call.arguments)
     except Unusable as error:
-        return Problem(error.reason, error.detail)
+        return Problem(error.reason, error.detail, call.name)
     if fault is None:
         return None
     return Problem(
         "bad_arguments",
         f"{place} calls {call.name!r} against its schema: {fault}; mend the call or the schema",
+        call.name,
     )
 
 

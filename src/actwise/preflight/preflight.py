@@ -10,7 +10,8 @@ from rich.console import Console
 from actwise.config import MODES, Mode, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget
-from actwise.data.prepare import Prepared, fit
+from actwise.data.load import GROWING
+from actwise.data.prepare import Prepared, fit, leave_out_unrendered
 from actwise.data.split import Splits
 from actwise.errors import InputError
 from actwise.findings.finding import Finding, by_severity
@@ -94,6 +95,8 @@ def preflight(
     progress = Progress(console)
     policy = load_policy(model, config)
     template = policy.template
+    if config.data.bad_records == "skip":  # as the run will; else they are findings
+        prepared = leave_out_unrendered(prepared, config, template)
     splits = prepared.splits
     everything = [*splits.train, *splits.dev, *(c for cs in splits.tests.values() for c in cs)]
     total = sum(len(c.decisions()) for c in everything)
@@ -220,28 +223,41 @@ def _fitting(policy: Policy, prepared: Prepared, config: RunConfig) -> tuple[Spl
     try:
         fitted = fit(prepared, config, policy.template, policy.context_length)
     except InputError as error:
-        return prepared.splits, [
-            Finding(
-                "error",
-                "does_not_fit",
-                0,
-                f"{error.file}: {error.problem}",
-                "The run would stop here.",
-                f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
-            )
-        ]
-    return fitted.splits, [
-        Finding(
-            "note",
-            "left_out",
-            item["count"],
-            f"conversations are left out: {item['reason']}",
-            "Nothing is learned from them.",
-            "Use a model with a longer context.",
-            item["examples"],
+        refused = Finding(
+            "error",
+            "does_not_fit",
+            0,
+            f"{error.file}: {error.problem}",
+            "The run would stop here.",
+            f"{error.remedy[:1].upper()}{error.remedy[1:]}.",
         )
-        for item in fitted.skipped[len(prepared.skipped) :]
-    ]
+        return prepared.splits, [refused, *map(_left_out, prepared.skipped)]
+    return fitted.splits, [_left_out(item) for item in fitted.skipped]
+
+
+_LEFT_OUT = {
+    "longer than the context": (
+        "Nothing is learned from them.",
+        "Use a model with a longer context.",
+    ),
+    "not rendered by the chat template": (
+        "Nothing is learned from them.",
+        "`actwise check --model` says why; mend them, or --set model.template=actwise.",
+    ),
+    GROWING: (
+        "Each conversation is used once, with all its turns, and lies on one side of the split.",
+        "Nothing has to be done.",
+    ),
+}
+
+
+def _left_out(item: dict[str, Any]) -> Finding:
+    reason = item["reason"]
+    effect, remedy = _LEFT_OUT.get(
+        reason, ("Nothing is learned from them.", "`actwise check` says what is wrong.")
+    )
+    message = f"records are left out: {reason}"
+    return Finding("note", "left_out", item["count"], message, effect, remedy, item["examples"])
 
 
 def _sample_findings(samples: Samples | None, config: RunConfig) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actwise.errors import printable
 from actwise.findings.lines import finding_lines
 from actwise.preflight.estimate import Estimate
 from actwise.preflight.preflight import Preflight
@@ -30,7 +31,7 @@ def render(found: Preflight) -> RenderableType:
         )
     parts += [Text(), _rewards(found)]
     if found.samples is not None:
-        parts += [Text(line) for line in _samples(found)]
+        parts += [Text(printable(line)) for line in _samples(found)]
     if found.cost is not None:
         parts += [Text(), _cost(found.cost), Text(_totals(found.cost)), Text()]
     for finding in found.findings:

@@ -10,6 +10,7 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool, ToolCall, tool_name
 from actwise.formats.fields import list_at, object_at, text_at
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.schema import foreign_tool
 from actwise.formats.tools import read_tools
@@ -17,6 +18,9 @@ from actwise.formats.tools import read_tools
 _SPEAKER = re.compile(r"^(user|system): ?", re.MULTILINE)
 _CALL = re.compile(r"\[\w[\w.]*\(.*\)\]\s*", re.DOTALL)
 _NUMBERED = re.compile(r"_\d+$")
+KEYS: Keys = BOOKKEEPING | known(
+    "question function ground_truth time profile initial_config path involved_classes"
+)
 
 
 def recognises(record: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from actwise.conversation import Conversation, Tool
 from actwise.formats.fields import list_at, object_at, text_at
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, clip
 from actwise.formats.schema import function_tool
 from actwise.formats.turns import Turns
@@ -83,6 +84,7 @@ def _tool(signature: str) -> Tool:
 
 
 TOOLS: tuple[Tool, ...] = tuple(_tool(line) for line in _SIGNATURES.strip().splitlines())
+KEYS: Keys = BOOKKEEPING | known("file turns")
 
 
 def recognises(record: Any) -> bool:

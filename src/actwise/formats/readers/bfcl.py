@@ -18,6 +18,7 @@ from actwise.conversation import (
     tool_parameters,
 )
 from actwise.formats.fields import list_at, object_at
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable
 from actwise.formats.schema import foreign_tool
@@ -25,6 +26,10 @@ from actwise.formats.tools import allows, read_tools
 
 _OPTIONAL = ""
 """Among the accepted values it stands for leaving the argument out."""
+KEYS: Keys = BOOKKEEPING | known(
+    "question function ground_truth initial_config path involved_classes missed_function "
+    "excluded_function scenario num_hops depends_on"
+)
 
 
 def recognises(record: Any) -> bool:
@@ -69,7 +74,8 @@ def _chosen(accepted: dict[str, list[Any]], schema: Any) -> dict[str, Any]:
     """Return arguments with one accepted value each, as bfcl-eval's checker takes them."""
     # A schema may be the word `true`, which allows everything.
     known = schema if isinstance(schema, dict) else {}
-    required, properties = known.get("required") or [], known.get("properties") or {}
+    required, properties = known.get("required") or [], known.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
     out = {}
     for name, values in accepted.items():
         if not isinstance(values, list) or not values:

@@ -8,10 +8,17 @@ are twenty conversations. What other arguments upstream accepts is dropped.
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
-from actwise.formats.fields import json_at, list_at, text_at
-from actwise.formats.readers.openai import read_messages, word
+from actwise.formats.fields import json_at, list_at, text_at, word
+from actwise.formats.keys import BOOKKEEPING, Keys, known
+from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable
 from actwise.formats.tools import read_tools
+
+KEYS: Keys = BOOKKEEPING | known(
+    "tools_count dialog_num turns tools input_messages input_tools ground_truth category "
+    "serial_num function_num query function_name function_info acceptable_arguments "
+    "type_of_output group tool_choice"
+)
 
 
 def recognises(record: Any) -> bool:

@@ -1,29 +1,115 @@
-"""OpenAI chat records: the canonical form, its legacy spellings, logged requests and responses."""
+"""OpenAI chat records: the canonical form, its legacy spellings, and what servers add to it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from actwise.conversation import Conversation, Message, Role, Tool, ToolCall
-from actwise.formats.record import Unusable, clip, kind_of, strict_json
+from actwise.formats.calls import read_call, result_text
+from actwise.formats.fields import word
+from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known
+from actwise.formats.parts import Turn, read_parts
+from actwise.formats.record import Unusable, clip, kind_of
+from actwise.formats.remarks import remark
+from actwise.formats.thoughts import BESIDE, thought_beside
 from actwise.formats.tools import read_tools
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
+    "human": "user",
     "assistant": "assistant",
+    "ai": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
     "tool": "tool",
     "function": "tool",
 }
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+_LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
+_ANSWERS = ("response", "completion", "output", "reply", "answer", "choices")
+CUT_OFF = {
+    "length",
+    "max_tokens",
+    "content_filter",
+    "model_context_window_exceeded",
+    "pause_turn",
+    "error",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+}
+"""Why an answer ended that had more to say, as the interfaces name it."""
+_OTHERS = {"system", "traj", "request", "call_type", "model_parameters", "proxy_server_request"}
+"""Keys of records that have `messages`, too, and are another format's."""
+_NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
+
+CALL_KEYS: Keys = [known("id type index name args arguments", function=known("name arguments"))]
+MESSAGE_KEYS = known(
+    "role content refusal name tool_call_id labels id type index function_call annotations "
+    "logprobs provider_specific_fields cache_control tool_name status prefix "
+    "finish_reason stop_reason",
+    tool_calls=CALL_KEYS,
+) | dict.fromkeys((*BESIDE, *_NOT_TRAINED), ANY)
+KEYS: Keys = (
+    BOOKKEEPING
+    | SETTINGS
+    | known("tools functions function_call reasoning")
+    | {key: [MESSAGE_KEYS] for key in _LISTS}
+)
 
 
 def recognises(record: Any) -> bool:
-    """Return whether a record looks like an OpenAI chat, or a logged request for one."""
+    """Return whether a record looks like an OpenAI chat."""
+    entries = messages_of(record)
+    return (
+        entries is not None
+        and not record.keys() & _OTHERS
+        and answer_beside(record) is None
+        and not any(is_foreign(entry) for entry in entries)
+    )
+
+
+def messages_of(record: Any) -> list[Any] | None:
+    """Return the messages of a record that has them under one of their names, else None."""
     if not isinstance(record, dict):
+        return None
+    if "messages" in record:
+        found = record["messages"]
+        return found if isinstance(found, list) else []
+    for key in _LISTS[1:]:
+        entries = record.get(key)
+        if isinstance(entries, list) and any(isinstance(e, dict) and "role" in e for e in entries):
+            return entries
+    return None
+
+
+def answer_beside(record: dict[str, Any]) -> str | None:
+    """Return the key of the answer, if it stands beside the messages and not at their end."""
+    key = next((key for key in _ANSWERS if record.get(key)), None)
+    entries = record.get("messages")
+    if key in (None, "response", "choices") or not isinstance(entries, list):
+        return key
+    last = entries[-1] if entries else None
+    ended = isinstance(last, dict) and last.get("role") in ("assistant", "model", "tool_call")
+    return None if ended else key
+
+
+_FOREIGN_PARTS = {"tool_use", "tool_result", "server_tool_use", "tool-call", "tool-result"}
+_FOREIGN_ROLES = {"tool_call", "tool_response"}
+
+
+def is_foreign(message: Any) -> bool:
+    """Return whether a message shows that another interface wrote it."""
+    if not isinstance(message, dict):
         return False
-    request = record.get("request")
-    return "messages" in record or (isinstance(request, dict) and "messages" in request)
+    if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and "type" in message):
+        return True
+    if "parts" in message or "toolInvocations" in message or "lc" in message:
+        return True
+    content = message.get("content")
+    return isinstance(content, list) and any(
+        isinstance(part, dict) and str(part.get("type")) in _FOREIGN_PARTS for part in content
+    )
 
 
 def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
@@ -41,138 +127,76 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
         raise Unusable(
             "no_messages", f"the record is {kind_of(record)}; write an object with `messages`"
         )
-    chat = _logged_chat(record) if "messages" not in record else record
-    declared = chat.get("tools") or chat.get("functions")
+    key = next((key for key in _LISTS if key in record), None)
+    if key is None:
+        raise Unusable(
+            "no_messages", "the record has neither `messages` nor a `request`; add one of them"
+        )
+    declared = record.get("tools") or record.get("functions")
     return Conversation(
         id=word(record, "id", "the record") or default_id,
-        messages=read_messages(chat.get("messages")),
+        messages=read_messages(record[key], key),
         tools=read_tools(declared) if declared else tools,
         group=word(record, "group", "the record"),
     )
 
 
-def read_messages(value: Any) -> tuple[Message, ...]:
-    """Read a list of messages in OpenAI's shape; keys it does not know are ignored.
+def read_messages(value: Any, place: str = "messages") -> tuple[Message, ...]:
+    """Read a list of messages in OpenAI's shape.
 
     Raises:
         Unusable: When one of them cannot be read.
     """
     if not isinstance(value, list):
-        raise Unusable("no_messages", f"`messages` is {kind_of(value)}; write an array of messages")
-    return tuple(_read_message(item, f"messages[{index}]") for index, item in enumerate(value))
+        raise Unusable("no_messages", f"`{place}` is {kind_of(value)}; write an array of messages")
+    return tuple(read_message(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def _logged_chat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the request's chat with the response's message at its end."""
-    request, response = record.get("request"), record.get("response")
-    if not isinstance(request, dict):
-        raise Unusable(
-            "no_messages", "the record has neither `messages` nor a `request`; add one of them"
-        )
-    choices = response.get("choices") if isinstance(response, dict) else None
-    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-        found = len(choices) if isinstance(choices, list) else "no"
-        raise Unusable(
-            "no_response",
-            f"`response.choices` holds {found} choices; leave exactly the one that was used",
-        )
-    messages = request.get("messages")
-    if not isinstance(messages, list):
-        raise Unusable(
-            "no_messages", f"`request.messages` is {kind_of(messages)}; write an array of messages"
-        )
-    return {**request, "messages": [*messages, choices[0].get("message")]}
-
-
-def _read_message(value: Any, place: str) -> Message:
-    if not isinstance(value, dict):
-        raise Unusable("bad_message", f"{place} is {kind_of(value)}; write a message as an object")
-    role = value.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise Unusable(
-            "unknown_role",
-            f"{place} has the role {clip(repr(role), 40)}; use one of {', '.join(_ROLES)}",
-        )
-    content = _text(value.get("content"), f"{place}.content")
-    thought = None
-    if role == "assistant":
-        content, thought = split_thought(content, _recorded_thought(value, place), place)
-    return Message(
-        role=_ROLES[role],
-        content=content,
-        tool_calls=_read_calls(value, place),
-        reasoning_content=thought,
-        tool_call_id=word(value, "tool_call_id", place),
-        name=word(value, "name", place),
-        labels=_labels(value.get("labels"), place),
-    )
-
-
-def _text(value: Any, place: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        raise Unusable(
-            "non_text_content", f"{place} is {kind_of(value)}; write it as a string of its JSON"
-        )
-    parts = []
-    for index, part in enumerate(value):
-        known = isinstance(part, dict) and part.get("type") == "text"
-        if not known or not isinstance(part.get("text"), str):
-            seen = part.get("type") if isinstance(part, dict) else kind_of(part)
-            raise Unusable(
-                "non_text_content",
-                f"{place}[{index}] is no text part ({clip(repr(seen), 40)}); replace it by text "
-                "or leave the conversation out",
-            )
-        parts.append(part["text"])
-    return "".join(parts)
-
-
-def _recorded_thought(message: dict[str, Any], place: str) -> str | None:
-    for key in ("reasoning_content", "reasoning"):
-        value = message.get(key)
-        if isinstance(value, str):
-            return value
-        if value is not None:
-            raise Unusable("non_text_content", f"{place}.{key} is {kind_of(value)}; write a string")
-    return None
-
-
-def split_thought(content: str, recorded: str | None, place: str) -> tuple[str, str | None]:
-    """Take a thought at the head of the content out of it, as servers without a parser log it.
-
-    Args:
-        content: The text of an assistant message.
-        recorded: The thought that stands beside the content, if any.
-        place: Where the message stands, for errors.
+def read_message(value: Any, place: str) -> Message:
+    """Read a message.
 
     Raises:
-        Unusable: When the thought is not closed, or there are two.
+        Unusable: When it cannot be read.
     """
-    body = content.lstrip()
-    if not body.startswith(_THINK_OPEN):
-        return content, recorded
-    inside, closed, rest = body.removeprefix(_THINK_OPEN).partition(_THINK_CLOSE)
-    if not closed:
+    if not isinstance(value, dict):
+        raise Unusable("bad_message", f"{place} is {kind_of(value)}; write a message as an object")
+    name = value.get("role")
+    if not isinstance(name, str) or name not in _ROLES:
         raise Unusable(
-            "unclosed_thought", f"{place} opens {_THINK_OPEN} and never closes it; close it"
+            "unknown_role",
+            f"{place} has the role {clip(repr(name), 40)}; use one of {', '.join(_ROLES)}",
         )
-    thought = inside.strip()
-    if thought and recorded:
-        raise Unusable(
-            "two_thoughts",
-            f"{place} holds a thought in its content and one beside it; leave one of them",
-        )
-    return rest.lstrip(), thought or recorded
+    role = _ROLES[name]
+    shared: dict[str, Any] = {
+        "labels": _labels(value.get("labels"), place),
+        "name": word(value, "name", place),
+    }
+    if role == "tool":
+        text = result_text(value.get("content"), f"{place}.content")
+        call_id = word(value, "tool_call_id", place)
+        shared["name"] = shared["name"] or word(value, "tool_name", place)
+        return Message(role="tool", content=text, tool_call_id=call_id, **shared)
+    if value.get("audio"):
+        raise Unusable("non_text_content", f"{place} holds `audio`, which is no text; leave it out")
+    turn = Turn(role, place)
+    if role == "assistant":
+        thought = thought_beside(value, place)
+        if thought is not None:
+            turn.thought(thought)
+        shared["weight"] = weight_of(value, place)
+    content = value.get("content")
+    if content in (None, "", []) and value.get("refusal"):
+        content = {"type": "refusal", "refusal": value["refusal"]}
+    if content is not None:
+        read_parts(content, f"{place}.content", turn)
+    (message,) = turn.messages()
+    return message.model_copy(update={**shared, "tool_calls": _read_calls(value, place)})
 
 
 def _read_calls(message: dict[str, Any], place: str) -> tuple[ToolCall, ...]:
     calls = message.get("tool_calls")
     legacy = message.get("function_call")
-    if calls is None and legacy is not None:
+    if not calls and legacy is not None:
         return (read_call({"function": legacy}, f"{place}.function_call"),)
     if calls is None:
         return ()
@@ -185,66 +209,33 @@ def _read_calls(message: dict[str, Any], place: str) -> tuple[ToolCall, ...]:
     )
 
 
-def read_call(value: Any, place: str) -> ToolCall:
-    """Read a call in OpenAI's shape; its arguments are an object, or the JSON text of one.
-
-    Raises:
-        Unusable: When it is no such call.
-    """
-    function = value.get("function") if isinstance(value, dict) else None
-    if not isinstance(function, dict):
-        raise Unusable("bad_call", f"{place} has no `function`; write its name and arguments")
-    name = function.get("name")
-    if not isinstance(name, str) or not name:
-        raise Unusable("bad_call", f"{place} has no name; write function.name")
-    return ToolCall(
-        name=name,
-        arguments=_read_arguments(function.get("arguments"), f"{place} ({clip(name, 60)})"),
-        id=word(value, "id", place),
-    )
-
-
-def _read_arguments(value: Any, place: str) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = strict_json(value)
-        except ValueError as error:
-            raise Unusable(
-                "arguments_not_json",
-                f"the arguments of {place} are not JSON ({clip(str(error))}); mend them "
-                'or write "{}" for none',
-            ) from None
-        if isinstance(value, str):
-            raise Unusable(
-                "double_encoded_arguments",
-                f"the arguments of {place} are a string inside a string; "
-                "encode them as JSON once, not twice",
-            )
-    if not isinstance(value, dict):
-        raise Unusable(
-            "arguments_not_object",
-            f"the arguments of {place} are {kind_of(value)}; write a JSON object",
-        )
-    return value
-
-
-def word(record: dict[str, Any], key: str, place: str) -> str | None:
-    """Return an optional id or name; whole numbers are taken as their digits.
-
-    Raises:
-        Unusable: When it is neither.
-    """
-    value = record.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise Unusable("bad_field", f"`{key}` of {place} is {kind_of(value)}; write a string")
-
-
 def _labels(value: Any, place: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
         raise Unusable("bad_field", f"`labels` of {place} are not an array of strings; write one")
     return tuple(value)
+
+
+def weight_of(message: dict[str, Any], place: str) -> Literal[0, 1]:
+    """Return whether a message is learned: 0 where it was cut off, or a trainer's key says so.
+
+    Raises:
+        Unusable: When such a key holds something else than yes or no.
+    """
+    reason = message.get("finish_reason", message.get("stop_reason"))
+    if isinstance(reason, str) and reason in CUT_OFF:
+        remark("cut_off", f"{place}: {reason}")
+        return 0
+    for key in _NOT_TRAINED:
+        value = message.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, bool | int | float) or value not in (0, 1):
+            raise Unusable(
+                "bad_field", f"`{key}` of {place} is {clip(repr(value), 40)}; write 0 or 1"
+            )
+        if not value:
+            remark("not_learned", place)
+            return 0
+    return 1

@@ -10,9 +10,12 @@ from typing import Any
 
 from actwise.conversation import Conversation, Tool, tool_name
 from actwise.formats.fields import list_at, object_at, text_at
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, clip
 from actwise.formats.schema import function_tool
 from actwise.formats.turns import Turns
+
+KEYS: Keys = BOOKKEEPING | known("dialogue_id services turns")
 
 
 def recognises(record: Any) -> bool:

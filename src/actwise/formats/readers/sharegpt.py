@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall
+from actwise.formats.calls import read_call
+from actwise.formats.fields import word
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.literal import read_literal
-from actwise.formats.readers.openai import read_call, split_thought, word
 from actwise.formats.record import Unusable, clip, kind_of
+from actwise.formats.tags import between
+from actwise.formats.thoughts import split_thought
 from actwise.formats.tools import read_tools
 
 _KINDS: Mapping[str, str] = {
@@ -27,18 +31,25 @@ _KINDS: Mapping[str, str] = {
     "tool": "tool",
     "function_response": "tool",
 }
-_TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
-_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
-_RESULT = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
-_BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
-_HOW_TO_CALL = re.compile(
-    r"(Use the following pydantic model.*?)?For each function call.*</tool_call>", re.DOTALL
+KEYS: Keys = BOOKKEEPING | known(
+    "system tools", conversations=[known("from value weight loss train name")]
 )
+_BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
+_EACH_CALL = "For each function call"
+_HOW_TO_CALL = ("Use the following pydantic model", _EACH_CALL)
 
 
 def recognises(record: Any) -> bool:
     """Return whether a record looks like a conversation in ShareGPT's shape."""
-    return isinstance(record, dict) and "conversations" in record
+    entries = record.get("conversations") if isinstance(record, dict) else None
+    return (
+        isinstance(record, dict)
+        and "conversations" in record
+        and not any(
+            isinstance(entry, dict) and "role" in entry
+            for entry in (entries if isinstance(entries, list) else [])
+        )
+    )
 
 
 def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
@@ -86,30 +97,41 @@ def _entry(entry: Any, place: str) -> tuple[str, str]:
 def _split_tools(text: str, place: str) -> tuple[str, list[Any] | None]:
     """Take the declaration of tools out of a system prompt."""
     # The sentence before the declaration names the tags, too, with nothing between them.
-    found = next((m for m in reversed(list(_TOOLS.finditer(text))) if m[1].strip()), None)
-    if found is None:
+    declared = [part for part in between(text, "<tools>", "</tools>")[1] if part.strip()]
+    if not declared:
         return text, None
-    before = _BEFORE_TOOLS.sub("", text[: found.start()])
-    rest = f"{before.strip()}\n{_HOW_TO_CALL.sub('', text[found.end() :]).strip()}".strip()
-    return rest, _values(found[1], f"the tools in {place}")
+    start = text.rindex(f"<tools>{declared[-1]}</tools>")
+    before = _BEFORE_TOOLS.sub("", text[:start])
+    after = text[start:].partition("</tools>")[2]
+    rest = f"{before.strip()}\n{_without_explanation(after).strip()}".strip()
+    return rest, _values(declared[-1], f"the tools in {place}")
+
+
+def _without_explanation(text: str) -> str:
+    """Return what follows the tools of a system prompt without what explains how to call them."""
+    begin = next((text.find(words) for words in _HOW_TO_CALL if words in text), -1)
+    end = text.rfind("</tool_call>")
+    if not 0 <= text.find(_EACH_CALL) < end:
+        return text
+    return text[:begin] + text[end + len("</tool_call>") :]
 
 
 def _messages(kind: str, text: str, place: str) -> list[Message]:
     if kind == "user":
         return [Message(role="user", content=text)]
     if kind == "tool":
-        results = [m[1].strip() for m in _RESULT.finditer(text)] or [text]
+        tagged = between(text, "<tool_response>", "</tool_response>")[1]
+        results = [result.strip() for result in tagged] or [text]
         return [Message(role="tool", content=result) for result in results]
     if kind == "call":
         text, thought = split_thought(text, None, place)
         calls = _calls(_values(text, f"the call in {place}"), place)
         return [Message(role="assistant", tool_calls=calls, reasoning_content=thought)]
     content, thought = split_thought(text, None, place)
-    found = [
-        value for m in _CALL.finditer(content) for value in _values(m[1], f"a call in {place}")
-    ]
+    rest, tagged = between(content, "<tool_call>", "</tool_call>")
+    found = [value for part in tagged for value in _values(part, f"a call in {place}")]
     if found:
-        content = _CALL.sub("", content).strip()
+        content = rest.strip()
     return [
         Message(
             role="assistant",

@@ -11,12 +11,18 @@ from typing import Any
 
 from actwise.conversation import Conversation, Tool, tool_name, tool_parameters
 from actwise.formats.fields import list_at, object_at, text_at
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, clip, strict_json
 from actwise.formats.schema import function_tool
 from actwise.formats.turns import Turns
 
 _CONDITION = re.compile(r"api\.(\w+)\((.*)\)", re.DOTALL)
 _WORDS = {"True": True, "False": False}
+KEYS: Keys = BOOKKEEPING | known(
+    "IntroducesConflicts UserQuestionnaire WizardQuestionnaire DialogueID Scenario Events "
+    "FORMAT-VERSION BatchID CompletionLevel UserTask WizardTask Questionnaire "
+    "AnonymizedUserWorkerID AnonymizedWizardWorkerID"
+)
 
 
 def recognises(record: Any) -> bool:

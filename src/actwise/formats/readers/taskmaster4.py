@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, clip, kind_of, strict_json
 
 SYSTEM_PROMPT = (
@@ -90,6 +91,9 @@ _SHAPES = (
     ("api_call", "api_response", "response"),
 )
 """How one call is annotated; the short form is a call without arguments."""
+KEYS: Keys = BOOKKEEPING | known(
+    "instructions utterances conversation_id vertical instruction_id scenario"
+)
 
 
 def recognises(record: Any) -> bool:

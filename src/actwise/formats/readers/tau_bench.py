@@ -7,8 +7,11 @@ tools stand elsewhere and are given by the caller. Runs that failed (`reward` 0)
 from typing import Any
 
 from actwise.conversation import Conversation, Tool
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable, kind_of
+
+KEYS: Keys = BOOKKEEPING | known("traj task_id trial reward info")
 
 
 def recognises(record: Any) -> bool:

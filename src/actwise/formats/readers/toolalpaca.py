@@ -8,10 +8,17 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
 from actwise.formats import openapi
+from actwise.formats.calls import read_call
 from actwise.formats.fields import json_at, list_at, text_at
-from actwise.formats.readers.openai import read_call
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
+
+KEYS: Keys = BOOKKEEPING | known(
+    "asked gold Name Documentation Instructions Golden_Answers Description Category "
+    "Introduction Functions NLDocumentation Function_Description Function_Projection "
+    "Authentication Instances"
+)
 
 
 def recognises(record: Any) -> bool:

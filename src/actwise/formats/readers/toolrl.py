@@ -8,28 +8,32 @@ the tools, the user's text is the history between tags. What explains those tags
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall
+from actwise.formats.calls import read_call
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.literal import read_literal
-from actwise.formats.readers.openai import read_call
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.schema import function_tool, object_schema
 from actwise.formats.tools import read_tools
 
 _TOOLS, _STEPS = "**Available Tools**", "**Steps for Each Turn**"
-_HISTORY = re.compile(r"\s*\*+Dialogue Records History\*+\s*")
+_HISTORY = "Dialogue Records History"
 _PART = re.compile(r"<(user|think|tool_call|obs|response)>(.*?)</\1>\s*", re.DOTALL)
 _TOOL = re.compile(
-    r"^\d+\. (?:Name: (?P<name>[^\n]*)\nDescription: |(?P<short>[^:\n]+): )"
-    r"(?P<description>.*?)\nParameters: (?P<parameters>[^\n]*)$",
-    re.MULTILINE | re.DOTALL,
+    r"^\d+\. (?:Name: (?P<name>[^\n]*)\nDescription: |(?P<short>[^:\n]+): )", re.MULTILINE
 )
 _CANNED = (
     "I should use the appropriate tool with proper parameters to respond to the user's need.",
     "I should directly respond to the user's need.",
 )
 """Stand-ins for thoughts, which hold none."""
+KEYS: Keys = BOOKKEEPING | known(
+    "other instruction input output prompt reward_model system user answer data_source "
+    "ability extra_info"
+)
 
 
 def recognises(record: Any) -> bool:
@@ -49,7 +53,9 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
     system, history, action = texts
     declared, prompt = _split_system(system)
     messages = [Message(role="system", content=prompt)]
-    for kind, text in _parts(_HISTORY.sub("", history, count=1), "the history"):
+    before, found, after = history.partition(_HISTORY)
+    said = before.rstrip("* \n") + after.lstrip("*") if found else history
+    for kind, text in _parts(said, "the history"):
         _add(messages, kind, text)
     if isinstance(action, str):
         # What follows is the assistant's even where the history ends with words of its own.
@@ -85,10 +91,14 @@ def _split_system(text: str) -> tuple[tuple[Tool, ...], str]:
     prompt, _, rest = text.partition(_TOOLS)
     listed = rest.partition(_STEPS)[0]
     found: list[Tool] = []
-    for match in _TOOL.finditer(listed):
+    pieces = listed.split("\nParameters: ")
+    for head, after in pairwise(pieces):
+        match = _TOOL.search(head)
+        if match is None:
+            continue
         name = (match["name"] or match["short"]).strip()
         try:
-            properties = read_literal(match["parameters"])
+            properties = read_literal(after.partition("\n")[0])
         except ValueError as error:
             raise Unusable(
                 "bad_tools",
@@ -96,7 +106,7 @@ def _split_system(text: str) -> tuple[tuple[Tool, ...], str]:
             ) from None
         # The rows declare defaults, and no argument as required.
         schema = object_schema(properties if isinstance(properties, dict) else {}, [])
-        found.append(function_tool(name, match["description"].strip(), schema))
+        found.append(function_tool(name, head[match.end() :].strip(), schema))
     return read_tools(found), prompt.strip()
 
 

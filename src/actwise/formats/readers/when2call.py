@@ -7,10 +7,16 @@ right; that answer is the recorded action, its kind a label, and the others are 
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
-from actwise.formats.fields import json_at, list_at, object_at, text_at
-from actwise.formats.readers.openai import read_call, word
+from actwise.formats.calls import read_call
+from actwise.formats.fields import json_at, list_at, object_at, text_at, word
+from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.schema import foreign_tool
 from actwise.formats.tools import read_tools
+
+KEYS: Keys = BOOKKEEPING | known(
+    "question correct_answer answers tools target_tool orig_question orig_tools "
+    "held_out_param source_id"
+)
 
 
 def recognises(record: Any) -> bool:

@@ -1,0 +1,146 @@
+"""A request and its response, joined to one body with the turn that followed at its end."""
+
+from typing import Any
+
+from actwise.formats.fields import decoded
+from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known, remark_unread
+from actwise.formats.readers.openai import CUT_OFF
+from actwise.formats.record import Unusable, clip, kind_of
+
+_CHOICE = known("index finish_reason logprobs message stop_reason native_finish_reason delta")
+_RESPONSE: Keys = (
+    BOOKKEEPING
+    | SETTINGS
+    | known(
+        "error output_text output instructions tools text reasoning incomplete_details "
+        "previous_response_id completed_at billing prompt_feedback promptFeedback usageMetadata "
+        "usage_metadata modelVersion model_version responseId response_id createTime "
+        "prompt_filter_results request_id provider_specific_fields _hidden_params hidden_params "
+        "messages input moderation conversation background",
+        choices=[_CHOICE],
+        candidates=ANY,
+    )
+)
+_ABOUT = known("type id model usage stop_sequence stop_details container")
+"""Keys of an Anthropic response that are no part of its message."""
+
+
+def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
+    """Return the request with the response as its last turn.
+
+    Args:
+        request: The body of the request.
+        response: That of the response, as the interface of the request answers; a text or a
+            message will do.
+
+    Raises:
+        Unusable: When the response is none that can be learned from.
+    """
+    response = decoded(response)
+    if isinstance(response, str):
+        return _said(request, {"role": "assistant", "content": response})
+    if isinstance(response, list):
+        if any(isinstance(part, dict) and "choices" in part for part in response):
+            raise Unusable(
+                "no_response",
+                "`response.choices` holds no choices: the response is a list of the pieces that "
+                "were streamed; log the response as it was put together",
+            )
+        return _said(request, *response)
+    if not isinstance(response, dict):
+        raise Unusable(
+            "no_response",
+            f"the response is {kind_of(response)}, so what was answered is not in the record; "
+            "log it, or leave the record out",
+        )
+    if "body" in response:
+        return joined(request, response["body"])
+    if not response.keys() & {"role", "content"}:
+        remark_unread(response, _RESPONSE, "response")  # a message is looked through as one
+    if "choices" in response:
+        return _said(request, *_choice(response["choices"]))
+    if "candidates" in response:
+        return _candidate(request, response["candidates"])
+    if isinstance(response.get("output"), list):
+        given = request.get("input")
+        given = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        kept = {key: response[key] for key in ("incomplete_details",) if response.get(key)}
+        return {**request, **kept, "input": given, "output": response["output"]}
+    if isinstance(response.get("messages"), list):
+        return _said(request, *response["messages"])
+    if isinstance(response.get("message"), dict):
+        return joined(request, response["message"])
+    if "role" in response or "content" in response:
+        message = {key: value for key, value in response.items() if key not in _ABOUT}
+        return _said(request, {"role": "assistant", **message})
+    problem = decoded(response.get("error")) or response
+    raise Unusable(
+        "no_response",
+        f"`response.choices` holds no choices ({clip(str(problem), 80)}): the request failed, or "
+        "the response is not in the record; leave it out",
+    )
+
+
+def _said(request: dict[str, Any], *messages: Any) -> dict[str, Any]:
+    """Return a request with messages added, under the name that its interface has for them."""
+    history = request.get("messages")
+    if history is None and isinstance(request.get("input"), list | str):
+        given = request["input"]
+        given = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        return {**request, "input": given, "output": list(messages)}
+    if history is None and isinstance(request.get("prompt"), str | list):
+        prompt = request["prompt"]
+        history = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        request = {key: value for key, value in request.items() if key != "prompt"}
+    if not isinstance(history, list):
+        raise Unusable(
+            "no_messages",
+            f"`request.messages` is {kind_of(history)}; write an array of messages",
+        )
+    return {**request, "messages": [*history, *messages]}
+
+
+def _choice(choices: Any) -> list[Any]:
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        found = len(choices) if isinstance(choices, list) else "no"
+        raise Unusable(
+            "no_response",
+            f"`response.choices` holds {found} choices; leave exactly the one that was used",
+        )
+    (choice,) = choices
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str):
+        message = {"role": "assistant", "content": choice["text"]}
+    if not isinstance(message, dict):
+        raise Unusable(
+            "no_response", f"the choice's message is {kind_of(message)}; log the whole response"
+        )
+    ended = {"finish_reason": reason} if (reason := choice.get("finish_reason")) else {}
+    return [{"role": "assistant", **message, **ended}]
+
+
+def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
+    if not isinstance(candidates, list) or len(candidates) != 1:
+        found = len(candidates) if isinstance(candidates, list) else "no"
+        raise Unusable(
+            "no_response",
+            f"`response.candidates` holds {found} candidates; leave exactly the one that was used",
+        )
+    content = candidates[0].get("content") if isinstance(candidates[0], dict) else None
+    contents = request.get("contents")
+    contents = (
+        [{"role": "user", "parts": [{"text": contents}]}]
+        if isinstance(contents, str)
+        else (contents)
+    )
+    if not isinstance(content, dict) or not isinstance(contents, list):
+        raise Unusable(
+            "no_response",
+            "the candidate of Gemini's has no content, or the request no `contents`; leave it out",
+        )
+    reason = candidates[0].get("finishReason", candidates[0].get("finish_reason"))
+    if isinstance(reason, str) and reason in CUT_OFF:
+        raise Unusable(
+            "cut_off", f"the response was cut off (finishReason {reason!r}); leave it out"
+        )
+    return {**request, "contents": [*contents, {"role": "model", **content}]}

@@ -1,0 +1,198 @@
+"""What all formats have in common once their messages are read: turns put in their usual order.
+
+Only what leaves no doubt is changed, and every change is remarked.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from actwise.conversation import Conversation, Message, ToolCall, tool_name
+from actwise.formats.literal import read_literal
+from actwise.formats.record import clip
+from actwise.formats.remarks import remark
+from actwise.formats.tags import between
+
+_FENCED = re.compile(r"```(?:json|tool_call|tool_code)?[ \t]*\n(\{.*\}|\[.*\])\s*```", re.DOTALL)
+_LONGEST = 10_000
+"""Characters of a text that is looked at as Python."""
+_BEGINS = re.compile(r"[<\[{`]|\w[\w.]*\(")
+"""How a text begins that may be nothing but calls."""
+_PREFIX = re.compile(r"\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>")
+
+
+def settled(conversation: Conversation) -> Conversation:
+    """Return a conversation with its turns in order.
+
+    Calls written as text become calls. Words and a call in two messages become one, for as two, the
+    first would teach to stop where the second begins. Results stand in the order of their calls.
+    What the assistant says before anybody has asked is context.
+    """
+    names = {tool_name(tool) for tool in conversation.tools}
+    messages = [
+        _with_calls(m, f"messages[{i}]", names) for i, m in enumerate(conversation.messages)
+    ]
+    messages = _merged(messages)
+    messages = _in_order(messages)
+    messages = _greeted(messages)
+    return conversation.model_copy(update={"messages": tuple(messages)})
+
+
+def _with_calls(message: Message, place: str, names: set[str]) -> Message:
+    """Return a message whose text is nothing but calls of declared tools as one that calls."""
+    if message.role != "assistant" or message.tool_calls or not names:
+        return message
+    text = message.content.strip()
+    if not (_BEGINS.match(text) or "<tool_call>" in text):
+        return message
+    rest, calls = _calls_in(text)
+    if not calls or any(call.name not in names for call in calls):
+        return message
+    remark("call_from_text", place)
+    return message.model_copy(update={"content": rest, "tool_calls": tuple(calls)})
+
+
+def _calls_in(text: str) -> tuple[str, list[ToolCall]]:
+    """Return the words before the calls in a text, and the calls; none where there is more."""
+    rest, tagged = between(text, "<tool_call>", "</tool_call>")
+    functions = between("".join(tagged) if tagged else text, "<function=", "</function>")
+    if functions[1]:
+        left = rest.strip() if tagged else ""
+        return left, [] if functions[0].strip() else [_function(body) for body in functions[1]]
+    if tagged:
+        return rest.strip(), _parsed(tagged)
+    if text.rstrip("]").endswith(")"):
+        return "", _pythonic(text)
+    fenced = _FENCED.fullmatch(text)
+    inner = fenced[1] if fenced else _PREFIX.sub("", text, count=1).strip()
+    return "", _parsed([inner]) if inner[:1] in "[{" else []
+
+
+def _function(body: str) -> ToolCall:
+    """Return the call that stands between tags as Qwen3-Coder writes it."""
+    name, _, inner = body.partition(">")
+    found = (part.partition(">") for part in between(inner, "<parameter=", "</parameter>")[1])
+    return ToolCall(
+        name=name,
+        arguments={
+            key: _plain(text.removeprefix("\n").removesuffix("\n")) for key, _, text in found
+        },
+    )
+
+
+def _pythonic(text: str) -> list[ToolCall]:
+    """Return calls written as Python's, `[f(city="Bonn"), g()]`, as some models are taught to."""
+    if len(text) > _LONGEST:
+        return []
+    try:
+        parsed = ast.parse(text, mode="eval").body
+        nodes = parsed.elts if isinstance(parsed, ast.List) else [parsed]
+        calls = []
+        for node in nodes:
+            if not isinstance(node, ast.Call) or node.args:
+                return []
+            values = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
+            if None in values or json.loads(json.dumps(values)) != values:
+                return []
+            calls.append(ToolCall(name=ast.unparse(node.func), arguments=values))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return []
+    return calls
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _parsed(texts: Sequence[str]) -> list[ToolCall]:
+    calls: list[ToolCall] = []
+    for text in texts:
+        try:
+            value = read_literal(text)
+        except ValueError:
+            return []
+        for item in value if isinstance(value, list) else [value]:
+            call = _call(item)
+            if call is None:
+                return []
+            calls.append(call)
+    return calls
+
+
+def _call(value: Any) -> ToolCall | None:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    if not value.keys() <= {"name", "arguments", "parameters", "id", "type"}:
+        return None
+    arguments = value.get("arguments", value.get("parameters"))
+    return (
+        ToolCall(name=value["name"], arguments=arguments) if isinstance(arguments, dict) else None
+    )
+
+
+def _merged(messages: list[Message]) -> list[Message]:
+    out: list[Message] = []
+    asked = False
+    for index, message in enumerate(messages):
+        last = out[-1] if out else None
+        if last is not None and asked and _goes_on(last, message):
+            remark("merged_turns", f"messages[{index - 1}]")
+            out[-1] = _joined(last, message)
+        else:
+            out.append(message)
+        asked = asked or message.role == "user"
+    return out
+
+
+def _goes_on(first: Message, second: Message) -> bool:
+    """Return whether the assistant takes one action in two messages."""
+    return (
+        first.role == second.role == "assistant"
+        and first.weight == second.weight
+        and (not first.tool_calls or bool(second.tool_calls))
+    )
+
+
+def _joined(first: Message, second: Message) -> Message:
+    thoughts = filter(None, (first.reasoning_content, second.reasoning_content))
+    return first.model_copy(
+        update={
+            "content": "\n".join(filter(None, (first.content, second.content))),
+            "tool_calls": first.tool_calls + second.tool_calls,
+            "reasoning_content": "\n".join(thoughts) or None,
+            "labels": tuple(dict.fromkeys(first.labels + second.labels)),
+        }
+    )
+
+
+def _in_order(messages: list[Message]) -> list[Message]:
+    """Return messages with the results of parallel calls in the order of the calls, by id."""
+    out = list(messages)
+    for index, message in enumerate(out):
+        order = {call.id: number for number, call in enumerate(message.tool_calls)}
+        if len(order) < 2 or len(order) < len(message.tool_calls) or None in order:
+            continue
+        end = index + 1 + len(order)
+        group = out[index + 1 : end]
+        ids = [result.tool_call_id if result.role == "tool" else None for result in group]
+        if set(ids) != set(order) or ids == list(order):
+            continue
+        remark("ordered_results", f"messages[{index}]")
+        out[index + 1 : end] = sorted(group, key=lambda result: order[result.tool_call_id])
+    return out
+
+
+def _greeted(messages: list[Message]) -> list[Message]:
+    """Return messages with the assistant's words before the user's first as context."""
+    first = next((i for i, m in enumerate(messages) if m.role == "user"), 0)
+    out = list(messages)
+    for index, message in enumerate(messages[:first]):
+        if message.role == "assistant" and not message.tool_calls and message.weight:
+            remark("greeting", f"messages[{index}]: {clip(message.content, 60)}")
+            out[index] = message.model_copy(update={"weight": 0})
+    return out
