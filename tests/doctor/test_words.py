@@ -198,8 +198,8 @@ def test_airline(shared_data: Path) -> None:
     # Counted by hand with `grep -o '"content": "Error: '` over the runs.
     assert (diagnosis.results, diagnosis.error_results) == (1164, 73)
     assert diagnosis.scripts == {"latin": 200}
-    # Sums, "tomorrow" as a date, and payment methods that the agent made up; nothing else, but for
-    # mail addresses outside example.com.
+    # Two customers with the same first words; sums, "tomorrow" as a date, and payment methods that
+    # the agent made up; nothing else, but for mail addresses outside example.com.
     codes = [f.code for f in diagnosis.findings if f.code != "personal_data"]
-    assert codes == ["unreachable_argument"]
+    assert codes == ["same_opening", "unreachable_argument"]
     assert diagnosis.unreachable_decisions == 27

@@ -68,7 +68,13 @@ def test_its_gradient_is_that_of_the_trees(page: ModuleType, tiny_model_dir: Pat
     for group in theirs:
         page.loss_of(model, reference, group, total).backward()
 
-    config = RlConfig(kl_coefficient=page.KL, clip_low=page.CLIP_LOW, clip_high=page.CLIP_HIGH)
+    config = RlConfig(
+        kl_coefficient=page.KL,
+        clip_low=page.CLIP_LOW,
+        clip_high=page.CLIP_HIGH,
+        scale="none",
+        aggregation="dr_grpo",
+    )
     groups = with_rewards(ours, config)
     lengths = [len(r.sample.token_ids) for group in groups for r in group.rollouts]
     weights = dict(reference.named_parameters())

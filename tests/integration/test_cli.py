@@ -218,7 +218,8 @@ def test_a_model_without_a_chat_template(
 ) -> None:
     model = model_with_template(None)
     assert eval_complaint(actwise, tmp_path, model) == (
-        "the model has no chat template; use a chat model, or --set model.template=actwise"
+        "the model has no chat template; use the template that comes with actwise: "
+        "--set model.template=actwise"
     )
     settings = ["--set=model.template=actwise", "--set=evaluate.max_completion_tokens=8"]
     done = actwise("eval", good_log(tmp_path), "--model", model, *settings)
@@ -230,7 +231,7 @@ def test_a_template_that_cannot_express_what_is_trained(
 ) -> None:
     model = model_with_template("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
     said = eval_complaint(actwise, tmp_path, model)
-    assert said.endswith("use a model with a Qwen3-style template, or --set model.template=actwise")
+    assert said.endswith("use the template that comes with actwise: --set model.template=actwise")
 
 
 def test_a_device_that_is_not_there(actwise: Actwise, tmp_path: Path, tiny_model_dir: Path) -> None:

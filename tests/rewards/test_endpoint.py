@@ -24,6 +24,7 @@ from actwise.rewards.settings import (
     JudgeEndpoint,
     JudgeSettings,
 )
+from actwise.template.parse import ParsedCompletion, parse_completion
 
 Reply = tuple[int, Any, dict[str, str]]
 Script = Callable[[str, dict[str, Any], int], Reply]
@@ -336,6 +337,9 @@ class Characters:
 
     def decode(self, ids: list[int]) -> str:
         return "".join(map(chr, ids))
+
+    def parse(self, text: str, *, thinking: bool, tools: Any) -> ParsedCompletion:
+        return parse_completion(text, thinking=thinking)
 
 
 def sample(text: str, stop: str = "stop") -> Sample:
