@@ -206,8 +206,7 @@ class Pipeline:
 
     def _gold_text(self, decision: Decision) -> str:
         template = self._policy.template
-        text = template.completion_text(decision, thought=None)
-        return text.removesuffix(str(template.tokenizer.eos_token)).strip()
+        return template.decode(template.completion(decision, thought=None)).strip()
 
 
 def run_pipeline(

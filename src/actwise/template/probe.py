@@ -125,20 +125,23 @@ def find_expression(own: str, render: Render, added_tokens: Sequence[str]) -> Ex
 
 
 def _check_turn(template: str, render: Render, added_tokens: Sequence[str]) -> None:
-    prompt = render(template, ANSWER, add_generation_prompt=True, enable_thinking=False)
-    turn = render(template, ANSWER, ANSWER.gold, enable_thinking=False)
-    if "</think>" in turn[len(prompt) :]:
-        raise ModelError(
-            "the chat template has no mode without thinking (enable_thinking=False); " + REMEDY
-        )
-    if not turn.startswith(prompt):
-        raise ModelError(
-            "the chat template does not continue the prompt with the assistant's turn; " + REMEDY
-        )
-    if split_at_stop(turn, added_tokens) is None:
-        raise ModelError(
-            "the chat template ends the assistant's turn with no token of the tokenizer; " + REMEDY
-        )
+    for decision in (CALL, ANSWER):
+        prompt = render(template, decision, add_generation_prompt=True, enable_thinking=False)
+        turn = render(template, decision, decision.gold, enable_thinking=False)
+        if "</think>" in turn[len(prompt) :]:
+            raise ModelError(
+                "the chat template has no mode without thinking (enable_thinking=False); " + REMEDY
+            )
+        if not turn.startswith(prompt):
+            raise ModelError(
+                "the chat template does not continue the prompt with the assistant's turn; "
+                + REMEDY
+            )
+        if split_at_stop(turn, added_tokens) is None:
+            raise ModelError(
+                "the chat template ends the assistant's turn with no token of the tokenizer; "
+                + REMEDY
+            )
 
 
 def _with_calls(

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from actwise.conversation import Decision
 from actwise.model.policy import Policy
-from actwise.template.parse import THINK_CLOSE
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
 from actwise.tree.packing import Part, Tree, lay_out_pass, pack
@@ -55,14 +54,12 @@ def explain(
         thoughts: As sampled, none empty.
     """
     different = list(dict.fromkeys(thoughts))
+    close = template.syntax.think[1].strip()
     texts = [template.completion_text(decision, thought=thought) for thought in different]
     return Explained(
         prompt,
         tuple(template.encode(text) for text in texts),
-        tuple(
-            len(template.encode(text[: text.index(THINK_CLOSE) + len(THINK_CLOSE)]))
-            for text in texts
-        ),
+        tuple(len(template.encode(text[: text.index(close) + len(close)])) for text in texts),
         tuple(thoughts.count(thought) for thought in different),
     )
 
