@@ -25,6 +25,7 @@ from typing import Any
 from actwise.conversation import Decision
 from actwise.errors import ConfigError, RunError
 from actwise.rewards.judge import NoVerdict
+from actwise.rewards.missing import Missing
 from actwise.rewards.settings import CustomReward
 from actwise.template.parse import ParsedCompletion
 
@@ -68,16 +69,23 @@ def custom_reward(
     function = reward_function(name, settings.function)
     try:
         reason, value = "", _checked(function(completion, decision))
-    except Exception as error:  # a function of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a function of the user's may raise anything
         reason, value = _what(error), 0.0
+    if settings.on_error == "skip":
+        verdict = NoVerdict(reason) if reason else value
+        _missing(name).add(verdict)
+        return verdict
     if not reason:
         return value
-    if settings.on_error == "skip":
-        return NoVerdict(reason)
     raise RunError(
         f"reward.custom.{name}: {settings.function} failed on decision {decision.key}: {reason}; "
         f"mend it, or leave such completions out with --set reward.custom.{name}.on_error=skip"
     )
+
+
+@cache
+def _missing(name: str) -> Missing:
+    return Missing(f"reward.custom.{name}", 1.0)  # "skip" allows any number
 
 
 def _checked(value: Any) -> float:
@@ -87,7 +95,7 @@ def _checked(value: Any) -> float:
     return number
 
 
-def _what(error: Exception) -> str:
+def _what(error: BaseException) -> str:
     """Return an exception in one line, with the place in the user's code if it arose there."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
