@@ -18,6 +18,7 @@ from actwise.model.kernels.linear import use_fast_products
 from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
 from actwise.model.opening import check_folder, check_vocabulary, open_model, text_layers
 from actwise.model.recurrence import use_tree_recurrence
+from actwise.model.saving import save_model
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
@@ -55,7 +56,8 @@ class Policy:
             device: Where to put the model.
 
         Raises:
-            ModelError: If the model cannot be loaded or its template cannot be used.
+            ModelError: If the model cannot be loaded or its template cannot be used; see
+                `open_model`.
         """
         check_folder(name)
         template = Template.load(name, shipped=shipped_template)
@@ -154,10 +156,12 @@ class Policy:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.
 
         Adapters are merged into the written weights, not into the policy's own.
+
+        Raises:
+            RunError: What was written is not what was to be; see `save_model`.
         """
         model = getattr(self.model, "get_base_model", lambda: self.model)()
-        model.save_pretrained(folder, state_dict=_merged(model))
-        self.template.tokenizer.save_pretrained(folder)
+        save_model(model, _merged(model), self.template.tokenizer, folder)
 
 
 def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:

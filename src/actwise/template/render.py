@@ -15,14 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from transformers import AutoTokenizer, GenerationConfig
 
 from actwise.conversation import Decision, Message, Tool
 from actwise.errors import InputError, ModelError
+from actwise.run.limits import limited
 from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.probe import REMEDY, find_expression, split_at_stop
+from actwise.template.source import tokenizer_source
 
+_SECONDS, _MEMORY = 10.0, 2 << 30
+"""What a template may take for one text: it is a program, and may not end."""
 SHIPPED_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 SHIPPED_END = "<|im_end|>"
 
@@ -78,10 +81,16 @@ class Template:
             ModelError: If the tokenizer cannot be loaded or its template cannot be used.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise ModelError(f"no tokenizer can be loaded from {model}: {first_line}") from error
+            tokenizer = AutoTokenizer.from_pretrained(
+                tokenizer_source(model), trust_remote_code=False
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # of a damaged or hostile folder, libraries raise anything
+            what = f"{type(error).__name__}: {error}"
+            raise ModelError(
+                f"no tokenizer can be loaded from {model}: {' '.join(what.split())[:300]}"
+            ) from error
         if shipped:
             _use_shipped(tokenizer, model)
         return cls(tokenizer, _generation_stops(model))
@@ -146,15 +155,16 @@ class Template:
         messages = [message.to_dict(thought=False) for message in decision.history]
         messages += [_with_thought(message.to_dict()) for message in turn]
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=chat_template,
-                tools=list(decision.conversation.tools) or None,
-                tokenize=False,
-                **options,
-            )
-        except (jinja2.TemplateError, TypeError) as error:
-            problem = str(error).partition("\n")[0]
+            with limited(_SECONDS, _MEMORY):
+                text = self.tokenizer.apply_chat_template(
+                    messages,
+                    chat_template=chat_template,
+                    tools=list(decision.conversation.tools) or None,
+                    tokenize=False,
+                    **options,
+                )
+        except Exception as error:  # a template is a program, and raises anything
+            problem = str(error).partition("\n")[0] or type(error).__name__
             raise InputError(
                 f"the chat template cannot render it: {problem}",
                 file=decision.conversation.source or decision.conversation.id,
@@ -229,9 +239,11 @@ def _generation_stops(model: str) -> tuple[int, ...]:
     """Return what a model's generation stops at, by its generation_config.json if it has one."""
     try:
         stops = GenerationConfig.from_pretrained(model).eos_token_id
-    except (OSError, ValueError):
+    except OSError:  # it has none
         return ()
-    return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
+    except Exception as error:  # of a damaged or hostile folder, libraries raise anything
+        raise ModelError(f"{model}: its generation_config.json cannot be read: {error}") from error
+    return tuple(s for s in (stops if isinstance(stops, list) else [stops]) if isinstance(s, int))
 
 
 def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:
