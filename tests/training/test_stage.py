@@ -123,7 +123,7 @@ def test_the_step_of_muon_has_the_length_of_one_of_adamw(policy: Policy, run: Ru
     name = "model.layers.0.mlp.up_proj.weight"
     before = policy.trainable()[name].detach().clone()
     give_gradients(policy, 1)
-    training.update()
+    training.update(1.0)
     moved = policy.trainable()[name].detach() - before
     # Root mean square 0.2 times the rate (arXiv:2502.16982, equation 4); the orthogonal factor is
     # found by five steps of an iteration that leaves singular values between 0.7 and 1.2.
@@ -145,7 +145,7 @@ def test_muon_goes_on_after_an_interruption_as_if_there_had_been_none(
                 training = Training(run, "x", policy, config, steps=4, checkpoint_every=1, seed=0)
                 while training.step < stop:
                     give_gradients(policy, training.step)
-                    training.update()
+                    training.update(1.0)
                     training.end_step()
         return policy.weights()
 

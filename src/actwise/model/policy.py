@@ -4,6 +4,8 @@ Letters in shapes: N tokens of a layout, T scored tokens, U of them that differ,
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,24 @@ class Policy:
         model.generation_config.eos_token_id = list(template.stop_token_ids)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
+
+    def digests(self) -> dict[str, str]:
+        """Return digests of what the policy was loaded from, by what a person calls it.
+
+        Adapters, which begin at random, do not count.
+        """
+        weights = hashlib.sha256()
+        for name, values in self.model.state_dict().items():
+            if "lora_" not in name:
+                weights.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                weights.update(values.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        tokenizer = self.template.tokenizer
+        vocabulary = json.dumps([sorted(tokenizer.get_vocab().items()), tokenizer.eos_token])
+        return {
+            "weights of the model": weights.hexdigest(),
+            "tokenizer": hashlib.sha256(vocabulary.encode()).hexdigest(),
+            "chat template": hashlib.sha256(tokenizer.chat_template.encode()).hexdigest(),
+        }
 
     @property
     def device(self) -> torch.device:

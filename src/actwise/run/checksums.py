@@ -103,6 +103,8 @@ class Checksums:
         """
         if not self.known:
             return None
+        if name.startswith(_LINES):
+            return self._damaged_lines(name)
         inside = [n for n in self._files if n == name or n.startswith(f"{name}/")]
         if not inside:
             return Damage(name, "not what was written") if (self._folder / name).exists() else None
@@ -118,15 +120,9 @@ class Checksums:
             return Damage(name, "damaged")
         for lines, mark in checksum.lines.items():
             if not _begins_with(self._folder / lines, mark):
-                return Damage(lines, "damaged")
+                there = (self._folder / lines).exists()
+                return Damage(lines, "damaged" if there else "not there")
         return None
-
-    def damaged_lines(self, name: str) -> bool:
-        """Whether a file of lines lacks what the latest file it belongs to knows of it."""
-        path = self._folder / name
-        known = (checksum for of_one in self._files.values() for checksum in of_one)
-        marks = [checksum.lines[name] for checksum in known if name in checksum.lines]
-        return bool(marks) and not any(_begins_with(path, mark) for mark in marks)
 
     def forget(self, name: str) -> None:
         """Delete a file or folder with its checksums."""
@@ -134,6 +130,15 @@ class Checksums:
         for full in [n for n in self._files if n == name or n.startswith(f"{name}/")]:
             del self._files[full]
         self._write()
+
+    def _damaged_lines(self, name: str) -> Damage | None:
+        """Find out whether a file of lines lacks what those it belongs to know of it."""
+        known = (checksum for of_one in self._files.values() for checksum in of_one)
+        marks = [checksum.lines[name] for checksum in known if name in checksum.lines]
+        path = self._folder / name
+        if not marks or any(_begins_with(path, mark) for mark in marks):
+            return None
+        return Damage(name, "damaged" if path.exists() else "not there")
 
     def _read(self) -> dict[str, list[Checksum]]:
         try:

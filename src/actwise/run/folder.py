@@ -217,7 +217,7 @@ class Run:
             files = [f"*/{stage}.*", f"evaluations/{stage}-*"]
             for file in (file for pattern in files for file in source.glob(pattern)):
                 name = file.relative_to(source).as_posix()
-                damage = theirs.damage(name) if not name.startswith("metrics/") else None
+                damage = theirs.damage(name)
                 if damage is not None:
                     self.progress.say(f"{source / damage.name}: {damage.what}; not taken over")
                 elif not (self.folder / name).exists():

@@ -1,4 +1,4 @@
-"""Where a model's configuration and tokenizer are, looked at before any library builds from them."""
+"""Where a model's configuration and tokenizer are; looked at before a library builds from them."""
 
 import json
 from pathlib import Path
