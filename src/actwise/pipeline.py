@@ -35,6 +35,7 @@ from actwise.run.files import fingerprint
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
+from actwise.template.guard import plain
 from actwise.training.recipes import BASE, RECIPES, Recipe, recipes_of
 from actwise.training.stage import Context
 
@@ -205,7 +206,7 @@ class Pipeline:
 
     def _gold_text(self, decision: Decision) -> str:
         template = self._policy.template
-        text = template.completion_text(decision, thought=None)
+        text = plain(template.completion_text(decision, thought=None))
         return text.removesuffix(str(template.tokenizer.eos_token)).strip()
 
 

@@ -38,7 +38,8 @@ def deleted(path: Path, others: list[Path]) -> None:
 def bit_flipped(path: Path, others: list[Path]) -> None:
     data = bytearray(path.read_bytes())
     draw = random.Random(path.name)
-    data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+    if data:
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
     path.write_bytes(data)
 
 

@@ -20,6 +20,7 @@ from transformers import AutoTokenizer, GenerationConfig
 from actwise.conversation import Decision, Message, Tool
 from actwise.errors import InputError, ModelError
 from actwise.run.limits import limited
+from actwise.template.guard import BREAK, Guard
 from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.probe import REMEDY, find_expression, split_at_stop
 from actwise.template.source import tokenizer_source
@@ -49,6 +50,7 @@ class Template:
             ModelError: If there is none, or it cannot express what is trained here.
         """
         self.tokenizer = tokenizer
+        self._guard = Guard(tokenizer)
         self._pieces: dict[str, list[int]] = {}
         self._cut = _added_token_pattern(tokenizer)
         added = tokenizer.added_tokens_decoder.values()
@@ -58,6 +60,7 @@ class Template:
         except InputError as error:
             raise ModelError(f"{error.problem}; {REMEDY}") from error
         tokenizer.chat_template = found.chat_template
+        self._guard = Guard(tokenizer)
         special = [token.content for token in added if token.special]
         self.syntax = found.syntax.with_tags(special)
         self.expression = found
@@ -96,7 +99,10 @@ class Template:
         return cls(tokenizer, _generation_stops(model))
 
     def prompt_text(self, decision: Decision, *, thinking: bool) -> str:
-        """Return what the served model would see before it acts; earlier thoughts are removed."""
+        """Return what the served model would see before it acts; earlier thoughts are removed.
+
+        Control tokens in data are broken by marks; see `actwise.template.guard`.
+        """
         return self.render(
             self.tokenizer.chat_template,
             decision,
@@ -133,7 +139,7 @@ class Template:
                 remedy=REMEDY,
             )
         # Qwen3's own template shows no thought before the first message of a user.
-        if thought and thought.strip() not in split[0]:
+        if thought and self._guard(thought.strip()) not in split[0]:
             raise InputError(
                 f"the chat template leaves out the thought of messages[{decision.index}]",
                 file=place,
@@ -154,12 +160,13 @@ class Template:
         """
         messages = [message.to_dict(thought=False) for message in decision.history]
         messages += [_with_thought(message.to_dict()) for message in turn]
+        tools = list(decision.conversation.tools) or None
         try:
             with limited(_SECONDS, _MEMORY):
                 text = self.tokenizer.apply_chat_template(
-                    messages,
+                    self._guard(messages),
                     chat_template=chat_template,
-                    tools=list(decision.conversation.tools) or None,
+                    tools=self._guard(tools),
                     tokenize=False,
                     **options,
                 )
@@ -181,7 +188,10 @@ class Template:
         return self.encode(self.completion_text(decision, thought=thought))
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of a rendered text; equal to tokenising it in one go."""
+        """Return the token ids of a rendered text.
+
+        Equal to tokenising it in one go, except where data holds a control token; see `Guard`.
+        """
         if self._cut is None:
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         ids: list[int] = []
@@ -258,4 +268,4 @@ def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:
     ):
         return None
     alternatives = "|".join(re.escape(token) for token in sorted(safe, key=len, reverse=True))
-    return re.compile(f"({alternatives})")
+    return re.compile(f"({alternatives})|{BREAK}")
