@@ -13,6 +13,7 @@ checksums.json      by which damage is noticed
 import contextlib
 import json
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -253,6 +254,11 @@ def check_ordinary(folder: Path) -> None:
         RunError: Names what does not belong there.
     """
     for path in folder.rglob("*"):
-        left_over = path.name.endswith(PARTIAL)  # removed, and never followed
-        if not path.is_dir() and (path.is_symlink() or not path.is_file()) and not left_over:
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue  # another process has just removed it
+        ordinary = stat.S_ISREG(mode) or path.is_dir()
+        # Left-overs of a killed process are removed, and never followed.
+        if not ordinary and not path.name.endswith(PARTIAL):
             raise RunError(f"{path}: neither a file nor a folder, which no run writes; remove it")
