@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -325,3 +326,48 @@ def test_a_model_that_was_not_saved_as_it_is_is_told(
     monkeypatch.setattr(type(policy.model), "save_pretrained", lossy)
     with pytest.raises(RunError, match="the saved model is not the trained one"):
         policy.save(tmp_path / "saved")
+
+
+# Many
+
+
+def mutated(text: bytes, draw: random.Random) -> bytes:
+    """Return a file with a few changes of the kinds that disks, editors and attackers make."""
+    data = bytearray(text)
+    for _ in range(draw.randint(1, 3)):
+        at = draw.randrange(len(data) + 1)
+        kind = draw.randrange(5)
+        if kind == 0:
+            del data[at : at + draw.randint(1, 40)]
+        elif kind == 1:
+            data[at:at] = draw.choice([b"{", b"]", b'"', b"null", b"1e999", b"-1", b"\xff", b"\0"])
+        elif kind == 2 and data:
+            data[at % len(data)] ^= 1 << draw.randrange(8)
+        elif kind == 3:
+            data[at : at + 10] = data[: draw.randint(0, 40)]
+        else:
+            data = data[:at]
+    return bytes(data)
+
+
+def check_mutated(model: Path, folder: Path, numbers: range) -> None:
+    names = sorted(file.name for file in model.iterdir())
+    for number in numbers:
+        draw = random.Random(number)
+        shutil.copytree(model, folder)
+        file = folder / draw.choice(names)
+        file.write_bytes(mutated(file.read_bytes(), draw))
+        try:
+            Policy.load(str(folder))
+        except ModelError as error:
+            assert len(str(error)) < 700
+        shutil.rmtree(folder)
+
+
+def test_mutated_folders_are_loaded_or_refused(tiny_model_dir: Path, tmp_path: Path) -> None:
+    check_mutated(tiny_model_dir, tmp_path / "model", range(40))
+
+
+@pytest.mark.exhaustive
+def test_many_mutated_folders_are_loaded_or_refused(tiny_model_dir: Path, tmp_path: Path) -> None:
+    check_mutated(tiny_model_dir, tmp_path / "model", range(40, 1040))

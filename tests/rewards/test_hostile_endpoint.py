@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from actwise.conversation import Conversation, Decision, Message
 from actwise.errors import ConfigError, RunError
 from actwise.rewards import endpoint as module
+from actwise.rewards import opinions as readers
 from actwise.rewards.endpoint import Endpoint, Reader
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.opinions import Answered, opinions, similarities
@@ -269,21 +270,28 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@given(JSON)
-def test_no_reply_raises_anything(reply: Any) -> None:
-    settings = JudgeEndpoint(url="http://127.0.0.1:1/v1", model="m", max_missing=1)
-    for reader in (module_reader("_SCORE"), module_reader("_VECTOR")):
-        value, _ = Endpoint(settings)._value(reply, reader)
+@pytest.fixture(scope="module")
+def client() -> Endpoint:
+    return Endpoint(JudgeEndpoint(url="http://127.0.0.1:1/v1", model="m", max_missing=1))
+
+
+def check_reply(client: Endpoint, reply: Any) -> None:
+    for reader in (readers._SCORE, readers._VECTOR):
+        value, _ = client._value(reply, reader)
         if not isinstance(value, NoVerdict):
             assert (isinstance(value, float) and 0 <= value <= 1) or isinstance(value, list)
 
 
-def module_reader(name: str) -> Reader:
-    from actwise.rewards import opinions as readers
+@given(reply=JSON)
+def test_no_reply_raises_anything(client: Endpoint, reply: Any) -> None:
+    check_reply(client, reply)
 
-    found = getattr(readers, name)
-    assert isinstance(found, Reader)
-    return found
+
+@pytest.mark.exhaustive
+@given(reply=JSON)
+@hypothesis_settings(max_examples=20_000)
+def test_none_of_many_replies_raises_anything(client: Endpoint, reply: Any) -> None:
+    check_reply(client, reply)
 
 
 @pytest.mark.parametrize(
