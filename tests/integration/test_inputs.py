@@ -153,7 +153,7 @@ def test_settings_that_changed_are_named(run: Command) -> None:
         (["rl.steps=1", "rl.decisions=calls"], "rl: no training conversation calls a tool"),
         (
             ["think.steps=1", "think.source=recorded"],
-            "think: no training conversation has a recorded thought; use --set think.source=self",
+            "think: no training conversation has a recorded thought; --set think.source=derived",
         ),
     ],
 )

@@ -36,14 +36,16 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         RunError: Only recorded thoughts are wanted, and there is none.
         InputError: The template leaves a thought out.
     """
-    targets = [target for of_one in recorded_thoughts(train) for target in of_one]
-    if config.think.source == "recorded" and not targets:
+    source = config.think.source
+    recorded = [targets for targets in recorded_thoughts(train) if targets]
+    if source == "recorded" and not recorded:
         raise RunError(
-            "think: no training conversation has a recorded thought; use --set think.source=self"
+            "think: no training conversation has a recorded thought; --set think.source=derived "
+            "makes them of the recorded actions"
         )
-    if config.think.source != "self":
-        for target in targets:
-            template.completion_text(target.decision, thought=target.thought)
+    if source in ("recorded", "auto"):
+        for first, *_ in recorded:  # what is left out is left out before a user has spoken
+            template.completion_text(first.decision, thought=first.thought)
 
 
 def begin(context: Context) -> Stage:
