@@ -236,10 +236,12 @@ def run_pipeline(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
+    tools = config.data.tools
     request = {
         "model": model,
         "config": config.model_dump(mode="json"),
         "seed": config.seed,
+        "tools": fingerprint(tools) if tools is not None and tools.is_file() else None,
         "data": prepared.fingerprints,
         "command": list(command),
         "recipes": {recipe.name: recipe.mode(config) for recipe in recipes_of(config)},
@@ -252,16 +254,8 @@ def run_pipeline(
         for recipe in recipes_of(config):
             recipe.check(policy.template, fitted.splits.train, config)
         # Not before model and data are known to fit each other.
-        run.begin(policy.digests() | _digests(config))
+        run.begin(policy.digests() | source_digests(config.reward))
         choose_threads(run, config.model, policy)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         return pipeline()
-
-
-def _digests(config: RunConfig) -> dict[str, str]:
-    """Return digests of files that a run depends on beside its data and its model."""
-    found = source_digests(config.reward)
-    if config.data.tools is not None:
-        found[f"tools ({config.data.tools})"] = fingerprint(config.data.tools)
-    return found

@@ -98,7 +98,7 @@ CHANGES: dict[str, Callable[[Command], object]] = {
     "weights of the model": other_weights,
     "chat template": other_template,
     "tokenizer": other_tokenizer,
-    "tools (tools.json)": lambda run: run.tools("Finds all trees."),
+    "tools": lambda run: run.tools("Finds all trees."),
     "reward.custom.own (own_rewards.py)": lambda run: run.reward("0.25"),
 }
 

@@ -143,7 +143,7 @@ class Run:
         except (ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{self._record}: no run of actwise; choose another --out") from error
         request = json.loads(json.dumps(self._request))
-        for key in ("model", "config", "data"):
+        for key in ("model", "config", "tools", "data"):  # tools are a part of what data is
             if self._recorded.get(key) != request.get(key):
                 raise self._other(key + _difference(self._recorded.get(key), request.get(key)))
 
