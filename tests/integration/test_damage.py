@@ -105,7 +105,7 @@ SOME = [
     ("evaluations/rl-thinking-test.jsonl", truncated),
     ("metrics/sft.jsonl", bit_flipped),
     ("rollouts/rl.jsonl", truncated),
-    ("checkpoints/sft.seconds.json", emptied),
+    ("checkpoints/sft.cost.json", emptied),
     ("run.json", bit_flipped),
     ("checksums.json", truncated),
     ("results.json", a_link),
