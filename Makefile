@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on the embedded desk
 # make test    the test suite
+# make test-slow  hundreds of kills, damages and hostile inputs: an hour
 # make paper   the comparison of the paper with five seeds: hours; goes on where it stopped
 # make check   ruff, mypy --strict, the order of imports
 #
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # Of builds of one version pip takes the one with a local label: a CPU build, where one is offered.
 INSTALL := $(BIN)/pip install --disable-pip-version-check -c constraints.txt torch==2.13.0
 
-.PHONY: demo paper test check
+.PHONY: demo paper test test-slow check
 
 demo: .venv/.installed
 	$(BIN)/actwise demo
@@ -21,6 +22,9 @@ paper: .venv/.installed
 
 test: .venv/.installed-dev
 	$(BIN)/pytest
+
+test-slow: .venv/.installed-dev
+	$(BIN)/pytest -m exhaustive
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -8,6 +9,9 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # On a busy machine several threads wait for each other far longer than they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+hypothesis.settings.register_profile("actwise", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("actwise")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -245,7 +245,7 @@ class DeskConfig(_Section):
 class RunConfig(_Section):
     """Everything a run depends on besides its data and its model."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of the split, the order of data, and sampling."""
     checkpoint_every: int = Field(20, ge=1)
     """Steps between checkpoints from which an interrupted run goes on."""

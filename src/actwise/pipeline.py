@@ -4,7 +4,6 @@ Whatever is finished in the run folder is skipped, so the same command goes on a
 interruption. The same code runs the demo on the desk and a user's logs.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -30,8 +29,9 @@ from actwise.report import write_report
 from actwise.report.words import size
 from actwise.results.examples import choose_examples
 from actwise.results.summary import best_on_development, paired, row, verdict_sentence
+from actwise.rewards.custom import source_digests
 from actwise.rewards.floors import floors
-from actwise.run.files import read_records, write_atomically, write_json, write_records
+from actwise.run.files import fingerprint
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
@@ -94,9 +94,8 @@ class Pipeline:
                 show(training.step, **shown)
         training.finish()
         self._development[recipe.name] = training.best_score
-        folder = self._run.folder / "models" / recipe.name
-        if not folder.exists():
-            write_atomically(folder, self._save)
+        if not self._run.intact(f"models/{recipe.name}"):
+            self._run.write(f"models/{recipe.name}", self._save)
         self._measure(recipe.name, recipe.mode(self._config))
 
     def _save(self, folder: Path) -> None:
@@ -109,9 +108,9 @@ class Pipeline:
 
     def _measure(self, model: str, mode: str) -> None:
         for split, conversations in self._tests.items():
-            file = self._run.folder / "evaluations" / f"{model}-{mode}-{split}.jsonl"
-            if file.exists():
-                records = read_records(file)
+            file = f"evaluations/{model}-{mode}-{split}.jsonl"
+            if self._run.intact(file):
+                records = self._run.read_records(file)
             else:
                 records = self._evaluator.evaluate(
                     conversations,
@@ -119,23 +118,23 @@ class Pipeline:
                     progress=self._run.progress,
                     title=f"{model} {mode} {split}",
                 )
-                write_records(file, records)
+                self._run.write_records(file, records)
             self._records[model, mode, split] = records
             self._rows.append(row(model, mode, split, records))
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
         """Run a stage; what it took is kept from the run that finished it."""
-        file = self._run.folder / "checkpoints" / f"{name}.cost.json"
+        file = f"checkpoints/{name}.cost.json"
         device = self._policy.device
         give_back()
         restart_peak(device)
         begin = time.monotonic()
         before = spent(self._config.reward)
         stage()
-        if not file.exists():
+        if not self._run.intact(file):
             seconds = time.monotonic() - begin
-            write_json(file, {"seconds": seconds, "peak_memory": peak_memory(device)})
-        cost = json.loads(file.read_text(encoding="utf-8"))
+            self._run.write_json(file, {"seconds": seconds, "peak_memory": peak_memory(device)})
+        cost = self._run.read_json(file)
         asked = spent_since(before, self._config.reward)
         self._stages.append({"name": name, **cost, **asked})
         self._run.progress.say(
@@ -161,8 +160,8 @@ class Pipeline:
             "skipped": self._prepared.skipped,
             "max_completion_tokens": self._prepared.max_tokens,
         }
-        write_json(self._run.folder / "examples.json", self._examples())
-        write_json(self._run.folder / "results.json", results)
+        self._run.write_json("examples.json", self._examples())
+        self._run.write_json("results.json", results)
         write_report(self._run.folder)
         return results
 
@@ -235,10 +234,12 @@ def run_pipeline(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
+    tools = config.data.tools
     request = {
         "model": model,
         "config": config.model_dump(mode="json"),
         "seed": config.seed,
+        "tools": fingerprint(tools) if tools is not None and tools.is_file() else None,
         "data": prepared.fingerprints,
         "command": list(command),
         "recipes": {recipe.name: recipe.mode(config) for recipe in recipes_of(config)},
@@ -248,8 +249,11 @@ def run_pipeline(
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length)
         pipeline = Pipeline(run, model, policy, fitted, config)
-        run.begin()  # not before model and data are known to fit each other
-        choose_threads(run.folder, config.model, policy)
+        for recipe in recipes_of(config):
+            recipe.check(policy.template, fitted.splits.train, config)
+        # Not before model and data are known to fit each other.
+        run.begin(policy.digests() | source_digests(config.reward))
+        choose_threads(run, config.model, policy)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         return pipeline()

@@ -310,7 +310,7 @@ def test_output_folders_that_cannot_be_used(
         (["--data", log_of(tmp_path, *map(talk, TREES[1:]))], "data"),
     ]:
         said = actwise(*asked, "--out", out, *changed).complaint
-        assert said.startswith(f"{out}: holds a run with other {what}; choose another --out")
+        assert said.startswith(f"{out}: holds a run with other {what}")
     said = actwise("eval", good_log(tmp_path), "--model", "none", "--out", out).complaint
     assert said == f"{out}: holds a run, whose results would be lost; choose another --out"
     assert {p: p.read_bytes() for p in before} == before

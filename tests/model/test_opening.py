@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoTokenizer, GenerationConfig
 
 from actwise.errors import ModelError
 from actwise.model.policy import Policy
@@ -75,32 +75,6 @@ def test_a_tokenizers_own_code_is_not_run(tiny_model_dir: Path, tmp_path: Path) 
     (folder / "tokenizer.json").unlink()
     refused(folder, "no tokenizer can be loaded from")
     assert not (tmp_path / "executed").exists()
-
-
-def test_an_adapter_without_its_base_is_refused(
-    tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from peft import LoraConfig, get_peft_model
-
-    base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
-    adapted = get_peft_model(base, LoraConfig(r=2, target_modules="all-linear"))
-    with torch.no_grad():
-        for name, parameter in adapted.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_()
-    adapter = tmp_path / "adapter"
-    adapted.save_pretrained(adapter)
-    for how in ({}, {"lora_rank": 4}):
-        message = refused(adapter, "holds an adapter, not a model; merge it", **how)
-    run_remedy(message, tmp_path, monkeypatch)
-    AutoTokenizer.from_pretrained(tiny_model_dir).save_pretrained(tmp_path / "model")
-    merged = Policy.load(str(tmp_path / "model")).model
-    ids = torch.tensor([[5, 6, 7]])
-    ordinary = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
-    assert torch.allclose(ordinary(ids).logits, adapted.eval()(ids).logits, atol=1e-5)
-    assert sum(p.numel() for p in merged.parameters()) == sum(
-        p.numel() for p in ordinary.parameters()
-    )
 
 
 @pytest.mark.parametrize("handed", ["file", "folder"])

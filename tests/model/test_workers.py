@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from actwise.config import ModelConfig
 from actwise.model import threads as threads_module
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
 from actwise.model.workers import in_order
+from actwise.run.folder import Run
+from actwise.run.progress import Progress
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
@@ -79,11 +82,13 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Policy]:
 def test_cores_that_threads_leave_free_compute_further_passes(
     policy: Policy, tmp_path: Path, settings: dict[str, int], threads: int, workers: int
 ) -> None:
-    choose_threads(tmp_path, ModelConfig(**settings), policy)
+    with Run.open(tmp_path, {}, Progress(Console(quiet=True))) as run:
+        choose_threads(run, ModelConfig(**settings), policy)
     assert (torch.get_num_threads(), policy.workers) == (threads, workers)
 
 
 def test_a_resumed_run_has_the_threads_of_the_first(policy: Policy, tmp_path: Path) -> None:
-    choose_threads(tmp_path, ModelConfig(threads=3), policy)
-    choose_threads(tmp_path, ModelConfig(), policy)
+    with Run.open(tmp_path, {}, Progress(Console(quiet=True))) as run:
+        choose_threads(run, ModelConfig(threads=3), policy)
+        choose_threads(run, ModelConfig(), policy)
     assert (torch.get_num_threads(), policy.workers) == (3, 2)

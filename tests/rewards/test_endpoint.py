@@ -16,7 +16,7 @@ from actwise.engine.rollouts import Group, Sample
 from actwise.errors import ConfigError, RunError
 from actwise.evaluation.judging import judge_groups, prepare, spent, spent_since
 from actwise.rewards import endpoint as module
-from actwise.rewards.endpoint import Endpoint
+from actwise.rewards.endpoint import Endpoint, Reader
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import (
@@ -82,7 +82,11 @@ def serve() -> Iterator[Callable[[Script], Server]]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Keep the pauses between attempts instead of taking them."""
     seconds: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", seconds.append)
+
+    async def keep(pause: float) -> None:
+        seconds.append(pause)
+
+    monkeypatch.setattr(module, "_pause", keep)
     return seconds
 
 
@@ -137,7 +141,7 @@ def test_equal_requests_are_sent_once_and_never_again(serve: Any, tmp_path: Path
     server = serve(lambda path, body, number: chat(f'{{"score": 0.{number}}}'))
     asked = settings(server, tmp_path, price_per_million_input=2, price_per_million_output=10)
     bodies = [{"messages": [text]} for text in "abaab"]
-    read = lambda reply: reply["choices"][0]["message"]["content"]  # noqa: E731
+    read = Reader(lambda reply: reply["choices"][0]["message"]["content"], str)
     client = Endpoint(asked)
     found = client.ask("/chat/completions", bodies, read)
     assert len(server.requests) == 2
@@ -257,7 +261,7 @@ def test_nobody_at_the_address_and_nobody_in_time(serve: Any, tmp_path: Path) ->
     (found,) = opinions(asked, [answered("Far")])
     done.set()
     assert isinstance(found, NoVerdict)
-    assert "ReadTimeout" in found.reason
+    assert found.reason == "no whole reply within 0.05 s"
 
 
 def test_as_many_requests_at_once_as_allowed(serve: Any, tmp_path: Path) -> None:

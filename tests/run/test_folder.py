@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +16,6 @@ from rich.console import Console
 
 from actwise.errors import RunError
 from actwise.run.files import (
-    JsonLines,
     fingerprint,
     read_records,
     write_atomically,
@@ -24,6 +24,7 @@ from actwise.run.files import (
     write_text,
 )
 from actwise.run.folder import Run
+from actwise.run.lines import JsonLines
 from actwise.run.progress import Progress
 
 REQUEST: dict[str, Any] = {
@@ -31,6 +32,9 @@ REQUEST: dict[str, Any] = {
     "config": {"seed": 0, "sft": {"steps": 3}},
     "data": [{"file": "a.jsonl", "sha256": "12"}],
 }
+
+
+NO_FILES = json.dumps({"files": {}, "sha256": hashlib.sha256(b"{}").hexdigest()})
 
 
 def quiet() -> Progress:
@@ -201,18 +205,20 @@ def test_a_run_is_written_down_and_found_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "difference"),
     [
-        ("model", "other"),
-        ("config", {"seed": 1, "sft": {"steps": 3}}),
-        ("data", [{"file": "a.jsonl", "sha256": "34"}]),
+        ("model", "other", ""),
+        ("config", {"seed": 0, "sft": {"steps": 4}}, " (sft.steps: 3, now 4)"),
+        ("data", [{"file": "a.jsonl", "sha256": "34"}], " (a.jsonl)"),
     ],
 )
-def test_another_run_is_refused(tmp_path: Path, key: str, value: Any) -> None:
+def test_another_run_is_refused(tmp_path: Path, key: str, value: Any, difference: str) -> None:
     begin(tmp_path)
     before = (tmp_path / "run.json").read_bytes()
     said = refusal(tmp_path, **{key: value})
-    assert said.startswith(f"{tmp_path}: holds a run with other {key}; choose another --out")
+    assert said.startswith(
+        f"{tmp_path}: holds a run with other {key}{difference}; choose another --out"
+    )
     assert (tmp_path / "run.json").read_bytes() == before
 
 
@@ -254,7 +260,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "models" / ".rl.4711.partial").mkdir(parents=True)
     (tmp_path / "models" / ".rl.4711.partial" / "config.json").write_text("half")
     begin(tmp_path)
-    assert everything(tmp_path) == {"run.json", ".lock", "checkpoints", "models"}
+    assert everything(tmp_path) == {"run.json", "checksums.json", ".lock", "checkpoints", "models"}
 
 
 def test_a_process_killed_while_it_wrote_its_first_file_leaves_a_usable_folder(
@@ -262,8 +268,9 @@ def test_a_process_killed_while_it_wrote_its_first_file_leaves_a_usable_folder(
 ) -> None:
     (tmp_path / ".lock").touch()
     (tmp_path / ".run.json.4711.partial").write_text("{")
+    (tmp_path / "checksums.json").write_text(NO_FILES)
     begin(tmp_path)
-    assert everything(tmp_path) == {"run.json", ".lock"}
+    assert everything(tmp_path) == {"run.json", "checksums.json", ".lock"}
 
 
 HOLD = """

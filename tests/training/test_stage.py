@@ -1,5 +1,6 @@
 """What every training stage does: learning rates, patience, optimisers, resuming."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from actwise.config import SftConfig
+from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.files import read_records
 from actwise.run.folder import Run
@@ -123,7 +125,7 @@ def test_the_step_of_muon_has_the_length_of_one_of_adamw(policy: Policy, run: Ru
     name = "model.layers.0.mlp.up_proj.weight"
     before = policy.trainable()[name].detach().clone()
     give_gradients(policy, 1)
-    training.update()
+    training.update(1.0)
     moved = policy.trainable()[name].detach() - before
     # Root mean square 0.2 times the rate (arXiv:2502.16982, equation 4); the orthogonal factor is
     # found by five steps of an iteration that leaves singular values between 0.7 and 1.2.
@@ -145,7 +147,7 @@ def test_muon_goes_on_after_an_interruption_as_if_there_had_been_none(
                 training = Training(run, "x", policy, config, steps=4, checkpoint_every=1, seed=0)
                 while training.step < stop:
                     give_gradients(policy, training.step)
-                    training.update()
+                    training.update(1.0)
                     training.end_step()
         return policy.weights()
 
@@ -166,3 +168,39 @@ def test_batches_hold_every_item_once_an_epoch(size: int, count: int, seed: int)
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     orders = {tuple(batch_of(range(20), 20, step, seed)) for step in (0, 1) for seed in (0, 1)}
     assert len(orders) == 4
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_or_gradient_that_is_no_number_stops_the_stage_before_any_weight_changes(
+    policy: Policy, run: Run, value: float
+) -> None:
+    before = policy.weights()
+    training = Training(
+        run, "sft", policy, SftConfig(learning_rate=0.5), steps=9, checkpoint_every=2, seed=0
+    )
+    for _ in range(3):
+        give_gradients(policy, training.step)
+        training.update(1.0)
+        training.end_step()
+    before = policy.weights()
+    give_gradients(policy, 3)
+    with pytest.raises(RunError, match=r"sft: in step 4 the loss became no number") as caught:
+        training.update(value)
+    give_gradients(policy, 3)
+    next(iter(policy.trainable().values())).grad.view(-1)[5] = value  # type: ignore[union-attr]
+    with pytest.raises(RunError, match=r"in step 4 the gradient became no number"):
+        training.update(1.0)
+    assert "the weights of step 2 are kept" in str(caught.value)
+    assert "lower sft.learning_rate, which is 0.5, or sft.max_grad_norm" in str(caught.value)
+    assert all(torch.equal(before[name], w) for name, w in policy.weights().items())
+    kept = torch.load(run.folder / "checkpoints" / "sft.pt", weights_only=True)
+    assert kept["step"] == 2 and all(w.isfinite().all() for w in kept["weights"].values())
+
+
+def test_weights_that_become_no_numbers_are_not_saved(policy: Policy, run: Run) -> None:
+    config = SftConfig(learning_rate=1, warmup=0, weight_decay=1e300)
+    training = Training(run, "sft", policy, config, steps=1, checkpoint_every=1, seed=0)
+    give_gradients(policy, 0)
+    with pytest.raises(RunError, match=r"in step 1 the weights became no number"):
+        training.update(1.0)
+    assert not (run.folder / "checkpoints").exists()

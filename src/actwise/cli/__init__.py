@@ -6,6 +6,7 @@ at once.
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 import click
@@ -15,6 +16,7 @@ from actwise.cli.audit import audit
 from actwise.cli.bench import bench
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
+from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.training import demo, evaluate, list_settings, report, run
 from actwise.errors import ActwiseError, printable
@@ -45,17 +47,27 @@ for verb in (
     cli.add_command(verb)
 
 
+_RESUMED = ("run", "demo", "experiment", "bench")
+"""Verbs that keep what they have done."""
+
+
 def main() -> None:
     """Run the command line; every mistake of a user's ends in one line and exit code 2."""
+    interrupted = "actwise: interrupted"
+    if sys.argv[1:] and sys.argv[1] in _RESUMED:
+        interrupted += "; the same command goes on from here"
+    told = threading.Event()
     try:
-        cli(standalone_mode=False, prog_name="actwise")
+        with prompt_interrupt(interrupted, told):
+            cli(standalone_mode=False, prog_name="actwise")
     except ActwiseError as error:
         _complain(str(error))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "actwise"
         _complain(f"{error.format_message().rstrip('.')}; see `{command} --help`")
     except (KeyboardInterrupt, click.Abort):
-        click.echo("actwise: interrupted; the same command goes on from here", err=True)
+        told.set()
+        click.echo(interrupted, err=True)
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing is left to tell them.

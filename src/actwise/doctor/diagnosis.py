@@ -10,6 +10,7 @@ from actwise.data.fit import unrendered
 from actwise.doctor import personal, secrets
 from actwise.doctor.answers import Answers
 from actwise.doctor.conflicts import Conflicts
+from actwise.doctor.control import Control
 from actwise.doctor.copies import Copies
 from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
@@ -145,6 +146,7 @@ class Examination:
             self.reachable,
             self.answers,
             self.language,
+            Control(max_examples),
             Secrets(max_examples, for_secrets),
             Personal(max_examples, for_personal),
             self.tools,

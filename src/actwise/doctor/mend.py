@@ -18,7 +18,7 @@ from actwise.doctor.nulls import without_stray_nulls
 from actwise.findings.finding import case_of
 from actwise.formats import Rejected
 from actwise.formats.validate import first_problem
-from actwise.run.files import write_atomically
+from actwise.run.files import write_named
 
 
 @dataclass
@@ -78,7 +78,7 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
             for conversation in conversations:
                 file.write(conversation.to_json().encode() + b"\n")
 
-    write_atomically(out, write)
+    write_named(out, write)
     return mending
 
 

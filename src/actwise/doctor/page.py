@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from actwise import __version__
 from actwise.doctor.diagnosis import Diagnosis
 from actwise.doctor.table import facts
-from actwise.run.files import write_atomically
+from actwise.run.files import write_named
 
 
 def write_page(diagnosis: Diagnosis, path: Path, *, files: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def write_page(diagnosis: Diagnosis, path: Path, *, files: Sequence[str]) -> Non
     """
     # The name of a file can hold bytes that are not UTF-8.
     page = render_page(diagnosis, files=files).encode("utf-8", errors="replace")
-    write_atomically(path, lambda temporary: temporary.write_bytes(page))
+    write_named(path, lambda temporary: temporary.write_bytes(page))
 
 
 def render_page(diagnosis: Diagnosis, *, files: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from actwise.experiment.paper import (
     after_rl,
     start_of,
 )
-from actwise.run.files import write_text
+from actwise.run.files import write_named
 from actwise.training import recipes
 
 Figures = dict[str, Any]
@@ -77,7 +77,8 @@ def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
             file=str(file),
             remedy="put them where the figures belong",
         )
-    write_text(file, f"{before}{begin}\n{text.strip()}\n{end}{after}")
+    whole = f"{before}{begin}\n{text.strip()}\n{end}{after}"
+    write_named(file, lambda path: path.write_bytes(whole.encode()))
 
 
 def page(figures: Figures) -> str:

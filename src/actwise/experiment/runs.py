@@ -5,7 +5,6 @@ repetitions. Each run has a folder, `OUT/seed-N/ARM`, and a log beside it; a run
 not repeated, and one that was interrupted goes on.
 """
 
-import json
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -25,7 +24,6 @@ from actwise.experiment.interventions import intervene
 from actwise.model.loading import load_policy
 from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
-from actwise.run.files import read_records, write_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.training.recipes import RL, THINK
@@ -147,8 +145,8 @@ def run_task(task: Task) -> None:
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("a", encoding="utf-8", buffering=1) as log:
         console = Console(file=log, width=120)
-        with Run.open(task.folder, request, Progress(console)):  # refuses another run's folder
-            finished = (task.folder / "results.json").exists()
+        with Run.open(task.folder, request, Progress(console)) as run:
+            finished = run.intact("results.json")
         if not finished:
             run_pipeline(
                 task.folder,
@@ -161,24 +159,24 @@ def run_task(task: Task) -> None:
                 taken=task.arm.shares,
             )
         if task.arm == task.first:
-            _intervene(task, config, prepared.splits)
+            with Run.open(task.folder, request, Progress(console)) as run:
+                _intervene(run, config, prepared.splits)
 
 
-def _intervene(task: Task, config: RunConfig, splits: Splits) -> None:
-    results = json.loads((task.folder / "results.json").read_text(encoding="utf-8"))
+def _intervene(run: Run, config: RunConfig, splits: Splits) -> None:
+    results = run.read_json("results.json")
     for stage in THINKING_STAGES:
-        evaluation = task.folder / "evaluations" / f"{stage}-thinking-test.jsonl"
-        file = task.folder / "interventions" / f"{stage}.jsonl"
-        if file.exists():
+        file = f"interventions/{stage}.jsonl"
+        if run.intact(file):
             continue
-        policy = load_policy(str(task.folder / "models" / stage), config)
-        choose_threads(task.folder, config.model, policy)
+        policy = load_policy(str(run.folder / "models" / stage), config)
+        choose_threads(run, config.model, policy)
         records = intervene(
             LocalEngine(policy),
             policy.template,
             splits.tests["test"],
-            read_records(evaluation),
+            run.read_records(f"evaluations/{stage}-thinking-test.jsonl"),
             limit=INTERVENED,
             max_tokens=results["max_completion_tokens"],
         )
-        write_records(file, records)
+        run.write_records(file, records)

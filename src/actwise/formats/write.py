@@ -10,7 +10,7 @@ from typing import Any
 from actwise.conversation import Conversation
 from actwise.errors import InputError
 from actwise.formats.record import Rejected
-from actwise.run.files import write_atomically
+from actwise.run.files import write_named
 
 
 @dataclass
@@ -65,5 +65,5 @@ def write_conversations(items: Iterable[Conversation | Rejected], out: Path) -> 
                 remedy="see `actwise check`",
             )
 
-    write_atomically(out, write)
+    write_named(out, write)
     return written

@@ -4,6 +4,8 @@ Letters in shapes: N tokens of a layout, T scored tokens, U of them that differ,
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from actwise.model.kernels.linear import use_fast_products
 from actwise.model.kernels.output_layer import LogitShape, Scores, score_tokens
 from actwise.model.opening import check_folder, check_vocabulary, open_model, text_layers
 from actwise.model.recurrence import use_tree_recurrence
+from actwise.model.saving import save_model
 from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
@@ -55,7 +58,8 @@ class Policy:
             device: Where to put the model.
 
         Raises:
-            ModelError: If the model cannot be loaded or its template cannot be used.
+            ModelError: If the model cannot be loaded or its template cannot be used; see
+                `open_model`.
         """
         check_folder(name)
         template = Template.load(name, shipped=shipped_template)
@@ -80,6 +84,24 @@ class Policy:
         model.generation_config.eos_token_id = list(template.stop_token_ids)
         model.eval()  # nothing here uses dropout: sampling and training see the same model
         return cls(model, template)
+
+    def digests(self) -> dict[str, str]:
+        """Return digests of what the policy was loaded from, by what a person calls it.
+
+        Adapters, which begin at random, do not count.
+        """
+        weights = hashlib.sha256()
+        for name, values in self.model.state_dict().items():
+            if "lora_" not in name:
+                weights.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                weights.update(values.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        tokenizer = self.template.tokenizer
+        vocabulary = json.dumps([sorted(tokenizer.get_vocab().items()), tokenizer.eos_token])
+        return {
+            "weights of the model": weights.hexdigest(),
+            "tokenizer": hashlib.sha256(vocabulary.encode()).hexdigest(),
+            "chat template": hashlib.sha256(tokenizer.chat_template.encode()).hexdigest(),
+        }
 
     @property
     def device(self) -> torch.device:
@@ -154,10 +176,12 @@ class Policy:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.
 
         Adapters are merged into the written weights, not into the policy's own.
+
+        Raises:
+            RunError: What was written is not what was to be; see `save_model`.
         """
         model = getattr(self.model, "get_base_model", lambda: self.model)()
-        model.save_pretrained(folder, state_dict=_merged(model))
-        self.template.tokenizer.save_pretrained(folder)
+        save_model(model, _merged(model), self.template.tokenizer, folder)
 
 
 def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:

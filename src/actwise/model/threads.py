@@ -1,46 +1,44 @@
 """How many threads pay, and how many passes are computed at once."""
 
-import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import torch
 
 from actwise.config import ModelConfig
 from actwise.model.kernels.allocator import keep_freed_memory
 from actwise.model.policy import Policy
-from actwise.run.files import write_json
+from actwise.run.folder import Run
 from actwise.tree.forest import Forest
 from actwise.tree.layout import lay_out
 
+_FILE = "threads.json"
 _TRUNK, _BRANCHES, _BRANCH = 400, 8, 40
 """Tokens by which the number of threads is measured, a conversation's decision."""
 _MEASURED_SECONDS = 3.0
 """After which no further measurement begins."""
 
 
-def choose_threads(folder: Path, config: ModelConfig, policy: Policy) -> None:
+def choose_threads(run: Run, config: ModelConfig, policy: Policy) -> None:
     """Set torch's number of threads, the policy's workers and how memory is managed.
 
     The number of threads is measured once in a run and kept in its folder: sums depend on it, and
     a resumed run has to add up as the first did. They do not depend on the number of workers.
 
     Args:
-        folder: The run folder.
+        run: The run.
         config: Numbers are taken as they are where given.
         policy: What the threads are for; small models are faster with one.
     """
     keep_freed_memory()
-    file = folder / "threads.json"
     threads = config.threads
-    if threads is None and file.exists():
-        threads = int(json.loads(file.read_text()))
+    if threads is None and run.intact(_FILE):
+        threads = int(run.read_json(_FILE))
     if threads is None:
         threads = fastest_threads(policy, num_cores())
     torch.set_num_threads(threads)
-    write_json(file, threads)
+    run.write_json(_FILE, threads)
     policy.workers = workers_beside(threads, num_cores(), policy)
     if config.workers is not None and policy.device.type == "cpu":
         policy.workers = config.workers

@@ -121,7 +121,7 @@ def try_out(
     with tempfile.TemporaryDirectory(prefix="actwise-preflight-") as name:
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
-            choose_threads(run.folder, config.model, policy)
+            choose_threads(run, config.model, policy)
             context = Context(
                 run, policy, engine, train, config, max_tokens, lambda mode: 0.0, policy.weights
             )

@@ -14,19 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from actwise.config import RunConfig
 from actwise.errors import InputError, RunError
+from actwise.run.checksums import Checksums
+from actwise.run.folder import check_ordinary
 from actwise.training.recipes import RECIPES
 
 Shape = TypeVar("Shape")
+_REMEDY = "run the command of the run again, which writes it anew"
 
 
 def _finite(number: Any) -> Any:
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
+Name = Annotated[str, Field(pattern=r"^\w+$")]
+"""Of a recipe; it becomes part of a path."""
 Number = Annotated[float | None, BeforeValidator(_finite)]
 """A finite number; NaN and infinity are read as absent."""
 
@@ -133,7 +138,7 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     data: list[DataFile] = []
     created: str = ""
-    recipes: dict[str, str] = {name: r.mode(RunConfig()) for name, r in RECIPES.items()}
+    recipes: dict[Name, str] = {name: r.mode(RunConfig()) for name, r in RECIPES.items()}
     """What it trains, in order, and the mode in which the model of each is measured."""
 
 
@@ -201,26 +206,45 @@ def read_run_folder(run_dir: Path) -> RunFolder:
     """Read everything a report shows.
 
     Raises:
-        RunError: If there is no run.json, so this is no run folder.
-        InputError: If a file is not what its writer makes.
+        RunError: If there is no run.json, so this is no run folder; if it holds links, pipes or
+            devices; if its checksums are damaged.
+        InputError: If a file is not what its writer made.
     """
-    record = _read(run_dir / "run.json", RunRecord)
+    check_ordinary(run_dir)
+    checksums = Checksums(run_dir)
+    record = _read(run_dir, "run.json", RunRecord, checksums)
     if record is None:
         raise RunError(
             f"{run_dir}: no run folder, for it holds no run.json; name the folder of a run"
         )
     metrics = {}
     for stage in record.recipes:
-        path = run_dir / "metrics" / f"{stage}.jsonl"
-        if path.exists():
-            metrics[stage] = read_metrics(path)
+        name = f"metrics/{stage}.jsonl"
+        if (run_dir / name).exists():
+            check_whole(run_dir, name, checksums)
+            metrics[stage] = read_metrics(run_dir / name)
     return RunFolder(
         name=run_dir.resolve().name,
         record=record,
-        results=_read(run_dir / "results.json", Results),
+        results=_read(run_dir, "results.json", Results, checksums),
         metrics=metrics,
-        examples=_read(run_dir / "examples.json", list[Example]),
+        examples=_read(run_dir, "examples.json", list[Example], checksums),
     )
+
+
+def check_whole(run_dir: Path, name: str, checksums: Checksums) -> None:
+    """Refuse a file that is not what was written.
+
+    Raises:
+        InputError: Names it.
+    """
+    damage = checksums.damage(name)
+    if damage is not None:
+        raise InputError(
+            f"{damage.what}, for its checksum differs" if damage.what == "damaged" else damage.what,
+            file=str(run_dir / damage.name),
+            remedy=_REMEDY,
+        )
 
 
 def read_metrics(path: Path) -> Metrics:
@@ -240,28 +264,27 @@ def read_metrics(path: Path) -> Metrics:
 def _numbers(line: str) -> dict[str, float]:
     try:
         record = json.loads(line)
-    except ValueError:
+        items = record.items() if isinstance(record, dict) else ()
+        numbers = {key: float(value) for key, value in items if isinstance(value, int | float)}
+    except (ValueError, RecursionError, OverflowError):
         return {}
-    if not isinstance(record, dict):
-        return {}
-    return {
-        key: float(value)
-        for key, value in record.items()
-        if isinstance(value, int | float) and math.isfinite(value)
-    }
+    return {key: value for key, value in numbers.items() if math.isfinite(value)}
 
 
-def _read(path: Path, kind: type[Shape]) -> Shape | None:
+def _read(run_dir: Path, name: str, kind: type[Shape], checksums: Checksums) -> Shape | None:
+    path = run_dir / name
     if not path.exists():
         return None
-    remedy = "write it again by running its stage again"
+    check_whole(run_dir, name, checksums)
     try:
         return TypeAdapter(kind).validate_python(json.loads(path.read_text("utf-8")))
     except json.JSONDecodeError as error:
         raise InputError(
-            f"not JSON: {error.msg}", file=str(path), line=error.lineno, remedy=remedy
+            f"not JSON: {error.msg}", file=str(path), line=error.lineno, remedy=_REMEDY
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{place}: {first['msg']}", file=str(path), remedy=remedy) from error
+        raise InputError(f"{place}: {first['msg']}", file=str(path), remedy=_REMEDY) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested without end
+        raise InputError(f"not JSON: {error}", file=str(path), remedy=_REMEDY) from error

@@ -12,6 +12,7 @@ A function gets the `ParsedCompletion` and the `Decision` and returns a number f
 arguments must always give the same number, or a resumed run ends with other weights.
 """
 
+import hashlib
 import importlib
 import os
 import pkgutil
@@ -20,12 +21,14 @@ import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from actwise.conversation import Decision
 from actwise.errors import ConfigError, RunError
 from actwise.rewards.judge import NoVerdict
-from actwise.rewards.settings import CustomReward
+from actwise.rewards.missing import Missing
+from actwise.rewards.settings import CustomReward, JudgeSettings
 from actwise.template.parse import ParsedCompletion
 
 RewardFunction = Callable[[ParsedCompletion, Decision], float]
@@ -68,16 +71,60 @@ def custom_reward(
     function = reward_function(name, settings.function)
     try:
         reason, value = "", _checked(function(completion, decision))
-    except Exception as error:  # a function of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a function of the user's may raise anything
         reason, value = _what(error), 0.0
+    if settings.on_error == "skip":
+        verdict = NoVerdict(reason) if reason else value
+        _missing(name).add(verdict)
+        return verdict
     if not reason:
         return value
-    if settings.on_error == "skip":
-        return NoVerdict(reason)
     raise RunError(
         f"reward.custom.{name}: {settings.function} failed on decision {decision.key}: {reason}; "
         f"mend it, or leave such completions out with --set reward.custom.{name}.on_error=skip"
     )
+
+
+def source_digests(settings: JudgeSettings) -> dict[str, str]:
+    """Return a digest of the source of each reward, by what a person calls it.
+
+    The source is the file of the function's module, and of the modules in its folder that it uses.
+    """
+    found = {}
+    for name, custom in settings.custom.items():
+        module = sys.modules.get(reward_function(name, custom.function).__module__)
+        if file := _file(module):
+            digest = hashlib.sha256()
+            for source in sorted(_sources(module, file.parent, {file})):
+                digest.update(f"{source.name}\0".encode() + source.read_bytes())
+            found[f"reward.custom.{name} ({file.name})"] = digest.hexdigest()
+    return found
+
+
+def _sources(module: Any, folder: Path, found: set[Path]) -> set[Path]:
+    """Add the files in a folder of the modules that a module uses, and of those that they use."""
+    for value in list(vars(module).values()):
+        used = value if isinstance(value, ModuleType) else sys.modules.get(_module_of(value))
+        file = _file(used)
+        inside = file is not None and file.is_relative_to(folder)
+        if file is not None and inside and file not in found and "site-packages" not in file.parts:
+            found |= _sources(used, folder, found | {file})
+    return found
+
+
+def _module_of(value: Any) -> str:
+    name = getattr(value, "__module__", None)
+    return name if isinstance(name, str) else ""
+
+
+def _file(module: Any) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file).resolve()
+
+
+@cache
+def _missing(name: str) -> Missing:
+    return Missing(f"reward.custom.{name}", 1.0)  # "skip" allows any number
 
 
 def _checked(value: Any) -> float:
@@ -87,7 +134,7 @@ def _checked(value: Any) -> float:
     return number
 
 
-def _what(error: Exception) -> str:
+def _what(error: BaseException) -> str:
     """Return an exception in one line, with the place in the user's code if it arose there."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]

@@ -3,26 +3,30 @@
 Requests of a batch go out concurrently, each distinct one once. Every reply is kept on disk under
 the hash of its request, so a run that is resumed or repeated asks nothing twice and finds the same
 verdicts. A request that fails for good yields a `NoVerdict`, never a score; an endpoint that
-refuses the key or does not exist stops the run. What is spent is counted.
+refuses the key or does not exist, or fails too often, stops the run. What is spent is counted.
+
+Nothing that a server sends is trusted: not its size, its speed, its shape or its words.
 """
 
+import asyncio
 import hashlib
 import json
-import os
 import random
 import sqlite3
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import httpx2
 
 from actwise.errors import ConfigError, RunError
 from actwise.rewards.judge import NoVerdict
+from actwise.rewards.missing import Missing
+from actwise.rewards.secret import read_key, redacted
 from actwise.rewards.settings import EndpointSettings
 
 Body = Mapping[str, Any]
@@ -30,6 +34,9 @@ Body = Mapping[str, Any]
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _MISCONFIGURED = frozenset({401, 402, 403, 404, 405})
 _MAX_WAIT = 60.0
+_MAX_REPLY = 10_000_000
+"""Bytes; the vector of an embedding takes some ten thousand."""
+_UNUSABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
 @dataclass
@@ -47,6 +54,23 @@ class Spend:
     output_tokens: int = 0
 
 
+class Reader(NamedTuple):
+    """How replies are read; both functions raise where something is not what was asked for."""
+
+    take: Callable[[Any], Any]
+    """Takes a reply apart and returns a JSON value, which is kept."""
+    check: Callable[[Any], Any]
+    """Returns what is made of such a value, which may come from a file."""
+
+
+class _Again(NamedTuple):
+    """An attempt that another may mend."""
+
+    reason: str
+    wait: float = 0.0
+    """Seconds to wait, where the server asks for that."""
+
+
 class Endpoint:
     """One model behind one address."""
 
@@ -54,51 +78,54 @@ class Endpoint:
         """Prepare to ask; nothing is sent yet.
 
         Raises:
-            ConfigError: The key's environment variable is not set.
+            ConfigError: The key's environment variable is not set or holds no key, or the address
+                is none.
         """
         self.spend = Spend()
         self._settings = settings
         self._base = settings.url.rstrip("/")
-        headers = {}
-        if settings.api_key_env is not None:
-            key = os.environ.get(settings.api_key_env)
-            if not key:
-                raise ConfigError(
-                    f"api_key_env: set the environment variable {settings.api_key_env}"
-                )
-            headers["Authorization"] = f"Bearer {key}"
+        self._key = None if settings.api_key_env is None else read_key(settings.api_key_env)
+        self._missing = Missing(f"{settings.model} at {self._base}", settings.max_missing)
+        headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
         limits = httpx2.Limits(max_connections=settings.concurrency)
-        self._client = httpx2.Client(headers=headers, timeout=settings.timeout, limits=limits)
+        try:
+            # Timeouts are ours: httpx2's begin anew with every byte.
+            self._client = httpx2.AsyncClient(
+                base_url=self._base, headers=headers, timeout=None, limits=limits
+            )
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise ConfigError(f"url: {self._base}: {error}") from error
+        if (self._client.base_url.port or 0) > 65535:
+            raise ConfigError(f"url: {self._base}: a port is at most 65535")
 
-    def ask(
-        self, path: str, bodies: Sequence[Body], read: Callable[[Any], Any]
-    ) -> list[Any | NoVerdict]:
+    def ask(self, path: str, bodies: Sequence[Body], reader: Reader) -> list[Any | NoVerdict]:
         """Send requests, and return what is read from their replies, in order.
 
         Args:
             path: Such as "/chat/completions".
             bodies: Of the requests; the model's name is added.
-            read: Takes a reply apart and returns a JSON value; it raises a ValueError, TypeError
-                or LookupError where the reply is not what was asked for.
+            reader: How replies are read.
 
         Raises:
-            RunError: The endpoint does not know the address, the model or the key, or the cache
-                cannot be used.
+            RunError: The endpoint does not know the address, the model or the key, or fails too
+                often, or the cache cannot be used.
         """
         full = [{"model": self._settings.model, **body} for body in bodies]
-        keys = [self._key(path, body) for body in full]
-        distinct = dict(zip(keys, full, strict=True))
+        names = [self._name(path, body) for body in full]
+        distinct = dict(zip(names, full, strict=True))
         try:
             with closing(self._open_cache()) as store:
-                found = self._look_up(store, distinct)
+                found = self._look_up(store, distinct, reader)
                 self.spend.cached += len(found)
-                missing = {key: body for key, body in distinct.items() if key not in found}
-                found |= self._send(path, missing, read, store)
+                missing = {name: body for name, body in distinct.items() if name not in found}
+                found |= self._send(path, missing, reader, store)
         except (sqlite3.Error, OSError) as error:
             raise RunError(
                 f"{self._settings.cache}: {error}; choose another file for the endpoint's cache"
             ) from error
-        return [found[key] for key in keys]
+        return [found[name] for name in names]
 
     def cost(self) -> float:
         """Return the price of what was spent, in the currency of the settings."""
@@ -107,7 +134,7 @@ class Endpoint:
             self.spend.input_tokens * prices[0] + self.spend.output_tokens * prices[1]
         ) / 1_000_000
 
-    def _key(self, path: str, body: Body) -> str:
+    def _name(self, path: str, body: Body) -> str:
         text = json.dumps([self._base, path, body], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -117,73 +144,133 @@ class Endpoint:
         store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, value TEXT)")
         return store
 
-    def _look_up(self, store: sqlite3.Connection, distinct: Mapping[str, Body]) -> dict[str, Any]:
-        query = "SELECT value FROM replies WHERE key = ?"
-        rows = {key: store.execute(query, (key,)).fetchone() for key in distinct}
-        return {key: json.loads(row[0]) for key, row in rows.items() if row is not None}
-
-    def _send(
-        self,
-        path: str,
-        bodies: Mapping[str, Body],
-        read: Callable[[Any], Any],
-        store: sqlite3.Connection,
+    def _look_up(
+        self, store: sqlite3.Connection, distinct: Mapping[str, Body], reader: Reader
     ) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        pool = ThreadPoolExecutor(self._settings.concurrency)
-        try:
-            asked = {pool.submit(self._reply, path, body): key for key, body in bodies.items()}
-            for done in as_completed(asked):
-                value = self._value(done.result(), read)
-                found[asked[done]] = value
-                if not isinstance(value, NoVerdict):
-                    store.execute(
-                        "INSERT OR REPLACE INTO replies VALUES (?, ?)",
-                        (asked[done], json.dumps(value)),
-                    )
-        finally:
-            pool.shutdown(cancel_futures=True)
+        query = "SELECT value FROM replies WHERE key = ?"
+        found = {}
+        for name in distinct:
+            row = store.execute(query, (name,)).fetchone()
+            if row is not None:
+                try:
+                    found[name] = reader.check(json.loads(row[0]))
+                except _UNUSABLE:
+                    continue  # not what is kept there; it is asked again and replaced
         return found
 
-    def _value(self, reply: Any, read: Callable[[Any], Any]) -> Any | NoVerdict:
-        """Count a reply and read it."""
+    def _send(
+        self, path: str, bodies: Mapping[str, Body], reader: Reader, store: sqlite3.Connection
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        replies: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        sending = asyncio.run_coroutine_threadsafe(self._ask_all(path, bodies, replies), _loop())
+        try:
+            while len(found) < len(bodies):
+                name, reply = replies.get()
+                if isinstance(reply, Exception):
+                    raise reply
+                value, kept = self._value(reply, reader)
+                found[name] = value
+                if not isinstance(value, NoVerdict):
+                    store.execute(
+                        "INSERT OR REPLACE INTO replies VALUES (?, ?)", (name, json.dumps(kept))
+                    )
+                self._missing.add(value)
+        finally:
+            sending.cancel()  # after an error or Ctrl-C nothing is waited for
+        return found
+
+    def _value(self, reply: Any, reader: Reader) -> tuple[Any | NoVerdict, Any]:
+        """Count a reply; return what is made of it, and what is kept for that."""
         self.spend.requests += 1
         if not isinstance(reply, NoVerdict):
             usage = reply.get("usage") if isinstance(reply, dict) else None
             if isinstance(usage, dict):
-                self.spend.input_tokens += int(usage.get("prompt_tokens") or 0)
-                self.spend.output_tokens += int(usage.get("completion_tokens") or 0)
+                self.spend.input_tokens += _count(usage.get("prompt_tokens"))
+                self.spend.output_tokens += _count(usage.get("completion_tokens"))
             try:
-                return read(reply)
-            except (ValueError, TypeError, LookupError) as error:
-                reply = NoVerdict(f"unusable reply: {error}")
+                kept = reader.take(reply)
+                return reader.check(kept), kept
+            except _UNUSABLE as error:
+                reply = NoVerdict(self._shown(f"unusable reply: {error}"))
         self.spend.failed += 1
-        return reply
+        return reply, None
 
-    def _reply(self, path: str, body: Body) -> Any | NoVerdict:
-        """Send one request, again where that may help."""
+    async def _ask_all(
+        self, path: str, bodies: Mapping[str, Body], replies: SimpleQueue[tuple[str, Any]]
+    ) -> None:
+        free = asyncio.Semaphore(self._settings.concurrency)
+
+        async def ask_one(name: str, body: Body) -> None:
+            async with free:
+                try:
+                    reply = await self._reply(path, body)
+                except Exception as error:  # raised where the replies are awaited
+                    reply = error
+            replies.put((name, reply))
+
+        async with asyncio.TaskGroup() as group:
+            for name, body in bodies.items():
+                group.create_task(ask_one(name, body))
+
+    async def _reply(self, path: str, body: Body) -> Any | NoVerdict:
+        """Send one request, again where that may help, until its deadline."""
         reason, wait = "", 0.0
-        for attempt in range(self._settings.retries + 1):
-            if attempt:
-                # Jitter, so that requests that failed together do not come back together.
-                time.sleep(max(wait, random.uniform(0.5, 1) * min(_MAX_WAIT, 2 ** (attempt - 1))))
-            try:
-                response = self._client.post(self._base + path, json=body)
-            except (httpx2.TransportError, httpx2.DecodingError) as error:
-                reason, wait = f"{type(error).__name__}: {error}", 0.0
-                continue
-            if response.status_code in _MISCONFIGURED:
-                raise RunError(
-                    f"{self._base}{path}: HTTP {response.status_code}: {_clip(response.text)}; "
-                    "check url, model and api_key_env of the endpoint"
-                )
-            if response.is_success:
-                return _decoded(response)
-            reason = f"HTTP {response.status_code}: {_clip(response.text)}"
-            if response.status_code not in _TRANSIENT:
-                break
-            wait = _wait_asked_for(response)
+        try:
+            async with asyncio.timeout(self._settings.deadline):
+                for attempt in range(self._settings.retries + 1):
+                    if attempt:
+                        await _pause(max(wait, _backoff(attempt)))
+                    reply = await self._attempt(path, body)
+                    if not isinstance(reply, _Again):
+                        return reply
+                    reason, wait = reply
+        except TimeoutError:
+            within = f"no reply within {self._settings.deadline:g} s"
+            return NoVerdict(f"{within}; {reason}" if reason else within)
         return NoVerdict(reason)
+
+    async def _attempt(self, path: str, body: Body) -> "Any | NoVerdict | _Again":
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                status, wait, content = await self._post(path, body)
+        except TimeoutError:
+            return _Again(f"no whole reply within {self._settings.timeout:g} s")
+        except (httpx2.TransportError, httpx2.DecodingError, UnicodeError) as error:
+            # UnicodeError: the name of a host can be no name
+            return _Again(self._shown(f"{type(error).__name__}: {error}"))
+        if 200 <= status < 300:
+            return self._decoded(content)
+        reason = f"HTTP {status}: {self._shown(_text(content))}"
+        if status in _MISCONFIGURED:
+            raise RunError(
+                f"{self._base}{path}: {reason}; check url, model and api_key_env of the endpoint"
+            )
+        return _Again(reason, wait) if status in _TRANSIENT else NoVerdict(reason)
+
+    async def _post(self, path: str, body: Body) -> tuple[int, float, bytes]:
+        """Return status, seconds to wait if one asks again, and body of the reply."""
+        # As ASCII: half a surrogate pair is JSON, and no UTF-8.
+        content = json.dumps(body).encode()
+        async with self._client.stream("POST", path, content=content) as response:
+            received = bytearray()
+            async for part in response.aiter_bytes():
+                received += part
+                if len(received) > _MAX_REPLY:
+                    raise httpx2.DecodingError(f"the reply has more than {_MAX_REPLY} bytes")
+            return response.status_code, _wait_asked_for(response), bytes(received)
+
+    def _decoded(self, content: bytes) -> Any | NoVerdict:
+        try:
+            return json.loads(content.decode())  # of bytes it would take UTF-16, too
+        except (ValueError, RecursionError):
+            return NoVerdict(f"not JSON: {self._shown(_text(content))}")
+
+    def _shown(self, text: str) -> str:
+        """Return what may be shown and kept of what a server says: a line without the key."""
+        printable = "".join(c if c.isprintable() else " " for c in redacted(text, self._key))
+        line = " ".join(printable.split())
+        return line if len(line) <= 200 else line[:197] + "..."
 
 
 @cache
@@ -192,18 +279,33 @@ def endpoint(settings: EndpointSettings) -> Endpoint:
     return Endpoint(settings)
 
 
-def _decoded(response: httpx2.Response) -> Any | NoVerdict:
-    try:
-        return response.json()
-    except ValueError:
-        return NoVerdict(f"not JSON: {_clip(response.text)}")
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the loop in which all requests wait, in a thread that no exit waits for."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+def _backoff(attempt: int) -> float:
+    # Jitter, so that requests that failed together do not come back together.
+    return random.uniform(0.5, 1) * min(_MAX_WAIT, 2 ** (attempt - 1))
+
+
+def _count(number: Any) -> int:
+    """Return a number of tokens as an endpoint states it; 0 where it states none."""
+    usable = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**9
+    return number if usable else 0
+
+
+def _text(content: bytes) -> str:
+    return content[:4000].decode(errors="replace")
 
 
 def _wait_asked_for(response: httpx2.Response) -> float:
     seconds = response.headers.get("retry-after", "")
-    return min(_MAX_WAIT, float(seconds)) if seconds.isdigit() else 0.0
-
-
-def _clip(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else line[:197] + "..."
+    return min(_MAX_WAIT, float(seconds)) if seconds.isascii() and seconds.isdigit() else 0.0

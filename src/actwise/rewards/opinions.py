@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from actwise.conversation import Decision
-from actwise.rewards.endpoint import Body, endpoint
+from actwise.rewards.endpoint import Body, Reader, endpoint
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.settings import EmbeddingEndpoint, EndpointSettings, LocalEmbedding
 from actwise.rewards.similar import local_similarities
@@ -48,7 +48,7 @@ def opinions(settings: EndpointSettings, answers: Sequence[Answered]) -> list[fl
     """
     asked = [answer for answer in answers if not answer.is_the_record]
     replies = iter(
-        endpoint(settings).ask("/chat/completions", [_question(a) for a in asked], _score)
+        endpoint(settings).ask("/chat/completions", [_question(a) for a in asked], _SCORE)
         if asked
         else ()
     )
@@ -78,7 +78,7 @@ def _asked_similarities(
     if not pairs:
         return []
     bodies = [{"input": text} for pair in pairs for text in pair]
-    replies = iter(endpoint(settings).ask("/embeddings", bodies, _vector))
+    replies = iter(endpoint(settings).ask("/embeddings", bodies, _VECTOR))
     return [_cosine(next(replies), next(replies)) for _ in pairs]
 
 
@@ -98,22 +98,42 @@ def _question(answered: Answered) -> Body:
     }
 
 
-def _score(reply: Any) -> float:
+def _score(reply: Any) -> Any:
     """Return the score of the last JSON object in a reply; a thought may stand before it."""
     objects = _OBJECT.findall(reply["choices"][0]["message"]["content"])
     if not objects:
         raise ValueError("it holds no JSON object")
-    score = json.loads(objects[-1])["score"]
-    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+    return json.loads(objects[-1])["score"]
+
+
+def _checked_score(score: Any) -> float:
+    if not _is_number(score) or not 0 <= score <= 1:
         raise ValueError(f"the score is {score!r}")
     return float(score)
 
 
-def _vector(reply: Any) -> list[float]:
-    vector = [float(number) for number in reply["data"][0]["embedding"]]
-    if not any(vector) or not all(map(math.isfinite, vector)):
+def _vector(reply: Any) -> Any:
+    return reply["data"][0]["embedding"]
+
+
+def _checked_vector(vector: Any) -> list[float]:
+    if not isinstance(vector, list) or not all(map(_is_number, vector)):
+        raise ValueError("the embedding is no list of numbers")
+    numbers = [float(number) for number in vector]
+    longest = max(map(abs, numbers), default=0.0)
+    if not longest or not all(map(math.isfinite, numbers)):
         raise ValueError("the embedding has no direction")
-    return vector
+    scaled = [number / longest for number in numbers]  # so that no square is out of range
+    length = math.hypot(*scaled)
+    return [number / length for number in scaled]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_SCORE = Reader(_score, _checked_score)
+_VECTOR = Reader(_vector, _checked_vector)
 
 
 def _cosine(one: list[float] | NoVerdict, other: list[float] | NoVerdict) -> float | NoVerdict:
@@ -123,5 +143,4 @@ def _cosine(one: list[float] | NoVerdict, other: list[float] | NoVerdict) -> flo
         return other
     if len(one) != len(other):
         return NoVerdict("embeddings of different lengths")
-    product = sum(a * b for a, b in zip(one, other, strict=True))
-    return min(1.0, max(0.0, product / (math.hypot(*one) * math.hypot(*other))))
+    return min(1.0, max(0.0, sum(a * b for a, b in zip(one, other, strict=True))))

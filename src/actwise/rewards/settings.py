@@ -54,16 +54,21 @@ class EndpointSettings(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
 
-    url: str = Field(pattern=r"^https?://[^\s/]+")
-    """Base address, such as "http://localhost:8000/v1"."""
+    url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
+    """Base address, such as "http://localhost:8000/v1"; a key never stands in it."""
     model: str = Field(min_length=1)
     """Name of the model there."""
-    api_key_env: str | None = Field(default=None, min_length=1)
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Environment variable that holds the key; none is sent where not given."""
     timeout: float = Field(default=60.0, gt=0.0)
-    """Seconds until an attempt is given up."""
+    """Seconds until an attempt without a whole reply is given up."""
     retries: int = Field(default=3, ge=0)
     """Further attempts, after growing pauses; then there is no verdict."""
+    deadline: float = Field(default=300.0, gt=0.0)
+    """Seconds until a question is given up, with all its attempts and pauses."""
+    max_missing: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Share of the last 50 questions that may be without a verdict; beyond it, and after ten in a
+    row, the run stops. With 1 it never does."""
     concurrency: int = Field(default=8, ge=1, le=256)
     """Requests under way at the same time."""
     cache: Path = Path("endpoint-cache.sqlite")

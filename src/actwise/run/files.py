@@ -4,45 +4,143 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Sequence
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from actwise.errors import RunError
+from actwise.errors import ActwiseError, RunError
 
 PARTIAL = ".partial"
 """Ending of the names of files that are being written."""
 
+Write = Callable[[Path], object]
+"""Writes a file or a folder at the path it is given."""
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+
+def write_atomically(path: Path, write: Write) -> None:
     """Create or replace a file, or create a folder.
+
+    A link at this place is replaced, not followed: a run folder may be somebody else's. What a
+    user names is written with `write_named`.
 
     Args:
         path: The file or folder; its parent is created.
-        write: Writes a file or folder at the path it is given, which lies beside `path`.
+        write: Writes at the path it is given, which lies beside `path`.
 
     Raises:
         RunError: If the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    with _said_in_a_line(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary)
+            _move(temporary, path)
+        finally:
+            remove(temporary)
+
+
+def write_named(path: Path, write: Write) -> None:
+    """Write to what a user named: the file a link leads to, a device, a pipe, an open descriptor.
+
+    A regular file is replaced when all is written, and keeps its mode and its owner. Into anything
+    else the bytes are poured, when all of them are there.
+
+    Args:
+        path: As the user typed it.
+        write: Writes one file at the path it is given.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    with _said_in_a_line(path):
+        descriptor = _descriptor(path)
+        if descriptor is not None:
+            _pour(write, os.dup(descriptor), path.name)
+            return
+        target = Path(os.path.realpath(path))
+        if not os.path.lexists(target):
+            write_atomically(target, write)
+            return
+        before = target.stat()
+        if not stat.S_ISREG(before.st_mode):
+            _pour(write, os.open(target, os.O_WRONLY), path.name)
+            return
+        os.close(os.open(target, os.O_WRONLY))  # a file that may not be written is not replaced
+        temporary = _beside(target)
+        try:
+            # Nobody may read the new text who could not read the old.
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            write(temporary)
+            with contextlib.suppress(PermissionError):
+                shutil.chown(temporary, before.st_uid, before.st_gid)
+            temporary.chmod(stat.S_IMODE(before.st_mode))
+            _move(temporary, target)
+        finally:
+            remove(temporary)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Put what was written in its place once it is on the disk."""
+    for part in [temporary, *temporary.rglob("*")]:
+        if part.is_file():
+            sync(part)
+    temporary.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written into a file is on the disk."""
+    with path.open("r+b" if sys.platform == "win32" else "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the open descriptor that a path such as /dev/stdout or /dev/fd/63 stands for.
+
+    Opened by its name a redirected file would begin anew, under whoever else writes to it.
+    """
+    pattern = rf"/(?:dev|proc/(?:self|{os.getpid()}))/fd/(\d+)"
+    for _ in range(40):  # as many links as Linux follows
+        found = re.fullmatch(pattern, os.path.abspath(path))
+        if found:
+            return int(found[1])
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
+def _pour(write: Write, descriptor: int, name: str) -> None:
+    with open(descriptor, "wb") as target, tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / name
         write(temporary)
-        for part in [temporary, *temporary.rglob("*")]:
-            if part.is_file():
-                with part.open("rb") as file:
-                    os.fsync(file.fileno())
-        temporary.replace(path)
+        with temporary.open("rb") as whole:
+            shutil.copyfileobj(whole, target)
+
+
+@contextlib.contextmanager
+def _said_in_a_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read has seen enough
     except Exception as error:
         reason = _system_error(error)
-        if reason is None:
+        if reason is None or isinstance(error, ActwiseError):
             raise
         raise unwritable(path, reason) from error
-    finally:
-        remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,28 +149,66 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Create or replace a JSON file atomically."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Create or replace a JSON file atomically; numbers that are not finite become null."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for a file; numbers that are not finite, which JSON has not, become null."""
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_records(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """Create or replace a file of JSON lines atomically."""
-    write_text(path, "".join(_line(record) for record in records))
+    write_text(path, "".join(json_line(record) for record in records))
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in _lines(path)]
+    """Read a file of JSON lines.
+
+    Raises:
+        RunError: If a line is no JSON object; names it.
+    """
+    records = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise damaged(path, number) from error
+        if not isinstance(record, dict):
+            raise damaged(path, number)
+        records.append(record)
+    return records
 
 
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+def json_line(record: dict[str, Any]) -> str:
+    """Return a record as a line of JSON; numbers that are not finite become null."""
+    return json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value
 
 
 def _lines(path: Path) -> list[bytes]:
     # As bytes: str.splitlines would cut at U+2028 and its like, and an interrupted write may end
     # within a character.
     return [line for line in path.read_bytes().split(b"\n") if line]
+
+
+def damaged(path: Path, line: int | None = None) -> RunError:
+    """Return the one line that says that a file of a run is not what was written."""
+    place = str(path) if line is None else f"{path}:{line}"
+    return RunError(
+        f"{place}: damaged, for it is not what was written; remove it and run the same command "
+        "again, which writes it anew"
+    )
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
@@ -98,42 +234,14 @@ def _system_error(error: BaseException) -> OSError | None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, or a folder with all that it holds, if it is there."""
-    if path.is_dir():
+    """Delete a file or a link, or a folder with all that it holds, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists():
-        path.unlink()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class JsonLines:
-    """A file to which steps are appended; lines after a resumed step are taken back."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def append(self, *records: dict[str, Any]) -> None:
-        """Add records, each with its number under "step"."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.writelines(_line(record) for record in records)
-        except OSError as error:
-            raise unwritable(self._path, error) from error
-
-    def keep_up_to(self, step: int) -> None:
-        """Drop the records of later steps, and a last line that was cut off."""
-        if not self._path.exists():
-            return
-        kept = []
-        for line in _lines(self._path):
-            with contextlib.suppress(ValueError):  # not JSON, or not even UTF-8
-                record = json.loads(line)
-                if record["step"] <= step:
-                    kept.append(record)
-        write_records(self._path, kept)

@@ -7,20 +7,35 @@ evaluations/*.jsonl one line per decision, by model, mode and split
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
 results.json, examples.json, report.html
+checksums.json      by which damage is noticed
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
+import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from actwise.errors import RunError
-from actwise.run.files import PARTIAL, JsonLines, remove, unwritable, write_atomically, write_json
+from actwise.run import checksums
+from actwise.run.checksums import Checksums
+from actwise.run.files import (
+    PARTIAL,
+    Write,
+    damaged,
+    json_line,
+    json_text,
+    read_records,
+    remove,
+    unwritable,
+    write_atomically,
+)
+from actwise.run.lines import JsonLines
+from actwise.run.lock import try_lock
 from actwise.run.progress import Progress
 
 _LOCK = ".lock"
@@ -34,6 +49,8 @@ class Run:
         self.progress = progress
         self._request = request
         self._record = folder / "run.json"
+        self._recorded: dict[str, Any] | None = None
+        self._checksums: Checksums
 
     @classmethod
     @contextlib.contextmanager
@@ -50,23 +67,55 @@ class Run:
         """
         run = cls(folder, request, progress)
         with run._locked():
+            run._checksums = Checksums(folder)
             run._check_same()
-            for partial in folder.rglob(f".*{PARTIAL}"):
-                remove(partial)  # of a process that was killed
+            for left_over in folder.rglob(f".*{PARTIAL}"):
+                remove(left_over)  # of a process that was killed
+            if run._recorded is not None and not run._checksums.known:
+                progress.say(f"{folder}: has no checksums; its files are taken as they are")
+                run._checksums.adopt()
             yield run
 
-    def begin(self) -> None:
-        """Write down what was asked; until then, another request may still take the folder."""
-        if not self._record.exists():
+    def begin(self, inputs: Mapping[str, str] | None = None) -> None:
+        """Write down what was asked; until then, another request may still take the folder.
+
+        Args:
+            inputs: Digests of what else the run depends on, by what a person calls it. Where the
+                run is gone on with, they are compared with what it began with.
+
+        Raises:
+            RunError: Something else than before goes in; names it.
+        """
+        inputs = dict(inputs or {})
+        if self._recorded is None:
             created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            write_json(self._record, {**self._request, "created": created})
+            self.write_json("run.json", {**self._request, "inputs": inputs, "created": created})
+            return
+        before = self._recorded.get("inputs", inputs)
+        changed = [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]
+        if changed:
+            raise self._other(", ".join(changed))
+        versions = self._recorded.get("versions", {}), self._request.get("versions", {})
+        for name in versions[1]:
+            if versions[0].get(name, versions[1][name]) != versions[1][name]:
+                self.progress.say(
+                    f"{self.folder}: began with {name} {versions[0][name]}, now it is "
+                    f"{versions[1][name]}: what is finished stays, the rest is computed with that"
+                )
+
+    def _other(self, what: str) -> RunError:
+        return RunError(
+            f"{self.folder}: holds a run with other {what}; choose another --out, or repeat that "
+            "run's command to go on with it"
+        )
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            check_ordinary(self.folder)
             names = {p.name for p in self.folder.iterdir() if not p.name.endswith(PARTIAL)}
-            if names - {_LOCK} and not self._record.exists():
+            if names - {_LOCK, checksums.FILE} and not self._record.exists():
                 raise RunError(
                     f"{self.folder}: not empty and no run of actwise; choose another --out"
                 )
@@ -74,29 +123,82 @@ class Run:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not try_lock(lock):
                 raise RunError(
                     f"{self.folder}: another process is working on this run; wait for it, or "
                     "choose another --out"
-                ) from error
+                )
             yield
 
     def _check_same(self) -> None:
         if not self._record.exists():
             return
+        if self._checksums.damage("run.json") is not None:
+            raise RunError(
+                f"{self._record}: damaged, so nobody can tell what the run was asked; choose "
+                "another --out"
+            )
         try:
-            recorded = dict(json.loads(self._record.read_bytes()))
-        except (ValueError, TypeError) as error:
+            self._recorded = dict(json.loads(self._record.read_bytes()))
+        except (ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{self._record}: no run of actwise; choose another --out") from error
         request = json.loads(json.dumps(self._request))
-        for key in ("model", "config", "data"):
-            if recorded.get(key) != request.get(key):
-                raise RunError(
-                    f"{self.folder}: holds a run with other {key}; choose another --out, or "
-                    "repeat that run's command to go on with it"
-                )
+        for key in ("model", "config", "tools", "data"):  # tools are a part of what data is
+            if self._recorded.get(key) != request.get(key):
+                raise self._other(key + _difference(self._recorded.get(key), request.get(key)))
+
+    def write(self, name: str, write: Write, *, lines: Sequence[JsonLines] = ()) -> None:
+        """Create or replace a file, or create a folder, and note its checksum.
+
+        Args:
+            name: Inside the run folder.
+            write: See `write_atomically`.
+            lines: Files of lines that belong to it as they are now.
+        """
+        marks = {part.path.relative_to(self.folder).as_posix(): part.mark() for part in lines}
+
+        def write_and_note(temporary: Path) -> None:
+            write(temporary)
+            self._checksums.note(name, temporary, marks)
+
+        write_atomically(self.folder / name, write_and_note)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Create or replace a JSON file."""
+        text = json_text(value).encode()
+        self.write(name, lambda temporary: temporary.write_bytes(text))
+
+    def write_records(self, name: str, records: Sequence[dict[str, Any]]) -> None:
+        """Create or replace a file of JSON lines."""
+        text = "".join(map(json_line, records)).encode()
+        self.write(name, lambda temporary: temporary.write_bytes(text))
+
+    def intact(self, name: str) -> bool:
+        """Whether a file or folder is there as it was written, with the lines that belong to it.
+
+        What is damaged, or was written and is not there, is named and deleted, to be made again.
+        """
+        damage = self._checksums.damage(name)
+        if damage is not None:
+            place = self.folder / damage.name
+            self.progress.say(f"{place}: {damage.what}; what it comes from is computed again")
+            self._checksums.forget(name)
+        return (self.folder / name).exists()
+
+    def read_json(self, name: str) -> Any:
+        """Return what a JSON file holds.
+
+        Raises:
+            RunError: If it is no JSON.
+        """
+        try:
+            return json.loads((self.folder / name).read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise damaged(self.folder / name) from error
+
+    def read_records(self, name: str) -> list[dict[str, Any]]:
+        """Return the records of a file of JSON lines; see `actwise.run.files.read_records`."""
+        return read_records(self.folder / name)
 
     def take_over(self, source: Path, stages: Sequence[str]) -> None:
         """Copy what finished stages left in another run's folder, and this one has not yet.
@@ -111,13 +213,52 @@ class Run:
         for key in ("model", "data", "seed"):
             if other.get(key) != request.get(key):
                 raise RunError(f"{source}: has other {key} than {self.folder}; remove one of them")
+        theirs = Checksums(source)
         for stage in stages:
             files = [f"*/{stage}.*", f"evaluations/{stage}-*"]
             for file in (file for pattern in files for file in source.glob(pattern)):
-                target = self.folder / file.relative_to(source)
-                if not target.exists():
-                    write_atomically(target, partial(shutil.copyfile, file))
+                name = file.relative_to(source).as_posix()
+                damage = theirs.damage(name)
+                if damage is not None:
+                    self.progress.say(f"{source / damage.name}: {damage.what}; not taken over")
+                elif not (self.folder / name).exists():
+                    self._checksums.copy(name, theirs)
+                    write_atomically(self.folder / name, partial(shutil.copyfile, file))
 
     def lines(self, name: str) -> JsonLines:
         """Return a file of steps, such as "metrics/sft.jsonl"."""
         return JsonLines(self.folder / name)
+
+
+def _difference(before: Any, now: Any) -> str:
+    """Return where two parts of a request differ first, such as " (KEY: OLD, now NEW)"."""
+    path: list[str] = []
+    if isinstance(before, list) and isinstance(now, list):
+        files = [d["file"] for d in now if d not in before]
+        return f" ({', '.join(files)})" if files else ""
+    while isinstance(before, dict) and isinstance(now, dict):
+        key = next((k for k in {**before, **now} if before.get(k) != now.get(k)), None)
+        if key is None:
+            return ""
+        path.append(str(key))
+        before, now = before.get(key), now.get(key)
+    return f" ({'.'.join(path)}: {before}, now {now})" if path else ""
+
+
+def check_ordinary(folder: Path) -> None:
+    """Refuse a folder that holds what no run writes: links to files, pipes, devices.
+
+    Reading or writing them would read, write or wait for something outside the folder.
+
+    Raises:
+        RunError: Names what does not belong there.
+    """
+    for path in folder.rglob("*"):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue  # another process has just removed it
+        ordinary = stat.S_ISREG(mode) or path.is_dir()
+        # Left-overs of a killed process are removed, and never followed.
+        if not ordinary and not path.name.endswith(PARTIAL):
+            raise RunError(f"{path}: neither a file nor a folder, which no run writes; remove it")

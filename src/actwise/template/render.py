@@ -15,14 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from transformers import AutoTokenizer, GenerationConfig
 
 from actwise.conversation import Decision, Message, Tool
 from actwise.errors import InputError, ModelError
+from actwise.run.limits import limited
+from actwise.template.guard import BREAK, Guard
 from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.probe import REMEDY, find_expression, split_at_stop
+from actwise.template.source import tokenizer_source
 
+_SECONDS, _MEMORY = 10.0, 2 << 30
+"""What a template may take for one text: it is a program, and may not end."""
 SHIPPED_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 SHIPPED_END = "<|im_end|>"
 
@@ -46,6 +50,7 @@ class Template:
             ModelError: If there is none, or it cannot express what is trained here.
         """
         self.tokenizer = tokenizer
+        self._guard = Guard(tokenizer)
         self._pieces: dict[str, list[int]] = {}
         self._cut = _added_token_pattern(tokenizer)
         added = tokenizer.added_tokens_decoder.values()
@@ -55,6 +60,7 @@ class Template:
         except InputError as error:
             raise ModelError(f"{error.problem}; {REMEDY}") from error
         tokenizer.chat_template = found.chat_template
+        self._guard = Guard(tokenizer)
         special = [token.content for token in added if token.special]
         self.syntax = found.syntax.with_tags(special)
         self.expression = found
@@ -78,16 +84,25 @@ class Template:
             ModelError: If the tokenizer cannot be loaded or its template cannot be used.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise ModelError(f"no tokenizer can be loaded from {model}: {first_line}") from error
+            tokenizer = AutoTokenizer.from_pretrained(
+                tokenizer_source(model), trust_remote_code=False
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # of a damaged or hostile folder, libraries raise anything
+            what = f"{type(error).__name__}: {error}"
+            raise ModelError(
+                f"no tokenizer can be loaded from {model}: {' '.join(what.split())[:300]}"
+            ) from error
         if shipped:
             _use_shipped(tokenizer, model)
         return cls(tokenizer, _generation_stops(model))
 
     def prompt_text(self, decision: Decision, *, thinking: bool) -> str:
-        """Return what the served model would see before it acts; earlier thoughts are removed."""
+        """Return what the served model would see before it acts; earlier thoughts are removed.
+
+        Control tokens in data are broken by marks; see `actwise.template.guard`.
+        """
         return self.render(
             self.tokenizer.chat_template,
             decision,
@@ -124,7 +139,7 @@ class Template:
                 remedy=REMEDY,
             )
         # Qwen3's own template shows no thought before the first message of a user.
-        if thought and thought.strip() not in split[0]:
+        if thought and self._guard(thought.strip()) not in split[0]:
             raise InputError(
                 f"the chat template leaves out the thought of messages[{decision.index}]",
                 file=place,
@@ -145,16 +160,18 @@ class Template:
         """
         messages = [message.to_dict(thought=False) for message in decision.history]
         messages += [_with_thought(message.to_dict()) for message in turn]
+        tools = list(decision.conversation.tools) or None
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=chat_template,
-                tools=list(decision.conversation.tools) or None,
-                tokenize=False,
-                **options,
-            )
-        except (jinja2.TemplateError, TypeError) as error:
-            problem = str(error).partition("\n")[0]
+            with limited(_SECONDS, _MEMORY):
+                text = self.tokenizer.apply_chat_template(
+                    self._guard(messages),
+                    chat_template=chat_template,
+                    tools=self._guard(tools),
+                    tokenize=False,
+                    **options,
+                )
+        except Exception as error:  # a template is a program, and raises anything
+            problem = str(error).partition("\n")[0] or type(error).__name__
             raise InputError(
                 f"the chat template cannot render it: {problem}",
                 file=decision.conversation.source or decision.conversation.id,
@@ -171,7 +188,10 @@ class Template:
         return self.encode(self.completion_text(decision, thought=thought))
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of a rendered text; equal to tokenising it in one go."""
+        """Return the token ids of a rendered text.
+
+        Equal to tokenising it in one go, except where data holds a control token; see `Guard`.
+        """
         if self._cut is None:
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         ids: list[int] = []
@@ -229,9 +249,11 @@ def _generation_stops(model: str) -> tuple[int, ...]:
     """Return what a model's generation stops at, by its generation_config.json if it has one."""
     try:
         stops = GenerationConfig.from_pretrained(model).eos_token_id
-    except (OSError, ValueError):
+    except OSError:  # it has none
         return ()
-    return tuple(stops) if isinstance(stops, list) else () if stops is None else (stops,)
+    except Exception as error:  # of a damaged or hostile folder, libraries raise anything
+        raise ModelError(f"{model}: its generation_config.json cannot be read: {error}") from error
+    return tuple(s for s in (stops if isinstance(stops, list) else [stops]) if isinstance(s, int))
 
 
 def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:
@@ -246,4 +268,4 @@ def _added_token_pattern(tokenizer: Any) -> re.Pattern[str] | None:
     ):
         return None
     alternatives = "|".join(re.escape(token) for token in sorted(safe, key=len, reverse=True))
-    return re.compile(f"({alternatives})")
+    return re.compile(f"({alternatives})|{BREAK}")

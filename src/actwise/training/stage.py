@@ -17,8 +17,9 @@ from torch import Tensor
 from actwise.config import Mode, OptimiserConfig, RunConfig
 from actwise.conversation import Conversation
 from actwise.engine import Engine
+from actwise.errors import RunError
 from actwise.model.policy import Policy
-from actwise.run.files import write_atomically
+from actwise.run.files import damaged
 from actwise.run.folder import Run
 from actwise.training.optimisers import optimisers, suitable_rate
 
@@ -119,11 +120,13 @@ class Training:
         self._optimisers = optimisers(policy, config, self._peak)
         self.kept: dict[str, Any] = {}
         """What a recipe keeps in the checkpoint besides: numbers, texts and tensors."""
-        self._checkpoint = run.folder / "checkpoints" / f"{stage}.pt"
+        self._run = run
+        self._stage = stage
+        self._checkpoint = f"checkpoints/{stage}.pt"
         self.metrics = run.lines(f"metrics/{stage}.jsonl")
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
-        if self._checkpoint.exists():
-            self._load(torch.load(self._checkpoint, map_location=policy.device, weights_only=True))
+        if run.intact(self._checkpoint):
+            self._load(run.folder / self._checkpoint)
         self.metrics.keep_up_to(self.step)
         self.rollouts.keep_up_to(self.step)
 
@@ -134,17 +137,37 @@ class Training:
         left = (self.end - self.step) / max(1, self.end - self._fall_from)
         return self._peak * (self._config.final + (1 - self._config.final) * min(1.0, left))
 
-    def update(self) -> float:
-        """Apply the gradients that were accumulated and return their length before clipping."""
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._policy.trainable().values(), self._config.max_grad_norm
-        )
+    def update(self, loss: float) -> float:
+        """Apply the gradients that were accumulated and return their length before clipping.
+
+        Args:
+            loss: From which they come.
+
+        Raises:
+            RunError: The loss, the gradients or then the weights are no numbers. Nothing of it is
+                saved.
+        """
+        weights = list(self._policy.trainable().values())
+        norm = torch.nn.utils.clip_grad_norm_(weights, self._config.max_grad_norm)
+        self._check_number("loss", loss)
+        self._check_number("gradient", float(norm))
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = self.learning_rate()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        self._check_number("weights", float(torch.nn.utils.get_total_norm(weights)))
         return float(norm)
+
+    def _check_number(self, what: str, size: float) -> None:
+        if not math.isfinite(size):
+            last = self.step - self.step % self._checkpoint_every
+            raise RunError(
+                f"{self._stage}: in step {self.step + 1} the {what} became no number (NaN or "
+                f"infinity); the weights of step {last} are kept in the run folder; lower "
+                f"{self._stage}.learning_rate, which is {self._peak:.3g}, or "
+                f"{self._stage}.max_grad_norm, and begin with another --out"
+            )
 
     def offer(self, score: float) -> None:
         """Remember the present weights if their development score is the best so far."""
@@ -161,7 +184,7 @@ class Training:
         """Count the step and, from time to time, save."""
         self.step += 1
         if self.step % self._checkpoint_every == 0 or self.step == self.end:
-            write_atomically(self._checkpoint, self._save)
+            self._run.write(self._checkpoint, self._save, lines=(self.metrics, self.rollouts))
 
     def finish(self) -> None:
         """Put the best weights into the policy."""
@@ -191,7 +214,14 @@ class Training:
         """Reset the optimisers' states."""
         self._optimisers = optimisers(self._policy, self._config, self._peak)
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _load(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location=self._policy.device, weights_only=True)
+            self._take(state)
+        except Exception as error:  # of a damaged file torch raises anything
+            raise damaged(path) from error
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.kept = state["kept"]
         self.step = state["step"]
         self._policy.set_weights(state["weights"])

@@ -60,5 +60,5 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _mean(metrics: Sequence[Mapping[str, Any]], name: str) -> float:
-    values = [record[name] for record in metrics if name in record]
+    values = [value for record in metrics if (value := record.get(name)) is not None]
     return sum(values) / len(values) if values else 0.0

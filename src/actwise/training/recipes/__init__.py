@@ -1,7 +1,8 @@
 """The recipes: what a run can train, a file each and one line here.
 
-A recipe's file has two functions: `begin` takes a `Context` and returns a `Stage`, an iterator of
-steps; `plan` tells how much such a step will compute. Its settings are the section of the
+A recipe's file has three functions: `check` refuses early what it could not begin with; `begin`
+takes a `Context` and returns a `Stage`, an iterator of steps; `plan` tells how much such a step
+will compute. Its settings are the section of the
 configuration that has its name. Nothing heavy is imported before a recipe begins, so reports and
 audits read this table, too.
 """
@@ -44,6 +45,16 @@ class Recipe:
     def section(self, config: RunConfig) -> Any:
         """Return its settings."""
         return getattr(config, self.name)
+
+    def check(
+        self, template: "Template", train: "Sequence[Conversation]", config: RunConfig
+    ) -> None:
+        """Refuse what the recipe could not begin with, before anything is trained.
+
+        Raises:
+            ActwiseError: Names the setting or the record.
+        """
+        self._module().check(template, train, config)
 
     def begin(self, context: "Context") -> "Stage":
         """Begin to train, or go on where the run folder has a checkpoint."""

@@ -34,16 +34,25 @@ from actwise.training.update import accumulate
 from actwise.training.watch import WATCHED_STEPS, warnings
 
 
-def begin(context: Context) -> Stage:
-    """Begin to train by GRPO; the weights at the start are the first anchor.
+def check(template: Template, train: Sequence[Conversation], config: RunConfig) -> None:
+    """Refuse conversations without what is to be trained.
 
     Raises:
         RunError: Only calls are to be trained, and there are none.
     """
-    config = context.config.rl
-    conversations = [c for c in context.train if _taking_part(c, config)]
-    if not conversations:
+    if not any(_taking_part(c, config.rl) for c in train):
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
+
+
+def begin(context: Context) -> Stage:
+    """Begin to train by GRPO; the weights at the start are the first anchor.
+
+    Raises:
+        RunError: See `check`.
+    """
+    config = context.config.rl
+    check(context.policy.template, context.train, context.config)
+    conversations = [c for c in context.train if _taking_part(c, config)]
     start = context.policy.weights()
     training = Training(
         context.run,
@@ -233,7 +242,7 @@ def _improve(
         if not learners and not explained:
             continue
         samples = [r.sample for g in of_step for r in g.rollouts]
-        of_part = add_likelihood_gradient(
+        found = add_likelihood_gradient(
             context.policy,
             explained,
             scale=config.likelihood.weight
@@ -242,7 +251,7 @@ def _improve(
             max_batch_tokens=context.config.max_batch_tokens,
         )
         if learners:
-            of_part |= accumulate(
+            found |= accumulate(
                 context.policy,
                 learners,
                 (len(samples), sum(len(sample.token_ids) for sample in samples)),
@@ -251,9 +260,9 @@ def _improve(
                 max_tokens=context.max_tokens,
                 max_batch_tokens=context.config.max_batch_tokens,
             )
-        for name, value in of_part.items():
+        found["grad_norm"] = training.update(found.get("loss", 0.0) + found.get("surprise", 0.0))
+        for name, value in found.items():
             figures.setdefault(name, []).append(value)
-        figures.setdefault("grad_norm", []).append(training.update())
     figures.setdefault("learning_rate", []).append(training.learning_rate())
     return {name: mean(values) for name, values in figures.items()}
 

@@ -21,13 +21,31 @@ from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups
-from actwise.run.files import read_records, write_records
 from actwise.template.render import Template
 from actwise.training.recipes import THINK
 from actwise.training.recipes.sft import Target, direct_targets, sft_tree, supervised
 from actwise.training.stage import Context, Plan, Stage, batch_of, mean
 
 _CHUNK = 16  # conversations between two signs of progress
+
+
+def check(template: Template, train: Sequence[Conversation], config: RunConfig) -> None:
+    """Refuse recorded thoughts that are not there, or that the template does not show.
+
+    Raises:
+        RunError: Only recorded thoughts are wanted, and there is none.
+        InputError: The template leaves a thought out.
+    """
+    source = config.think.source
+    recorded = [targets for targets in recorded_thoughts(train) if targets]
+    if source == "recorded" and not recorded:
+        raise RunError(
+            "think: no training conversation has a recorded thought; --set think.source=derived "
+            "makes them of the recorded actions"
+        )
+    if source in ("recorded", "auto"):
+        for first, *_ in recorded:  # what is left out is left out before a user has spoken
+            template.completion_text(first.decision, thought=first.thought)
 
 
 def begin(context: Context) -> Stage:
@@ -111,9 +129,9 @@ def derived_thoughts(conversations: Sequence[Conversation], seed: int) -> list[l
 def _own_thoughts(context: Context) -> list[list[Target]]:
     """Generate thoughts once; the file of them stands in for the model on a resumed run."""
     conversations = covering(context.train, context.config.think.conversations)
-    file = context.run.folder / "thoughts" / f"{THINK.name}.jsonl"
-    if not file.exists():
-        write_records(
+    file = f"thoughts/{THINK.name}.jsonl"
+    if not context.run.intact(file):
+        context.run.write_records(
             file,
             [
                 {"decision": t.decision.key, "thought": t.thought}
@@ -121,7 +139,7 @@ def _own_thoughts(context: Context) -> list[list[Target]]:
                 for t in of_one
             ],
         )
-    thought = {record["decision"]: record["thought"] for record in read_records(file)}
+    thought = {record["decision"]: record["thought"] for record in context.run.read_records(file)}
     return [
         [Target(d, thought[d.key]) for d in c.decisions() if d.key in thought]
         for c in conversations
