@@ -1,6 +1,5 @@
 """Files of any known format in, conversations and rejections out: one for every record."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from actwise.errors import ConfigError, InputError
 from actwise.formats.bodies import Body
 from actwise.formats.columnar import files_of
 from actwise.formats.keys import Keys, family_of, remark_unread
+from actwise.formats.layout import unwrapped
 from actwise.formats.readers import (
     acebench,
     anthropic,
@@ -107,22 +107,6 @@ FORMATS: dict[str, Reader] = {
     "when2call": _reader(when2call),
     "toolalpaca": _reader(toolalpaca, parts=toolalpaca.parts),
 }
-
-_WRAPPERS = (
-    "data",
-    "records",
-    "rows",
-    "items",
-    "examples",
-    "conversations",
-    "results",
-    "observations",
-    "traces",
-    "runs",
-    "spans",
-    "logs",
-)
-"""Keys under which an export holds its records, alone or beside what is said of all of them."""
 
 
 def read_files(
@@ -267,53 +251,13 @@ def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
             detail = f"the record is not JSON: {clip(str(error))}; mend the line"
             yield Rejected(str(path), line, "broken_json", detail)
             continue
-        yield from _unwrapped(line, text, value)
+        yield from unwrapped(
+            line, text, value, is_record=lambda v: _recognised(v, None) is not None
+        )
 
 
-def _unwrapped(line: int, text: str, value: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the records of an export that holds all of them, or the one record that a value is."""
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        if "role" in value[0] or langchain.is_message(value[0]):
-            yield line, {"messages": value}
-        else:
-            yield from ((line, item) for item in value)
-        return
-    key = _wrapper(value)
-    if key is None:
-        yield line, value
-        return
-    at = line
-    where = _lines_of(text, key, len(value[key]))
-    for number, item in enumerate(value[key]):
-        at = line + where[number] if where else line
-        yield at, {"messages": item} if isinstance(item, list) else item
-
-
-def _wrapper(value: Any) -> str | None:
-    """Return the key under which a value holds records, if it is itself none."""
-    if not isinstance(value, dict) or _recognised(value, None) is not None:
-        return None
-    for key in _WRAPPERS:
-        inner = value.get(key)
-        if isinstance(inner, list) and any(isinstance(item, dict | list) for item in inner):
-            return key
-    return None
-
-
-def _lines_of(text: str, key: str, count: int) -> list[int]:
-    """Return the lines, from 0, on which the members of an array under a key begin."""
-    found = re.search(rf'"{key}"\s*:\s*(?=\[)', text)
-    if found is None or "\n" not in text:
-        return []
-    decoder, lines, at = json.JSONDecoder(), [], found.end() + 1
-    for _ in range(count):
-        at += len(text[at:]) - len(text[at:].lstrip(", \t\r\n"))
-        lines.append(text.count("\n", 0, at))
-        try:
-            _, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return []
-    return lines
+def _is_record(value: Any) -> bool:
+    return _recognised(value, None) is not None
 
 
 def _recognise(
