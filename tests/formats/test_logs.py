@@ -30,6 +30,7 @@ from formats.test_readers import (
 LOOKED_UP = ("assistant", "", ("weather", {"city": "Bonn"}))
 LOGS = [
     "anthropic",
+    "bedrock",
     "responses",
     "gemini",
     "vercel",
@@ -65,6 +66,19 @@ def test_anthropic(tmp_path: Path) -> None:
     ]
     assert thoughts(item) == ["Look.", None]
     assert [m.tool_call_id for m in item.messages if m.role == "tool"] == ["t1"]
+    assert item.tools == tuple(TOOLS)
+
+
+def test_bedrock(tmp_path: Path) -> None:
+    item = one(tmp_path, SAMPLES["bedrock"])
+    assert outline(item) == [
+        ("system", "You help."),
+        ("user", "Rain in Bonn?"),
+        LOOKED_UP,
+        ("tool", '{"sky": "rain"}'),
+        ("assistant", "Rain."),
+    ]
+    assert thoughts(item) == ["Look.", None]
     assert item.tools == tuple(TOOLS)
 
 
@@ -292,6 +306,14 @@ def test_langchain(tmp_path: Path) -> None:
     record = copy.deepcopy(SAMPLES["langchain"])
     record["messages"][1] = {"type": "ai", "content": "", "invalid_tool_calls": [{"args": "{"}]}
     assert refused(tmp_path, record).reason == "arguments_not_json"
+
+
+def test_pairs_of_langchain_and_of_swift(tmp_path: Path) -> None:
+    expected = [("user", "Hi"), ("assistant", "Hello"), ("user", "Rain?"), ("assistant", "No.")]
+    pairs = [["human", "Hi"], ["ai", "Hello"], ["human", "Rain?"], ["ai", "No."]]
+    assert outline(one(tmp_path, {"messages": pairs})) == expected
+    row = {"query": "Rain?", "response": "No.", "history": [["Hi", "Hello"]], "system": "You help."}
+    assert outline(one(tmp_path, row)) == [("system", "You help."), *expected]
 
 
 def test_swift(tmp_path: Path) -> None:

@@ -564,7 +564,7 @@ def test_all_of_tau_bench_airline() -> None:
 
 def test_every_format_is_listed() -> None:
     assert " ".join(FORMATS) == (
-        "openai anthropic responses gemini vercel langchain swift gateway litellm langfuse "
+        "openai anthropic responses gemini bedrock vercel langchain swift gateway litellm langfuse "
         "langsmith otel trl xlam sharegpt taskmaster4 tau_bench toolrl sgd star api_bank "
         "functionchat bfcl acebench when2call toolalpaca"
     )

@@ -293,6 +293,38 @@ SPAN: Any = {
 }
 
 SAMPLES: dict[str, Any] = {
+    "bedrock": {
+        "modelId": "m",
+        "system": [{"text": "You help."}],
+        "messages": [
+            {"role": "user", "content": [{"text": "Rain in Bonn?"}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"reasoningContent": {"reasoningText": {"text": "Look."}}},
+                    {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Bonn"}}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"toolResult": {"toolUseId": "t1", "content": [{"json": {"sky": "rain"}}]}}
+                ],
+            },
+            {"role": "assistant", "content": [{"text": "Rain."}]},
+        ],
+        "toolConfig": {
+            "tools": [
+                {
+                    "toolSpec": {
+                        "name": "weather",
+                        "description": "Tell the weather.",
+                        "inputSchema": {"json": TOOL["parameters"]},
+                    }
+                }
+            ]
+        },
+    },
     "anthropic": BLOCKS,
     "responses": ITEMS,
     "gemini": CONTENTS,

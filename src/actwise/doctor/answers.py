@@ -27,7 +27,7 @@ class Answers:
     def add(self, case: Case) -> None:
         """Look through the answers of one conversation."""
         for index, message in enumerate(case.conversation.messages):
-            if message.role != "assistant" or message.tool_calls:
+            if message.role != "assistant" or message.tool_calls or not message.weight:
                 continue
             text = " ".join(message.content.split())
             if text.lower() in _PLACEHOLDERS or not any(map(_says_something, text)):

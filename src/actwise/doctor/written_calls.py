@@ -23,7 +23,7 @@ class WrittenCalls:
         """Look through the answers of one conversation."""
         names = [tool_name(tool) for tool in case.conversation.tools]
         for index, message in enumerate(case.conversation.messages):
-            if message.role != "assistant" or message.tool_calls or not names:
+            if message.role != "assistant" or message.tool_calls or not (names and message.weight):
                 continue
             if _SIGNS.search(message.content):
                 name = next((name for name in names if name in message.content), None)

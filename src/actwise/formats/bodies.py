@@ -4,7 +4,16 @@ from typing import Any, Protocol
 
 from actwise.conversation import Conversation, Tool
 from actwise.formats.keys import Keys, remark_unread
-from actwise.formats.readers import anthropic, gemini, langchain, openai, responses, swift, vercel
+from actwise.formats.readers import (
+    anthropic,
+    bedrock,
+    gemini,
+    langchain,
+    openai,
+    responses,
+    swift,
+    vercel,
+)
 from actwise.formats.record import Unusable, kind_of
 
 
@@ -20,7 +29,16 @@ class Body(Protocol):
         """Read a request with what followed at its end."""
 
 
-BODIES: tuple[Body, ...] = (anthropic, vercel, langchain, swift, gemini, responses, openai)
+BODIES: tuple[Body, ...] = (
+    bedrock,
+    vercel,
+    anthropic,
+    langchain,
+    swift,
+    gemini,
+    responses,
+    openai,
+)
 
 
 def read_body(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:

@@ -12,6 +12,8 @@ _RESPONSE: Keys = (
     BOOKKEEPING
     | SETTINGS
     | known(
+        "message done done_reason total_duration load_duration prompt_eval_count "
+        "prompt_eval_duration eval_count eval_duration completion answer generated_text "
         "error output_text output instructions tools text reasoning incomplete_details "
         "previous_response_id completed_at billing prompt_feedback promptFeedback usageMetadata "
         "usage_metadata modelVersion model_version responseId response_id createTime "
@@ -21,6 +23,8 @@ _RESPONSE: Keys = (
         candidates=ANY,
     )
 )
+_TEXTS = ("completion", "text", "output", "output_text", "generated_text", "answer")
+"""Keys of an object that is nothing but a text."""
 _ABOUT = known("type id model usage stop_sequence stop_details container")
 """Keys of an Anthropic response that are no part of its message."""
 
@@ -69,7 +73,12 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
     if isinstance(response.get("messages"), list):
         return _said(request, *response["messages"])
     if isinstance(response.get("message"), dict):
-        return joined(request, response["message"])
+        reason = response.get("done_reason")
+        ended = {"finish_reason": reason} if reason is not None else {}
+        return _said(request, {"role": "assistant", **response["message"], **ended})
+    text = next((response[key] for key in _TEXTS if isinstance(response.get(key), str)), None)
+    if text is not None and "content" not in response:
+        return _said(request, {"role": "assistant", "content": text})
     if "role" in response or "content" in response:
         message = {key: value for key, value in response.items() if key not in _ABOUT}
         return _said(request, {"role": "assistant", **message})

@@ -11,7 +11,9 @@ from actwise.formats.calls import made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
+from actwise.formats.readers import bedrock
 from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message, weight_of
+from actwise.formats.readers.vercel import is_message as is_message_of_vercel
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
 
@@ -30,8 +32,12 @@ def recognises(record: Any) -> bool:
     entries = record.get("messages") if isinstance(record, dict) else None
     if not isinstance(entries, list) or answer_beside(record):
         return False
+    if bedrock.recognises(record):
+        return False
     roles = {str(entry.get("role")) for entry in entries if isinstance(entry, dict)}
     if roles & {"tool_call", "tool_response"} or not all(map(_has_role, entries)):
+        return False
+    if any(is_message_of_vercel(entry) for entry in entries):
         return False
     return "system" in record or any(map(_has_blocks, entries))
 

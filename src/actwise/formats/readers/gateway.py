@@ -24,6 +24,8 @@ _REQUESTS = (
     "req",
     "body",
     "params",
+    "payload",
+    "data",
 )
 _RESPONSES = (
     "response",

@@ -57,7 +57,11 @@ KEYS = _in_both_spellings(_KEYS)
 
 def recognises(record: Any) -> bool:
     """Return whether a record looks like a request to Gemini."""
-    return isinstance(record, dict) and "contents" in record
+    return (
+        isinstance(record, dict)
+        and "contents" in record
+        and not record.keys() & {"response", "candidates", "output"}
+    )
 
 
 def plain(record: Any) -> Any:

@@ -47,6 +47,8 @@ def recognises(record: Any) -> bool:
 
 def is_message(entry: Any) -> bool:
     """Return whether a value is one of LangChain's messages."""
+    if isinstance(entry, list):
+        return len(entry) == 2 and all(isinstance(e, str) for e in entry) and entry[0] in _ROLES
     if not isinstance(entry, dict) or "role" in entry:
         return False
     return "lc" in entry or (_kind(entry) in _ROLES and bool(entry.keys() & {"content", "data"}))
@@ -73,6 +75,8 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
 
 
 def _message(entry: Any, place: str) -> Message:
+    if isinstance(entry, list) and is_message(entry):
+        entry = {"type": entry[0], "content": entry[1]}
     if isinstance(entry, dict) and "role" in entry:
         return read_message(entry, place)
     if not isinstance(entry, dict) or _kind(entry) not in _ROLES:

@@ -129,6 +129,7 @@ def _joined(request: dict[str, Any], answered: Any) -> dict[str, Any]:
     """Return the request with its output; LangChain's messages have no role to go by."""
     if is_message(answered):
         return {**request, "messages": [*(request.get("messages") or []), answered]}
-    if isinstance(answered, dict) and isinstance(answered.get("content"), dict):
-        answered = answered["content"]
+    if isinstance(answered, dict) and isinstance(answered.get("additional_kwargs"), dict):
+        kept = {key: value for key, value in answered.items() if key != "additional_kwargs"}
+        answered = {**answered["additional_kwargs"], **kept}
     return joined(request, answered)

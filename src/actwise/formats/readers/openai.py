@@ -39,7 +39,15 @@ CUT_OFF = {
     "RECITATION",
 }
 """Why an answer ended that had more to say, as the interfaces name it."""
-_OTHERS = {"system", "traj", "request", "call_type", "model_parameters", "proxy_server_request"}
+_OTHERS = {
+    "system",
+    "traj",
+    "request",
+    "call_type",
+    "model_parameters",
+    "proxy_server_request",
+    "toolConfig",
+}
 """Keys of records that have `messages`, too, and are another format's."""
 _NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
 
@@ -95,11 +103,14 @@ def answer_beside(record: dict[str, Any]) -> str | None:
 
 
 _FOREIGN_PARTS = {"tool_use", "tool_result", "server_tool_use", "tool-call", "tool-result"}
+_FOREIGN_BLOCKS = {"toolUse", "toolResult", "reasoningContent"}
 _FOREIGN_ROLES = {"tool_call", "tool_response"}
 
 
 def is_foreign(message: Any) -> bool:
     """Return whether a message shows that another interface wrote it."""
+    if isinstance(message, list):  # LangChain's shorthand, a pair of role and text
+        return len(message) == 2 and all(isinstance(part, str) for part in message)
     if not isinstance(message, dict):
         return False
     if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and "type" in message):
@@ -108,7 +119,9 @@ def is_foreign(message: Any) -> bool:
         return True
     content = message.get("content")
     return isinstance(content, list) and any(
-        isinstance(part, dict) and str(part.get("type")) in _FOREIGN_PARTS for part in content
+        isinstance(part, dict)
+        and (str(part.get("type")) in _FOREIGN_PARTS or bool(part.keys() & _FOREIGN_BLOCKS))
+        for part in content
     )
 
 

@@ -4,6 +4,7 @@ A record has the items of the request (`input`), those of the response (`output`
 prompt (`instructions`) and the tools.
 """
 
+import re
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
@@ -17,6 +18,7 @@ from actwise.formats.remarks import remark
 from actwise.formats.thoughts import thought_text
 from actwise.formats.tools import read_tools
 
+_ITEM = re.compile(r"message|reasoning|\w+_call(_output)?|mcp_\w+|item_reference|compaction")
 _ITEMS = {"message", "function_call", "function_call_output", "reasoning"}
 
 _ITEM_KEYS = known(
@@ -57,7 +59,7 @@ def _given(record: dict[str, Any]) -> Any:
 
 def _has_items(value: Any) -> bool:
     return isinstance(value, list) and any(
-        isinstance(item, dict) and str(item.get("type")) in _ITEMS for item in value
+        isinstance(item, dict) and _ITEM.fullmatch(str(item.get("type"))) for item in value
     )
 
 

@@ -40,12 +40,13 @@ def recognises(record: Any) -> bool:
     entries = record.get("messages") if isinstance(record, dict) else None
     return (
         isinstance(entries, list)
-        and any(map(_is_message, entries))
+        and any(map(is_message, entries))
         and answer_beside(record) is None
     )
 
 
-def _is_message(entry: Any) -> bool:
+def is_message(entry: Any) -> bool:
+    """Return whether a message is one of Vercel's, by its parts."""
     if not isinstance(entry, dict) or "role" not in entry:
         return False
     if isinstance(entry.get("parts"), list) or "toolInvocations" in entry:
