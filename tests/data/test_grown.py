@@ -127,6 +127,9 @@ def test_conversations_that_only_greet_alike_lose_nothing() -> None:
     assert [c.id for c in found] == WORDS[:3]
     assert [len(c.decisions()) for c in found] == [2, 2, 2]
     assert [c.id for c in beginnings] == ["g"]
+    # Under another system prompt it is another conversation.
+    other = talk(Message(role="system", content="Be brief."), *greeting, id="g")
+    assert longest_records([other, *logs]) == ([other, *logs], [])
 
 
 def test_logs_without_growth_stay_as_they_are() -> None:

@@ -53,19 +53,22 @@ class Turn:
 
 def turns_of(conversation: Conversation) -> list[Turn]:
     """Return the turns of the assistant with their fingerprints."""
-    hasher = blake2b(digest_size=8)
+    hasher, system = blake2b(digest_size=8), blake2b(digest_size=8)
     found: list[Turn] = []
     words = 0
     for index, message in enumerate(conversation.messages):
         if message.role == "system":
+            system.update(message.content.encode(errors="replace"))
             continue
         before = hasher.digest()
         text = _text(message)
         hasher.update(text.encode(errors="replace"))
         if message.role == "assistant":
-            found.append(
-                Turn(index, int.from_bytes(before), int.from_bytes(hasher.digest()), words)
-            )
+            after = hasher.digest()
+            if words < SPECIFIC:
+                # Greetings are alike in many conversations; by them alone none is known again.
+                after = blake2b(after + system.digest(), digest_size=8).digest()
+            found.append(Turn(index, int.from_bytes(before), int.from_bytes(after), words))
         if words < SPECIFIC:  # more need not be counted
             words += len(_WORD.findall(text)) - 1  # the role
     return found

@@ -83,8 +83,7 @@ class Copies:
         leaked, again = self._tallies(exact, "same as")
         leaked_near, again_near = self._tallies(near, "much like")
         yield from self._leaks(leaked, leaked_near)
-        known = (exact >= 0) & (exact < self._held_out)
-        yield from self._growth.findings(self._places, self._held_out, known)
+        yield from self._growth.findings(self._places, self._held_out, exact)
         yield from again.finding(
             "warning",
             "duplicate_conversation",

@@ -77,13 +77,13 @@ class Growth:
         _note(alike, openings, of, known & (of < held_out), known & (of >= held_out))
         return grown, alike
 
-    def findings(self, places: list[str], held_out: int, known: Bools) -> Iterator[Finding]:
+    def findings(self, places: list[str], held_out: int, copies: Ints) -> Iterator[Finding]:
         """Yield what is logged several times.
 
         Args:
             places: Of all conversations.
             held_out: How many of them, the first ones, are held out.
-            known: Which are known to be the same as a held-out one.
+            copies: For each of them an equal one before it, or -1; those are told of elsewhere.
         """
         beginnings = self.beginnings(held_out)
         growing, leaked = Tally(self._max_examples), Tally(self._max_examples)
@@ -92,9 +92,11 @@ class Growth:
                 growing.add(f"{places[index]}: the beginning of {places[beginnings[index]]}")
         alike = Tally(self._max_examples)
         for index, (one, other) in enumerate(zip(*self.leaks(held_out), strict=True)):
-            if one >= 0 and not known[index]:
+            if 0 <= copies[index] < held_out:
+                continue
+            if one >= 0:
                 leaked.add(f"{places[index]}: another record of {places[one]}")
-            elif other >= 0 and not known[index]:
+            elif other >= 0:
                 alike.add(f"{places[index]}: opens like {places[other]}")
         yield from leaked.finding(
             "error",
@@ -122,14 +124,14 @@ class Growth:
             remedy="Nothing has to be done: `actwise run` and `--fix` take each conversation once, "
             "with all its turns.",
         )
-        yield from self._retries(places, held_out, beginnings)
+        yield from self._retries(places, held_out, (beginnings >= 0) | (copies >= 0))
 
-    def _retries(self, places: list[str], held_out: int, beginnings: Ints) -> Iterator[Finding]:
+    def _retries(self, places: list[str], held_out: int, told: Bools) -> Iterator[Finding]:
         first: dict[int, int] = {}
         retries = Tally(self._max_examples)
         for index in range(held_out, self._count):
             opening = self._openings[index]
-            if opening == 0 or beginnings[index] >= 0:
+            if opening == 0 or told[index]:
                 continue
             known = first.setdefault(opening, index)
             if known != index and not 0 < self._groups[index] == self._groups[known]:
