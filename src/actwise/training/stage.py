@@ -216,8 +216,8 @@ class Training:
 
     def _load(self, path: Path) -> None:
         try:
-            # On the CPU: a GPU may have no room for all of it twice, an optimiser whose counts of steps
-            # lie there waits for it in each step, and generators take their state from nowhere else.
+            # On the CPU: a GPU may have no room for all of it twice, an optimiser whose counts of
+            # steps lie there waits for it in each step, and a generator takes its state from a CPU.
             state = torch.load(path, map_location="cpu", weights_only=True)
             self._take(state)
         except Exception as error:  # of a damaged file torch raises anything

@@ -76,7 +76,7 @@ def _visible(layout: Layout, enter: Tensor, leave: Tensor) -> Callable[..., Tens
 
 
 def kernel_options(dtype: torch.dtype) -> dict[str, int]:
-    """Return what makes the kernels fit the shared memory of GPUs that have 99 KB of it.
+    """Return what makes the kernels fit the shared memory of GPUs that have 101 KB of it.
 
     In float32, with heads of 128, torch's own choice takes 149 KB for capability 8.6.
     """
