@@ -186,6 +186,20 @@ def test_a_part_of_a_workload(work: Workload) -> None:
     assert samples_of(part.groups[1]) == samples_of(work.groups[2])[:3]
 
 
+def test_rows_at_once_are_what_the_device_has_room_for() -> None:
+    def rows_at_once(prompt: int, num_generations: int, device: str) -> int:
+        samples = [Sample((1,) * 96, (0.0,) * 96, "length")] * num_generations
+        group = Group(Decision(Conversation(id="one", messages=()), 0), (1,) * prompt)
+        one = Workload((group.with_samples(samples),), texts=())
+        return rows.micro_batch(one, torch.device(device))
+
+    # On a CPU 8 at most; on a GPU as many as have 8,192 tokens; always a divisor of the group.
+    assert [rows_at_once(4000, g, "cpu") for g in (4, 8, 12, 16)] == [4, 8, 6, 8]
+    assert [rows_at_once(4000, g, "cuda") for g in (2, 8, 9)] == [2, 2, 1]
+    assert rows_at_once(1904, 8, "cuda") == 4
+    assert rows_at_once(9000, 8, "cuda") == 1
+
+
 # --- timing -----------------------------------------------------------------------------------
 
 
@@ -242,7 +256,7 @@ def test_operations_are_those_that_torch_counts(policy: Policy, folder: Path) ->
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(input_ids=torch.arange(12)[None], use_cache=False)
     # Eager attention computes the masked half, too, so all 12 x 12 pairs count.
-    ours_counted = limits.Dimensions.of(model).flops(12, 12, 144)
+    ours_counted = limits.Dimensions.of(model.config, model.dtype).flops(12, 12, 144)
     rotary = 2 * 4 * 12  # the angles: half a head for each token
     assert counter.get_total_flops() - ours_counted in (0, rotary)
 
@@ -281,7 +295,7 @@ def test_tokens_of_rows_and_of_decoding() -> None:
 
 
 def test_the_limit_is_the_slower_of_computing_and_copying() -> None:
-    machine = limits.Machine(matmul=100.0, model_matmul=50.0, copy=10.0)
+    machine = limits.Machine(matmul=100.0, model_matmul=50.0, copy=10.0, side=1)
     assert machine.seconds(limits.Cost(flops=200, bytes=10)) == 2
     assert machine.seconds(limits.Cost(flops=200, bytes=50)) == 5
 
@@ -394,7 +408,7 @@ def test_completions_are_those_of_a_given_model(tmp_path: Path, folder: Path) ->
 def test_limits_and_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib comes with the extra `bench`")
     monkeypatch.setattr(parts, "GENERATIONS", (2, 4))
-    monkeypatch.setattr(limits, "machine", lambda *_: limits.Machine(1e11, 1e11, 1e10))
+    monkeypatch.setattr(limits, "machine", lambda *_: limits.Machine(1e11, 1e11, 1e10, 2048))
     found = run(tmp_path, "limits", "scaling")
     by_part = {record["part"]: record for record in found["records"]}
     assert [row["phase"] for row in by_part["limits"]["rows"]] == [
@@ -417,7 +431,7 @@ def test_what_follows_the_limits_has_all_workers(
 ) -> None:
     before = torch.get_num_threads()
     monkeypatch.setattr(contest, "fastest_threads", lambda policy, threads: 1)
-    monkeypatch.setattr(limits, "machine", lambda *_: limits.Machine(1e11, 1e11, 1e10))
+    monkeypatch.setattr(limits, "machine", lambda *_: limits.Machine(1e11, 1e11, 1e10, 2048))
     bench = Bench(SHAPES["desk"], folder, DEVICE, 1, 1, (), Progress(Console(quiet=True)), False, 2)
     parts.machine_limits(bench)
     torch.set_num_threads(before)

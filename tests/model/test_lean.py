@@ -50,7 +50,7 @@ def test_outputs_and_gradients_are_the_same(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    monkeypatch.setattr(lean, "_SLICE", 4)  # of 15 tokens
+    monkeypatch.setattr(lean, "_CPU_SLICE", 4)  # of 15 tokens
     theirs = LAYERS[name]().to(dtype)
     ours = copy.deepcopy(theirs)
     use_lean_layers(ours)

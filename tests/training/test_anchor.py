@@ -64,3 +64,10 @@ def test_a_score_that_stalls_resets_the_anchor_also_after_a_restart() -> None:
     assert not again.offer(0.6, policy(8.0))  # 0.6 is still to be beaten; patience begins anew
     assert again.offer(0.6, policy(8.0))
     assert where(again) == 8.0
+
+
+def test_an_anchor_from_a_checkpoint_lies_where_the_policy_is() -> None:
+    kept: dict[str, Any] = {"anchor": {"w": torch.ones(1)}}
+    start = {"w": torch.zeros(1, device="meta")}  # in place of a GPU
+    one = Anchor(AnchorConfig(kind="average"), start, kept)
+    assert one.weights["w"].device == start["w"].device

@@ -77,7 +77,7 @@ def _make_trl(path: Path) -> Any:
             output_dir=str(path),
             use_cpu=True,
             bf16=False,
-            activation_checkpointing=False,
+            gradient_checkpointing=False,
             report_to="none",
             disable_tqdm=True,
             num_generations=4,

@@ -84,7 +84,7 @@ class Bench:
     @cached_property
     def dimensions(self) -> limits.Dimensions:
         """Of the model."""
-        return limits.Dimensions.of(self.policy.model)
+        return limits.Dimensions.of(self.policy.model.config, self.shape.dtype)
 
     def sampled(self, conversations: Sequence[Conversation], num_generations: int) -> Workload:
         """Return conversations with completions of the shape's length."""

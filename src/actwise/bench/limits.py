@@ -47,18 +47,17 @@ class Dimensions:
     """Bytes of one number."""
 
     @classmethod
-    def of(cls, model: Any) -> "Dimensions":
-        """Read them from a model."""
-        c = model.config
+    def of(cls, config: Any, dtype: torch.dtype) -> "Dimensions":
+        """Read them from a model's configuration."""
         return cls(
-            c.num_hidden_layers,
-            c.hidden_size,
-            c.intermediate_size,
-            c.num_attention_heads,
-            c.num_key_value_heads,
-            c.head_dim,
-            c.vocab_size,
-            model.dtype.itemsize,
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+            config.vocab_size,
+            dtype.itemsize,
         )
 
     @property
@@ -201,11 +200,13 @@ class Machine:
     """What the machine can do, in operations and bytes a second."""
 
     matmul: float
-    """Square matrices of 2,048 rows."""
+    """Large square matrices."""
     model_matmul: float
-    """2,048 tokens through the model's widest layer."""
+    """As many tokens through the model's widest layer."""
     copy: float
     """Bytes read and written by copying what no cache holds."""
+    side: int
+    """Rows of the square matrices, and how many tokens."""
 
     def seconds(self, cost: Cost) -> float:
         """Return the least time that a phase can take."""
@@ -214,16 +215,19 @@ class Machine:
 
 def machine(dimensions: Dimensions, device: torch.device, dtype: torch.dtype) -> Machine:
     """Measure the machine; each rate is the best of ten runs, of the faster of two libraries."""
-    side, wide = 2048, (dimensions.hidden, dimensions.intermediate)
+    # On a GPU large enough that the clock's own time, a few microseconds, does not count.
+    side, megabytes = (2048, 256) if device.type == "cpu" else (8192, 2048)
+    wide = dimensions.hidden, dimensions.intermediate
     square = torch.randn(side, side, device=device).to(dtype)
     tokens = torch.randn(side, wide[0], device=device).to(dtype)
     weights = torch.randn(wide[1], wide[0], device=device).to(dtype)
-    source = torch.randn(1 << 26, device=device)  # 256 MiB
+    source = torch.randn(megabytes << 18, device=device)
     target = torch.empty_like(source)
     return Machine(
         2 * side**3 / _fastest_product(square, square, device),
         2 * side * wide[0] * wide[1] / _fastest_product(tokens, weights, device),
         2 * source.nbytes / _best(lambda: target.copy_(source), device),
+        side,
     )
 
 

@@ -91,7 +91,7 @@ def measure(
             continue
         found["not_measured"].pop(name, None)
         with tempfile.TemporaryDirectory() as folder:
-            build_model(shape, Path(folder), request.model)
+            build_model(shape, Path(folder), request.model, device=device)
             bench = Bench(
                 shape,
                 Path(folder),

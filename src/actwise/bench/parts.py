@@ -182,7 +182,7 @@ def peak_memory(bench: Bench) -> Record:
         described(bench.work),
         "growth of memory during the update, each in a process of its own; passes of about "
         f"{bench.config.max_batch_tokens} tokens in ours, of "
-        f"{min(rows.MICRO_BATCH, bench.work.num_generations)} rows elsewhere",
+        f"{rows.micro_batch(bench.work, bench.device)} rows elsewhere",
     ]
     return {"rows": lines, "aims": aims, "notes": notes}
 
@@ -325,7 +325,7 @@ def machine_limits(bench: Bench) -> Record:
         "notes": [
             described(work),
             f"this machine, all threads, same precision: matrix product {rates.matmul / 1e9:.1f} "
-            f"GFLOP/s (2,048 tokens through the model's widest layer: "
+            f"GFLOP/s ({rates.side:,} tokens through the model's widest layer: "
             f"{rates.model_matmul / 1e9:.1f}), copy {rates.copy / 1e9:.1f} GB/s",
         ],
     }

@@ -1,13 +1,14 @@
 """The peers: TRL's `GRPOTrainer` and transformers' `generate`, each in its best setting.
 
-TRL on a CPU: float32 without autocast (as ours), no activation checkpointing, micro-batches of one
-decision's group. Its own shuffling and padding are spared it where the update alone is timed. What
-is used of it beyond its public interface is that of 1.16, so other versions are refused.
+TRL: weights and computation in the model's own precision without autocast (as ours), no activation
+checkpointing, micro-batches of one decision's group or, on a GPU, of a part of it. Its own
+shuffling and padding are spared it where the update alone is timed. What is used of it beyond its
+public interface is that of 1.16, so other versions are refused.
 """
 
 import importlib.metadata
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ import torch
 from torch import Tensor
 
 from actwise.bench.ours import LEARNING_RATE, learned_from, reward_of
+from actwise.bench.rows import micro_batch
 from actwise.bench.shapes import Workload
 from actwise.bench.timing import Seconds, now, since
 from actwise.config import RunConfig
-from actwise.engine.rollouts import Group
+from actwise.engine.rollouts import Rollout
 from actwise.errors import ConfigError
 
 _TRL = "1.16."
-_ROWS_TOKENS = 250_000
-"""Prompt tokens, over all rows, of one call of `generate` by TRL; what fits a laptop's memory."""
+_CPU_TOKENS, _GPU_TOKENS = 250_000, 300_000
+"""Tokens, over all rows, of one call of `generate` by TRL: what fits a laptop's memory with a small
+model, and 80 GB with 1.7 billion parameters, whose keys and values of a token are 115 kB."""
 _ROWS = 64
 """Rows of one call of `generate` outside TRL: enough to share its overhead, few enough to stay in
 a CPU's cache."""
@@ -68,17 +71,19 @@ def trl_trainer(folder: Path, work: Workload, config: RunConfig, device: torch.d
     from trl import GRPOConfig, GRPOTrainer
 
     hide_bars()
-    rl, size = config.rl, work.num_generations
+    rl, size = config.rl, micro_batch(work, device)
+    parts = work.num_generations // size
     arguments = GRPOConfig(
         output_dir=str(folder / "trl"),
         use_cpu=device.type == "cpu",
         bf16=False,
         model_init_kwargs={"dtype": "auto"},
-        activation_checkpointing=False,
+        # Its name in 5.17; later versions of transformers have another one, too.
+        gradient_checkpointing=False,
         per_device_train_batch_size=size,
-        gradient_accumulation_steps=work.num_decisions,
-        steps_per_generation=_decisions_at_once(work),
-        num_generations=size,
+        gradient_accumulation_steps=work.num_decisions * parts,
+        steps_per_generation=_decisions_at_once(work, device) * parts,
+        num_generations=work.num_generations,
         max_completion_length=work.completion_tokens,
         # Completions of full length, as ours.
         generation_kwargs={"eos_token_id": None},
@@ -115,19 +120,20 @@ def trl_trainer(folder: Path, work: Workload, config: RunConfig, device: torch.d
     return trainer
 
 
-def _decisions_at_once(work: Workload) -> int:
+def _decisions_at_once(work: Workload, device: torch.device) -> int:
     """Return for how many decisions TRL may sample together.
 
     As many as memory allows, and a divisor of all: otherwise TRL would compute the old log-probs
     once more.
     """
-    longest = max(len(group.prompt) for group in work.groups)
-    room = max(1, _ROWS_TOKENS // (longest * work.num_generations))
+    longest = max(len(group.prompt) for group in work.groups) + work.completion_tokens
+    tokens = _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
+    room = max(1, tokens // (longest * work.num_generations))
     return max(n for n in range(1, room + 1) if work.num_decisions % n == 0)
 
 
 class TrlUpdate:
-    """TRL's loss and gradient over given completions, in micro-batches of one group."""
+    """TRL's loss and gradient over given completions, in micro-batches of one group's rows."""
 
     def __init__(
         self, folder: Path, work: Workload, config: RunConfig, device: torch.device
@@ -135,21 +141,30 @@ class TrlUpdate:
         self._trainer = trl_trainer(folder, work, config, device)
         self.model = self._trainer.model.to(device)
         self.model.train()
-        self._trainer.current_gradient_accumulation_steps = work.num_decisions
-        total = work.num_decisions * work.num_generations * work.completion_tokens
+        size = micro_batch(work, device)
+        self._trainer.current_gradient_accumulation_steps = work.num_rows // size
+        total = work.num_rows * work.completion_tokens
         self._batches = [
-            self._inputs(group, device, total) for group in learned_from(work, config.rl)
+            self._inputs(group.prompt, group.rollouts[i : i + size], device, total)
+            for group in learned_from(work, config.rl)
+            for i in range(0, work.num_generations, size)
         ]
 
-    def _inputs(self, group: Group, device: torch.device, total: int) -> dict[str, Tensor]:
-        prompts = torch.tensor([group.prompt for _ in group.rollouts], device=device)
-        completions = torch.tensor([r.sample.token_ids for r in group.rollouts], device=device)
+    def _inputs(
+        self,
+        prompt: Sequence[int],
+        rollouts: Sequence[Rollout],
+        device: torch.device,
+        total: int,
+    ) -> dict[str, Tensor]:
+        prompts = torch.tensor([prompt for _ in rollouts], device=device)
+        completions = torch.tensor([r.sample.token_ids for r in rollouts], device=device)
         return {
             "prompt_ids": prompts,
             "prompt_mask": torch.ones_like(prompts),
             "completion_ids": completions,
             "completion_mask": torch.ones_like(completions),
-            "advantages": torch.tensor([r.advantage for r in group.rollouts], device=device),
+            "advantages": torch.tensor([r.advantage for r in rollouts], device=device),
             "num_items_in_batch": torch.tensor(total, device=device),
         }
 

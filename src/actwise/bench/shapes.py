@@ -112,6 +112,11 @@ class Workload:
         return len(self.groups)
 
     @property
+    def num_rows(self) -> int:
+        """Completions of all decisions."""
+        return self.num_decisions * self.num_generations
+
+    @property
     def conversations(self) -> list[list[Group]]:
         """The groups of each conversation."""
         return by_conversation(self.groups)
@@ -138,19 +143,22 @@ class Workload:
         return replace(first, groups=(short.with_samples(samples),))
 
 
-def build_model(shape: Shape, folder: Path, name: str | None = None) -> None:
+def build_model(
+    shape: Shape, folder: Path, name: str | None = None, *, device: torch.device | str = "cpu"
+) -> None:
     """Write the model that is measured.
 
     Args:
         shape: Its model gets random weights and the shipped tokenizer.
         folder: Where to write.
         name: Folder or hub name of a model to copy in place of that.
+        device: Where the random weights are drawn: on a CPU 1.7 billion take long.
 
     Raises:
         ModelError: There is no such model, or it cannot be used for trees.
     """
     if name is None:
-        model, tokenizer = _random_model(shape)
+        model, tokenizer = _random_model(shape, device)
     else:
         policy = Policy.load(name, dtype=shape.dtype)
         model, tokenizer = policy.model, policy.template.tokenizer
@@ -161,13 +169,14 @@ def build_model(shape: Shape, folder: Path, name: str | None = None) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _random_model(shape: Shape) -> tuple[Any, Any]:
+def _random_model(shape: Shape, device: torch.device | str) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
     members = {"vocab_size": len(tokenizer), **shape.model}
     torch.manual_seed(0)
-    return Qwen3ForCausalLM(Qwen3Config(**members, tie_word_embeddings=True)), tokenizer
+    with torch.device(device):
+        return Qwen3ForCausalLM(Qwen3Config(**members, tie_word_embeddings=True)), tokenizer
 
 
 def conversations_of(

@@ -139,6 +139,6 @@ def cost_findings(cost: Estimate) -> Iterator[Finding]:
             0,
             f"a few steps took {size(cost.peak_memory)} of {size(cost.memory)}",
             "A larger batch may not fit.",
-            "Lower max_batch_tokens, --set model.workers=1, --set model.lora_rank=16, or --set "
-            "model.dtype=bfloat16.",
+            "Lower max_batch_tokens, --set model.workers=1, or --set model.lora_rank=16 and, where "
+            "that is not enough, --set model.dtype=bfloat16.",
         )

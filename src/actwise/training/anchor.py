@@ -30,6 +30,8 @@ class Anchor:
         self._config = config
         self._start = start
         self._kept = kept
+        if "anchor" in kept:  # checkpoints are read on the CPU
+            kept["anchor"] = {n: w.to(start[n].device) for n, w in kept["anchor"].items()}
         if config.kind == "reset":
             kept.setdefault("anchor_best", float("-inf"))
             kept.setdefault("anchor_stale", 0)

@@ -216,7 +216,9 @@ class Training:
 
     def _load(self, path: Path) -> None:
         try:
-            state = torch.load(path, map_location=self._policy.device, weights_only=True)
+            # On the CPU: a GPU may have no room for all of it twice, an optimiser whose counts of
+            # steps lie there waits for it in each step, and a generator takes its state from a CPU.
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self._take(state)
         except Exception as error:  # of a damaged file torch raises anything
             raise damaged(path) from error
@@ -227,7 +229,7 @@ class Training:
         self._policy.set_weights(state["weights"])
         for optimiser, own in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(own)
-        self.generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"])
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self._best_weights = state["best_weights"]
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]

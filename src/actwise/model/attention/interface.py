@@ -15,7 +15,12 @@ from transformers import AttentionInterface
 
 from actwise.errors import ModelError
 from actwise.model.attention.cpu import AttentionByParts
-from actwise.model.attention.gpu import block_mask, fused_flex_attention
+from actwise.model.attention.gpu import (
+    BLOCK,
+    block_mask,
+    fused_flex_attention,
+    kernel_options,
+)
 from actwise.model.recurrence import Recurs, TreeRecurrence
 from actwise.tree.layout import Layout
 
@@ -70,7 +75,7 @@ class TreeAttention(TreeRecurrence):
         layout = self._within(window)
         if q.device.type == "cpu":
             return AttentionByParts.apply(q, k, v, layout, scale)  # type: ignore[no-untyped-call]
-        if q.device.type == "cuda":
+        if q.device.type == "cuda" and q.shape[2] > BLOCK:
             return self.attend_flexibly(q, k, v, scale, layout, fused_flex_attention())
         return self.attend_densely(q, k, v, scale, layout)
 
@@ -98,6 +103,7 @@ class TreeAttention(TreeRecurrence):
             block_mask=self._block_masks[layout.window],
             scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
+            kernel_options=kernel_options(q.dtype),
         )
         return out
 

@@ -16,8 +16,9 @@ from torch.nn.functional import silu
 
 from actwise.model.kernels.linear import Linear, product, weight_gradient
 
-_SLICE = 512
-"""Tokens for which a gated layer computes the gradient at once; fewer need less memory."""
+_CPU_SLICE, _GPU_SLICE = 512, 8192
+"""Tokens for which a gated layer computes the gradient at once: fewer need less memory, and leave
+most of a GPU idle."""
 _GATED_PARTS = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 
 
@@ -120,7 +121,8 @@ class _GatedProducts(torch.autograd.Function):
         exact = torch.promote_types(x.dtype, torch.float32)
         sums = [torch.zeros_like(weight, dtype=exact) for weight in weights]
         dx = x.new_empty(x.shape)  # contiguous, so that slices write into it
-        slices = (y.flatten(0, -2).split(_SLICE) for y in (x, grads[0].contiguous(), dx))
+        at_once = _CPU_SLICE if x.device.type == "cpu" else _GPU_SLICE
+        slices = (y.flatten(0, -2).split(at_once) for y in (x, grads[0].contiguous(), dx))
         for x_MI, grad_MI, dx_MI in zip(*slices, strict=True):
             dx_MI.copy_(_slice_backward(x_MI, grad_MI, weights, sums))
         return dx, *(dweight.to(x.dtype) for dweight in sums)

@@ -1,0 +1,1 @@
+"""What is measured on machines that are hard to come by; run from the root of the repository."""
