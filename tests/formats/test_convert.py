@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +93,21 @@ def test_format_and_tools_are_passed_on(
     (conversation,) = read_files([out])
     assert isinstance(conversation, Conversation)
     assert [tool["function"]["name"] for tool in conversation.tools] == ["f"]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")
+def test_what_is_told_stays_apart_from_what_is_written(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join([chat("one"), "{", chat("two")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "actwise", "convert", str(log), "--out", "/dev/stdout"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [json.loads(line)["messages"][1]["content"] for line in done.stdout.splitlines()] == [
+        "one",
+        "two",
+    ]
+    assert done.stderr.startswith("/dev/stdout: 2 conversations")
+    assert "left out: 1 (broken_json)" in done.stderr

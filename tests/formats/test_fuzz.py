@@ -14,6 +14,9 @@ from actwise.data.grown import longest_records
 from actwise.data.split import openings
 from actwise.doctor import examine
 from actwise.formats import FORMATS, Rejected, read_files
+from actwise.rewards.judge import judge
+from actwise.rewards.settings import JudgeSettings
+from actwise.template.parse import ParsedCompletion
 from formats.test_readers import SAMPLES, places, replaced
 
 COUNT = 600
@@ -147,3 +150,52 @@ def test_no_recogniser_fails_whatever_it_is_shown(name: str) -> None:
     for _ in range(60):
         damaged = mutated(draw, SAMPLES[draw.choice(list(SAMPLES))])
         assert FORMATS[name].recognises(damaged) in (True, False)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", range(10, 30))
+def test_many_damaged_records_are_read_or_rejected_and_none_is_lost(
+    tmp_path: Path, seed: int
+) -> None:
+    run(tmp_path, seed, 1000)
+
+
+SCHEMA: dict[str, Any] = {
+    "$defs": {"place": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "type": "object",
+    "properties": {
+        "number": {"type": "integer", "minimum": 1, "multipleOf": 1},
+        "name": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 40, "default": "x"},
+        "kind": {"enum": ["a", "b", None]},
+        "place": {"$ref": "#/$defs/place"},
+        "list": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}},
+    },
+    "required": ["number"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.exhaustive
+def test_hostile_schemas_are_read_or_rejected_and_judged_by(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    arguments = {"number": 3, "name": "abc", "kind": "a", "place": {"city": "Rome"}, "list": ["x"]}
+    lines = []
+    for _ in range(500):
+        function = {"name": "f", "parameters": mutated(draw, SCHEMA)}
+        call = {"id": "c", "function": {"name": "f", "arguments": arguments}}
+        messages = [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": [call]},
+        ]
+        tools = [{"type": "function", "function": function}]
+        lines.append(json.dumps({"messages": messages, "tools": tools}))
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines) + "\n")
+    items = list(read_files([log]))
+    assert len(items) == len(lines)
+    settings = JudgeSettings()
+    for item in items:
+        if isinstance(item, Conversation):
+            gold = item.messages[1]
+            said = ParsedCompletion(None, gold.tool_calls, "", ())
+            assert judge(said, gold, item.tools, thinking=False, settings=settings).right

@@ -8,11 +8,12 @@ from rich.console import Console
 from actwise.errors import printable
 
 
-def echo_skipped(skipped: list[dict[str, Any]]) -> None:
+def echo_skipped(skipped: list[dict[str, Any]], *, err: bool = False) -> None:
     """Tell what was left out, and why."""
     for item in skipped:
         places = ", ".join(item["examples"])
-        click.echo(printable(f"left out: {item['count']} ({item['reason']}), such as {places}"))
+        told = f"left out: {item['count']} ({item['reason']}), such as {places}"
+        click.echo(printable(told), err=err)
 
 
 def error_console() -> Console:

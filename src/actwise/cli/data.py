@@ -92,11 +92,13 @@ def convert(files: Sequence[Path], format_name: str | None, tools: Path | None, 
     _check_apart(out, files, tools)
     written = write_conversations(read_files(files, format=format_name, tools=tools), out)
     kinds = written.decisions
+    stream = not out.is_file()  # it may be what is printed to
     click.echo(
         f"{out}: {written.conversations} conversations with {kinds.total()} decisions "
-        f"({kinds['call']} calls, {kinds['answer']} answers)"
+        f"({kinds['call']} calls, {kinds['answer']} answers)",
+        err=stream,
     )
-    echo_skipped(written.skipped())
+    echo_skipped(written.skipped(), err=stream)
 
 
 def _check_apart(written: Path | None, files: Sequence[Path], tools: Path | None) -> None:

@@ -9,10 +9,19 @@ Tools and arguments may have settings of their own:
     match = "exact"
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 TextMatch = Literal["exact", "normalised", "similar"]
 
@@ -47,6 +56,15 @@ class ToolSettings(_Overrides):
     """By name; a part of an object is named like `address.street`, an array's items `guests[]`."""
 
 
+def _address(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+        raise ValueError(
+            'no base address such as "http://localhost:8000/v1"; a key belongs in an environment '
+            "variable, whose name is api_key_env"
+        )
+    return url
+
+
 class EndpointSettings(BaseModel):
     """A model behind an address that speaks OpenAI's protocol."""
 
@@ -54,7 +72,7 @@ class EndpointSettings(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
 
-    url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
+    url: Annotated[str, AfterValidator(_address)]
     """Base address, such as "http://localhost:8000/v1"; a key never stands in it."""
     model: str = Field(min_length=1)
     """Name of the model there."""

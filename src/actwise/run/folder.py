@@ -227,7 +227,11 @@ class Run:
 
     def lines(self, name: str) -> JsonLines:
         """Return a file of steps, such as "metrics/sft.jsonl"."""
-        return JsonLines(self.folder / name)
+        path = self.folder / name
+        if path.is_dir():
+            self.progress.say(f"{path}: a folder in the place of a file; it is removed")
+            remove(path)
+        return JsonLines(path)
 
 
 def _difference(before: Any, now: Any) -> str:
