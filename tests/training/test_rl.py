@@ -4,10 +4,12 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from actwise.config import RlConfig
@@ -16,6 +18,7 @@ from actwise.engine.rollouts import Group, Rollout
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
+from actwise.run.progress import Progress
 from actwise.training.recipes import RL, rl
 from actwise.training.stage import Training, batch_of
 from actwise.training.update import accumulate
@@ -303,6 +306,20 @@ def test_solved_decisions_rest(policy: Policy, run: Run) -> None:
     failed = [step for step, decision in steps if decision == "X9#1"]
     assert sorted(set(solved)) == [1, 4]
     assert sorted(set(failed)) == [1, 2, 3, 4]
+
+
+def test_where_all_decisions_rest_none_does(policy: Policy, run: Run) -> None:
+    run_rl(run, policy, lambda d, n: gold_text(d, "x" * (n + 1)), steps=2, selection={"rest": 9})
+    steps = [r["step"] for r in lines(run, "rollouts/rl.jsonl")]
+    assert steps == [1] * 36 + [2] * 36
+
+
+def test_a_run_that_does_not_learn_says_so_once(policy: Policy, run: Run) -> None:
+    shown = StringIO()
+    run.progress = Progress(Console(file=shown, width=300))
+    run_rl(run, policy, lambda d, n: gold_text(d, "so"), steps=40, num_generations=2)
+    assert shown.getvalue().count("rl, step 20: 0% of the groups are live") == 1
+    assert shown.getvalue().count("are live") == 1
 
 
 def test_few_of_many_completions_are_kept(
