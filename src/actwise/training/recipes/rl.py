@@ -274,13 +274,17 @@ def _improve(
 
 
 def _explained(groups: Sequence[Group], config: RlConfig, template: Template) -> list[Explained]:
-    """Return the decisions without a right completion, with their thoughts before the record."""
+    """Return the decisions without a right completion, with their thoughts before the record.
+
+    Where no completion can be checked, the record's wording would be all that is learned.
+    """
     if config.mode == "direct" or not config.likelihood.weight:
         return []
     found = []
     for group in groups:
         thoughts = [thought for r in group.rollouts if (thought := r.parsed.closed_thought)]
-        if thoughts and not any(r.verdict.right for r in group.rollouts):
+        verdicts = {r.verdict.right for r in group.rollouts}
+        if thoughts and False in verdicts and True not in verdicts:
             found.append(explain(template, group.decision, group.prompt, thoughts))
     return found
 
