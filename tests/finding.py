@@ -61,11 +61,11 @@ def context(
     max_tokens: int = 90,
     score: Callable[[], float] = lambda: 0.0,
     base: Callable[[], dict[str, Tensor]] | None = None,
-    **sections: dict[str, Any],
+    **settings: Any,
 ) -> Context:
     """Return what a recipe works with; a run has no checkpoint before its last step."""
     config = RunConfig.model_validate(
-        {"checkpoint_every": 100, "max_batch_tokens": 100_000, **sections}
+        {"checkpoint_every": 100, "max_batch_tokens": 100_000, **settings}
     )
     return Context(
         run,

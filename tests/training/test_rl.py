@@ -1,13 +1,17 @@
 """The RL recipe, against one forward pass of an ordinary model for each completion."""
 
+import copy
 import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from actwise.config import RlConfig
@@ -16,6 +20,7 @@ from actwise.engine.rollouts import Group, Rollout
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
+from actwise.run.progress import Progress
 from actwise.training.recipes import RL, rl
 from actwise.training.stage import Training, batch_of
 from actwise.training.update import accumulate
@@ -303,6 +308,54 @@ def test_solved_decisions_rest(policy: Policy, run: Run) -> None:
     failed = [step for step, decision in steps if decision == "X9#1"]
     assert sorted(set(solved)) == [1, 4]
     assert sorted(set(failed)) == [1, 2, 3, 4]
+
+
+def test_where_all_decisions_rest_none_does(policy: Policy, run: Run) -> None:
+    run_rl(run, policy, lambda d, n: gold_text(d, "x" * (n + 1)), steps=2, selection={"rest": 9})
+    steps = [r["step"] for r in lines(run, "rollouts/rl.jsonl")]
+    assert steps == [1] * 36 + [2] * 36
+
+
+@pytest.mark.parametrize("kind", ["average", "reset"])
+def test_what_moves_and_what_rests_survives_a_restart(
+    policy: Policy, tmp_path: Path, kind: str
+) -> None:
+    config = {
+        "steps": 6,
+        "num_generations": 4,
+        "conversations_per_step": 1,
+        "evaluate_every": 1,
+        "kl_coefficient": 0.5,
+        "anchor": {"kind": kind, "decay": 0.5, "patience": 2},
+        "selection": {"rest": 2, "live_groups": 1, "most": 2},
+    }
+
+    def train(folder: Path, stops: Sequence[int]) -> tuple[dict[str, Tensor], list[str]]:
+        ours = Policy(copy.deepcopy(policy.model), policy.template)
+        for steps in stops:  # a process each
+            ours.set_weights(policy.weights())
+            with Run.open(folder, {}, Progress(Console(quiet=True))) as run:
+                run.begin()
+                given = context(
+                    ours, run, engine=scripted(policy, mixed), rl=config, checkpoint_every=2
+                )
+                list(itertools.islice(RL.begin(given).steps, steps))
+                sampled = [r["decision"] for r in lines(run, "rollouts/rl.jsonl")]
+        return ours.weights(), sampled
+
+    whole, sampled = train(tmp_path / "whole", [6])
+    # Killed after the first step behind a checkpoint, twice.
+    broken, again = train(tmp_path / "broken", [3, 3, 6])
+    assert again == sampled
+    assert all(torch.equal(whole[name], weight) for name, weight in broken.items())
+
+
+def test_a_run_that_does_not_learn_says_so_once(policy: Policy, run: Run) -> None:
+    shown = StringIO()
+    run.progress = Progress(Console(file=shown, width=300))
+    run_rl(run, policy, lambda d, n: gold_text(d, "so"), steps=40, num_generations=2)
+    assert shown.getvalue().count("rl, step 20: 0% of the groups are live") == 1
+    assert shown.getvalue().count("are live") == 1
 
 
 def test_few_of_many_completions_are_kept(

@@ -4,6 +4,7 @@ The signs are those of runs that ended no better than they began: groups that ar
 that shrink, a policy that is sure of itself too soon, decisions that no completion ever gets right.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,22 +17,22 @@ SURE = 0.5
 UNSOLVED = 0.4
 
 
-def warnings(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return what the metrics of RL's steps give reason to worry about, each with its remedy.
 
     Args:
         metrics: A record of each step since the first, in order; see docs/method.md.
 
     Returns:
-        Nothing before the first `WATCHED_STEPS`. Live groups are judged at once, everything else
-        by the last `WATCHED_STEPS` against the first.
+        A sentence by the name of its figure. Nothing before the first `WATCHED_STEPS`. Live groups
+        are judged at once, everything else by the last `WATCHED_STEPS` against the first.
     """
     if len(metrics) < WATCHED_STEPS:
-        return []
+        return {}
     first, last = metrics[:WATCHED_STEPS], metrics[-WATCHED_STEPS:]
-    found = []
+    found: dict[str, str] = {}
     if (live := _mean(last, "live_groups")) < FEW_LIVE:
-        found.append(
+        found["live_groups"] = (
             f"{live:.0%} of the groups are live, so a step learns from few decisions: begin from a "
             "model that is right at times (a shorter think stage, or thoughts recorded for more "
             "kinds of decisions), or --set rl.selection.live_groups=16"
@@ -39,20 +40,20 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     if len(metrics) < 2 * WATCHED_STEPS:
         return found
     if _mean(last, "thought_words") < SHRUNK * _mean(first, "thought_words"):
-        found.append(
+        found["thought_words"] = (
             f"thoughts have shrunk from {_mean(first, 'thought_words'):.1f} to "
             f"{_mean(last, 'thought_words'):.1f} words: see in rollouts/ whether they still "
             "decide; a larger rl.kl_coefficient or rl.likelihood.weight holds them"
         )
     if _mean(last, "entropy") < SURE * _mean(first, "entropy"):
-        found.append(
+        found["entropy"] = (
             f"entropy has fallen from {_mean(first, 'entropy'):.3f} to "
             f"{_mean(last, 'entropy'):.3f}, so little new is tried: use a lower rl.learning_rate, "
             "or a larger rl.kl_coefficient"
         )
     unsolved = _mean(last, "unsolved")
     if unsolved > UNSOLVED and unsolved > 0.95 * _mean(first, "unsolved"):
-        found.append(
+        found["unsolved"] = (
             f"{unsolved:.0%} of the decisions still have no right completion: record thoughts for "
             "their kinds, or try more with --set rl.num_generations=16"
         )
@@ -60,5 +61,6 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _mean(metrics: Sequence[Mapping[str, Any]], name: str) -> float:
+    # A step without a live group has no entropy. Nothing compares with NaN, so nothing is said.
     values = [value for record in metrics if (value := record.get(name)) is not None]
-    return sum(values) / len(values) if values else 0.0
+    return sum(values) / len(values) if values else math.nan

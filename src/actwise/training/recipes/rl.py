@@ -86,6 +86,7 @@ def _steps(
 ) -> Iterator[dict[str, float]]:
     config, judge = context.config.rl, context.config.reward
     anchor = Anchor(config.anchor, start, training.kept)
+    told: set[str] = set()
     if training.step == 0:
         training.offer(context.development_score(config.mode))  # what the stage has to beat
     while training.step < config.steps:
@@ -106,13 +107,17 @@ def _steps(
         training.rollouts.append(*(_record(step, g, r) for g in groups for r in g.rollouts))
         training.end_step()
         if training.step % WATCHED_STEPS == 0:
-            _warn(context)
+            _warn(context, told)
         yield figures
 
 
-def _warn(context: Context) -> None:
-    for warning in warnings(read_records(context.run.folder / "metrics" / f"{RL.name}.jsonl")):
-        context.run.progress.say(f"{RL.name}: {warning}")
+def _warn(context: Context, told: set[str]) -> None:
+    """Say what has not been told yet."""
+    metrics = read_records(context.run.folder / "metrics" / f"{RL.name}.jsonl")
+    for sign, text in warnings(metrics).items():
+        if sign not in told:
+            context.run.progress.say(f"{RL.name}, step {len(metrics)}: {text}")
+            told.add(sign)
 
 
 def _collect(
@@ -155,7 +160,10 @@ def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) ->
 
 
 def roll_out(context: Context, batch: Sequence[Conversation], training: Training) -> list[Group]:
-    """Sample and judge completions of the decisions of some conversations that do not rest."""
+    """Sample and judge completions of the decisions of some conversations.
+
+    Decisions that rest are left out, unless all do.
+    """
     config, template = context.config.rl, context.policy.template
     resting = Resting(config.selection.rest, training.kept)
     thinking = config.mode == "thinking"
@@ -166,10 +174,10 @@ def roll_out(context: Context, batch: Sequence[Conversation], training: Training
         for decision in _some(
             _taking_part(conversation, config), config.decisions_per_conversation, draw
         )
-        if not resting.rests(decision.key, training.step)
     ]
+    awake = [d for d in decisions if not resting.rests(d.key, training.step)]
     groups = context.engine.generate(
-        groups_of(template, decisions, thinking=thinking),
+        groups_of(template, awake or decisions, thinking=thinking),
         num_generations=config.num_generations,
         params=SamplingParams(
             context.max_tokens, template.stop_token_ids, config.temperature, config.top_p
@@ -245,9 +253,7 @@ def _improve(
         found = add_likelihood_gradient(
             context.policy,
             explained,
-            scale=config.likelihood.weight
-            * config.num_generations
-            / (len(samples) * context.max_tokens),
+            scale=config.likelihood.weight / (len(of_step) * context.max_tokens),
             max_batch_tokens=context.config.max_batch_tokens,
         )
         if learners:
@@ -268,13 +274,17 @@ def _improve(
 
 
 def _explained(groups: Sequence[Group], config: RlConfig, template: Template) -> list[Explained]:
-    """Return the decisions without a right completion, with their thoughts before the record."""
+    """Return the decisions without a right completion, with their thoughts before the record.
+
+    Where no completion can be checked, the record's wording would be all that is learned.
+    """
     if config.mode == "direct" or not config.likelihood.weight:
         return []
     found = []
     for group in groups:
         thoughts = [thought for r in group.rollouts if (thought := r.parsed.closed_thought)]
-        if thoughts and not any(r.verdict.right for r in group.rollouts):
+        verdicts = {r.verdict.right for r in group.rollouts}
+        if thoughts and False in verdicts and True not in verdicts:
             found.append(explain(template, group.decision, group.prompt, thoughts))
     return found
 
