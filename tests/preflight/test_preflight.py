@@ -121,12 +121,16 @@ def test_a_stop_token_that_is_not_trained_is_found(tiny_tokenizer_dir: Path) -> 
     assert targets.faults["stop_not_trained"].count == 2
 
 
-def test_a_stop_token_within_an_answer_is_refused(tiny_model_dir: Path) -> None:
+def test_a_stop_token_within_an_answer_is_text(tiny_model_dir: Path) -> None:
     found = examine(tiny_model_dir, splits("Wait.<|im_end|> It is 12 km."))
-    assert found.refused
-    (fault,) = [f for f in found.findings if f.code == "stop_inside"][:1]
-    assert fault.severity == "error" and fault.count == 1
-    assert fault.examples[0].startswith("log.jsonl:W0: messages[3]: stops after 6 of ")
+    assert not found.refused and "stop_inside" not in codes(found)
+    template = Template.load(str(tiny_model_dir))
+    (_, answer) = render_targets(
+        template, [conversation("W0", "Wait.<|im_end|> It is 12 km.")], thinking=False
+    ).trained
+    stops = [i for i, token in enumerate(answer.token_ids) if token in template.stop_token_ids]
+    assert stops == [len(answer.token_ids) - 1]
+    assert template.decode(answer.token_ids).strip() == "Wait.<|im_end|> It is 12 km."
 
 
 def test_recorded_actions_that_earn_nothing_are_refused(tiny_model_dir: Path) -> None:
