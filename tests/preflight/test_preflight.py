@@ -123,7 +123,9 @@ def test_a_stop_token_that_is_not_trained_is_found(tiny_tokenizer_dir: Path) -> 
 
 def test_a_stop_token_within_an_answer_is_text(tiny_model_dir: Path) -> None:
     found = examine(tiny_model_dir, splits("Wait.<|im_end|> It is 12 km."))
-    assert not found.refused and "stop_inside" not in codes(found)
+    # Nothing stops within it; but the parser takes it for a tag, so the record earns nothing.
+    assert "stop_inside" not in codes(found)
+    assert codes(found)["gold_not_rewarded"] == "error"
     template = Template.load(str(tiny_model_dir))
     (_, answer) = render_targets(
         template, [conversation("W0", "Wait.<|im_end|> It is 12 km.")], thinking=False
