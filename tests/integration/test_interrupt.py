@@ -63,6 +63,8 @@ def interrupted(folder: Path, arguments: list[Any], moment: Callable[[], bool]) 
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # A shell lets its background jobs ignore the interrupt, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             while not moment():
