@@ -84,7 +84,7 @@ def _plain_model(folder: Path, policy: Policy, dtype: torch.dtype) -> Any:
 def _tree_scores(policy: Policy, work: Workload) -> Tensor:
     """Return the log-probs of all completions' tokens, as training computes them."""
     passes = passes_of(work.groups, ONE_PASS, policy.device)
-    return torch.cat([policy.score(one.layout, one.places_T).logprobs for one in passes])
+    return torch.cat([policy.score(one.layout, one.index_T).logprobs for one in passes])
 
 
 def _row_scores(model: Any, work: Workload) -> Tensor:

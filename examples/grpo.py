@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from actwise.conversation import Decision
 from actwise.desk import MODEL, generate
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import parse_completion
 from actwise.template.render import Template
 
@@ -64,7 +64,7 @@ def reward_of(template: Template, decision: Decision, tokens: list[int]) -> floa
         decision.gold,
         decision.conversation.tools,
         thinking=THINKING,
-        settings=JudgeSettings(),
+        settings=JudgeConfig(),
         context=decision.history,
     )
     return verdict.reward

@@ -25,7 +25,7 @@ class Case:
     """A forest, the tokens that are scored and a weight for each."""
 
     layout: Layout
-    places: Tensor
+    indices: Tensor
     rows: list[list[int]]
     """For each segment the whole sequence that ends with it."""
     scored: list[list[tuple[int, float]]]
@@ -40,7 +40,7 @@ def make_case(seed: int, *, longest: int = 20) -> Case:
     """Grow trees with branches at any depth up to 4; every token but the first is scored once."""
     draw = random.Random(seed)
     forest = Forest()
-    depth, places = [], []
+    depth, indices = [], []
     for tree in range(draw.choice((1, 3))):
         trunk = forest.insert(tokens(draw, longest), tree=tree)
         depth.append(0)
@@ -59,8 +59,8 @@ def make_case(seed: int, *, longest: int = 20) -> Case:
         begin = max(1, len(row) - len(segment.token_ids))
         rows.append(row)
         scored.append([(i, draw.uniform(-1, 1)) for i in range(begin, len(row))])
-        places += list(layout.places(end, first=begin - (len(row) - len(segment.token_ids))))
-    return Case(layout, torch.tensor(places), rows, scored)
+        indices += list(layout.indices(end, first=begin - (len(row) - len(segment.token_ids))))
+    return Case(layout, torch.tensor(indices), rows, scored)
 
 
 def tokens(draw: random.Random, most: int) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actwise.errors import ConfigError
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 Mode = Literal["direct", "thinking"]
 """Whether the model thinks before it acts."""
@@ -256,7 +256,7 @@ class RunConfig(_Section):
     conversations that begin alike share their beginning; a GPU with room likes more, too."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    reward: JudgeSettings = JudgeSettings()
+    reward: JudgeConfig = JudgeConfig()
     sft: SftConfig = SftConfig()
     think: ThinkConfig = ThinkConfig()
     rl: RlConfig = RlConfig()

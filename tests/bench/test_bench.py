@@ -12,7 +12,7 @@ from rich.console import Console
 
 from actwise.bench import contest, limits, memory, ours, parts, peers, rows
 from actwise.bench.contest import Bench
-from actwise.bench.measure import Request, measure
+from actwise.bench.measure import Request, run_benchmark
 from actwise.bench.report import page, table
 from actwise.bench.shapes import SHAPES, Shape, Workload, build_model, compose, pool_of, workload
 from actwise.bench.timing import Seconds, Timing, interleaved
@@ -351,7 +351,7 @@ def run(
     model: str | None = None,
 ) -> dict[str, Any]:
     request = Request(conversations, repeats=1, device="cpu", logs=None, model=model)
-    return measure(
+    return run_benchmark(
         out,
         names,
         shapes,

@@ -13,7 +13,7 @@ from actwise.conversation import Conversation, Decision, Message, tool_name
 from actwise.desk import SPLITS, generate, open_world
 from actwise.desk.world import World
 from actwise.rewards.judge import Verdict, judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 from desk_oracle import RULES, Expected, Reader, follow, numbers
 
@@ -215,7 +215,7 @@ def verdict(answer: Message, decision: Decision) -> Verdict:
         decision.gold,
         decision.conversation.tools,
         thinking=True,
-        settings=JudgeSettings(),
+        settings=JudgeConfig(),
         context=decision.history,
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from actwise.evaluation.evaluate import Evaluator
 from actwise.model.policy import Policy
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from finding import CONVERSATIONS, RIGHT_CALL, scripted
 
 
@@ -23,7 +23,7 @@ def test_evaluation_judges_one_completion_of_every_decision(policy: Policy) -> N
         "W1#5": "<think>\n" + "y" * 300,
     }
     engine = scripted(policy, lambda d, _: texts[d.key])
-    evaluator = Evaluator(engine, policy.template, JudgeSettings(), max_tokens=120)
+    evaluator = Evaluator(engine, policy.template, JudgeConfig(), max_tokens=120)
     records = evaluator.evaluate(CONVERSATIONS[:1], thinking=True)
     shown = [
         (r["decision"], r["kind"], r["labels"], r["stop"], r["verdict"]["right"]) for r in records
@@ -51,7 +51,7 @@ def test_a_right_completion_that_hit_the_budget_counts_for_nothing(policy: Polic
     engine = scripted(policy, lambda d, _: text)
     budget = len(policy.template.encode(text))
     for max_tokens, right in ((budget, False), (budget + 1, True)):
-        evaluator = Evaluator(engine, policy.template, JudgeSettings(), max_tokens)
+        evaluator = Evaluator(engine, policy.template, JudgeConfig(), max_tokens)
         last = evaluator.evaluate(CONVERSATIONS[:1], thinking=True)[-1]
         assert last["verdict"]["right"] is right
         assert (last["verdict"]["reward"] > 0) is right

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from actwise.config import RlConfig
 from actwise.engine.rollouts import Group, Sample
 from actwise.model.policy import Policy
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.training.recipes.rl import with_advantages
 from actwise.training.update import accumulate
 from finding import CONVERSATIONS
@@ -111,10 +111,10 @@ def with_rewards(given: list[tuple[Group, list[float]]], config: RlConfig) -> li
             group.decision.gold,
             group.conversation.tools,
             thinking=False,
-            settings=JudgeSettings(),
+            settings=JudgeConfig(),
             context=group.decision.history,
         )
         judged = [Judged("", parsed, replace(verdict, reward=reward)) for reward in rewards]
         pairs = zip(group.rollouts, judged, strict=True)
         found.append(replace(group, rollouts=tuple(replace(r, judged=j) for r, j in pairs)))
-    return with_advantages(found, config, JudgeSettings())
+    return with_advantages(found, config, JudgeConfig())

@@ -15,7 +15,7 @@ from actwise.data.split import openings
 from actwise.doctor import examine
 from actwise.formats import FORMATS, Rejected, read_files
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 from formats.test_readers import SAMPLES, places, replaced
 
@@ -193,7 +193,7 @@ def test_hostile_schemas_are_read_or_rejected_and_judged_by(tmp_path: Path) -> N
     log.write_text("\n".join(lines) + "\n")
     items = list(read_files([log]))
     assert len(items) == len(lines)
-    settings = JudgeSettings()
+    settings = JudgeConfig()
     for item in items:
         if isinstance(item, Conversation):
             gold = item.messages[1]

@@ -54,7 +54,7 @@ def test_scores_and_gradients_are_those_of_whole_sequences(name: str, seed: int)
     policy = Policy(for_trees(ordinary), None)
     case = make_case(seed)
     expected = row_by_row(ordinary, case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     assert torch.allclose(scores.logprobs, expected, atol=1e-5, rtol=0)
     assert_same_gradients(
         gradients(policy.model, (scores.logprobs * case.weights).sum()),
@@ -71,7 +71,7 @@ def test_attention_that_is_all_on_one_token_has_finite_gradients() -> None:
             layer.self_attn.k_proj.weight.mul_(10)
     policy = Policy(for_trees(ordinary), None)
     case = make_case(0)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     ours = gradients(policy.model, (scores.logprobs * case.weights).sum())
     expected = row_by_row(ordinary, case)
     theirs = gradients(ordinary, (expected * case.weights).sum())
@@ -83,7 +83,7 @@ def test_attention_that_is_all_on_one_token_has_finite_gradients() -> None:
 def test_scores_at_another_temperature_and_entropy() -> None:
     ordinary = make_model("Qwen3", **ARCHITECTURES["Qwen3"])
     case = make_case(0)
-    scores = Policy(for_trees(ordinary), None).score(case.layout, case.places, temperature=0.7)
+    scores = Policy(for_trees(ordinary), None).score(case.layout, case.indices, temperature=0.7)
     assert torch.allclose(scores.logprobs, row_by_row(ordinary, case, 0.7), atol=1e-5, rtol=0)
     entropies = []
     for row, scored in zip(case.rows, case.scored, strict=True):
@@ -109,7 +109,7 @@ def test_adapters_get_the_gradients_of_whole_sequences(name: str) -> None:
     policy = Policy(for_trees(adapted), None)
     case = make_case(5)
     expected = row_by_row(adapted, case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     assert torch.allclose(scores.logprobs, expected, atol=1e-5, rtol=0)
     ours = gradients(policy.model, (scores.logprobs * case.weights).sum())
     assert ours.keys() == policy.trainable().keys()
@@ -141,7 +141,7 @@ def test_the_dense_mask_gives_the_same(name: str, seed: int) -> None:
         tree=Dense(layout),
     ).logits[0]
     logprobs = logits.log_softmax(-1)[
-        layout.predecessor[case.places], layout.input_ids[case.places]
+        layout.predecessor[case.indices], layout.input_ids[case.indices]
     ]
     assert torch.allclose(logprobs, expected, atol=1e-5, rtol=0)
     assert_same_gradients(
@@ -173,8 +173,8 @@ def test_the_block_mask_gives_the_same_scores(name: str, seed: int) -> None:
             use_cache=False,
             tree=Flexible(layout),
         ).logits[0]
-    before = layout.predecessor[case.places]
-    logprobs = logits.log_softmax(-1)[before, layout.input_ids[case.places]]
+    before = layout.predecessor[case.indices]
+    logprobs = logits.log_softmax(-1)[before, layout.input_ids[case.indices]]
     assert torch.allclose(logprobs, row_by_row(ordinary, case), atol=1e-5, rtol=0)
 
 
@@ -192,7 +192,7 @@ def test_long_segments_and_large_blocks_give_the_same(
     use_fast_products(policy.model)
     case = make_case(3)
     expected = row_by_row(ordinary, case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     assert torch.allclose(scores.logprobs, expected, atol=1e-5, rtol=0)
     assert_same_gradients(
         gradients(policy.model, (scores.logprobs * case.weights).sum()),
@@ -206,7 +206,7 @@ def test_half_precision_is_as_near_as_its_rounding() -> None:
     case = make_case(1)
     exact = row_by_row(ordinary, case)
     rounded = row_by_row(copy.deepcopy(ordinary).bfloat16(), case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     error = (scores.logprobs - exact).norm()
     assert error < 1.5 * (rounded - exact).norm()
     ours = gradients(policy.model, (scores.logprobs * case.weights).sum())
@@ -228,14 +228,14 @@ def test_attention_that_is_not_plain_is_refused(
     model = for_trees(make_model(name, num_key_value_heads=2, **settings))
     case = make_case(0)
     with pytest.raises(ModelError, match=reason):
-        Policy(model, None).score(case.layout, case.places)
+        Policy(model, None).score(case.layout, case.indices)
 
 
 def test_dropout_is_refused() -> None:
     model = for_trees(make_model("Llama", attention_dropout=0.1)).train()
     case = make_case(0)
     with pytest.raises(ModelError, match="dropout"):
-        Policy(model, None).score(case.layout, case.places)
+        Policy(model, None).score(case.layout, case.indices)
 
 
 def test_a_call_without_a_tree_is_refused() -> None:

@@ -46,7 +46,7 @@ def test_scores_and_gradients_are_those_of_whole_sequences(
 ) -> None:
     case = make_case(seed, longest=longest)
     expected = row_by_row(ordinary, case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     assert torch.allclose(scores.logprobs, expected, atol=2e-5, rtol=0)
     assert_same_gradients(
         gradients(policy.model, (scores.logprobs * case.weights).sum()),
@@ -65,7 +65,7 @@ def test_adapters_get_the_gradients_of_whole_sequences(family: Family, folder: P
     ordinary.get_base_model().set_attn_implementation("eager")
     case = make_case(5)
     expected = row_by_row(ordinary, case)
-    scores = policy.score(case.layout, case.places)
+    scores = policy.score(case.layout, case.indices)
     assert torch.allclose(scores.logprobs, expected, atol=5e-5, rtol=0)
     found = gradients(policy.model, (scores.logprobs * case.weights).sum())
     assert all("lora_" in name for name in found)
@@ -107,8 +107,9 @@ def scored(policy: Policy, row: list[int], count: int) -> list[float]:
     """Return the log-probs of a row's last tokens, as training computes them."""
     forest = Forest()
     forest.insert(row)
-    places = torch.arange(len(row) - count, len(row))
-    logprobs: list[float] = policy.score(lay_out(forest), places, temperature=0.8).logprobs.tolist()
+    indices = torch.arange(len(row) - count, len(row))
+    scores = policy.score(lay_out(forest), indices, temperature=0.8)
+    logprobs: list[float] = scores.logprobs.tolist()
     return logprobs
 
 

@@ -62,8 +62,8 @@ def test_a_window_leaves_no_seen_block_out(seed: int, window: int) -> None:
     size = len(layout.input_ids)
     assert torch.equal(found.full_kv_num_blocks, expected.full_kv_num_blocks)
     assert not (expected.to_dense() > found.to_dense()).any()
-    places = torch.arange(size)
-    sees = found.mask_mod(None, None, places[:, None], places[None])
+    indices = torch.arange(size)
+    sees = found.mask_mod(None, None, indices[:, None], indices[None])
     assert torch.equal(sees, layout.visible())
 
 

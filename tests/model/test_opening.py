@@ -173,7 +173,7 @@ def test_the_text_part_of_a_model_for_images_is_trained(name: str, tmp_path: Pat
     expected = row_by_row(model, case)
     for rank in (None, 2):
         policy = Policy.load(str(folder), shipped_template=family.shipped, lora_rank=rank)
-        scores = policy.score(case.layout, case.places)
+        scores = policy.score(case.layout, case.indices)
         assert torch.allclose(scores.logprobs, expected, atol=2e-5, rtol=0)
         (scores.logprobs * case.weights).sum().backward()
         trained = policy.trainable()
@@ -183,5 +183,5 @@ def test_the_text_part_of_a_model_for_images_is_trained(name: str, tmp_path: Pat
     policy.save(tmp_path / "saved")
     again = Policy.load(str(tmp_path / "saved"))
     with torch.no_grad():
-        found = again.score(case.layout, case.places).logprobs
+        found = again.score(case.layout, case.indices).logprobs
     assert torch.allclose(found, expected, atol=2e-5, rtol=0)

@@ -20,7 +20,7 @@ def scores(policy: Policy) -> torch.Tensor:
     node = forest.insert(SEQUENCE)
     layout = lay_out(forest)
     with torch.no_grad():
-        return policy.score(layout, torch.tensor(layout.places(node, first=1))).logprobs
+        return policy.score(layout, torch.tensor(layout.indices(node, first=1))).logprobs
 
 
 def change(policy: Policy) -> None:
@@ -119,7 +119,7 @@ def first_scores(policy: Policy, longest: int) -> torch.Tensor:
     end = forest.insert([1, 2, 3, 4, 5])
     forest.insert([7] * longest, tree=1)
     layout = lay_out(forest)
-    return policy.score(layout, torch.tensor(layout.last_places(end, 4))).logprobs
+    return policy.score(layout, torch.tensor(layout.last_indices(end, 4))).logprobs
 
 
 def test_a_folder_without_a_model_is_refused(tiny_tokenizer_dir: Path) -> None:

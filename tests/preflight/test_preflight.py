@@ -21,7 +21,7 @@ from actwise.preflight import Preflight, preflight
 from actwise.preflight.estimate import Estimate, cost_findings, estimate
 from actwise.preflight.targets import distribution, probe_findings, probe_reward, render_targets
 from actwise.preflight.trial import Speeds, try_out
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.run.progress import Progress
 from actwise.template.render import Template
 
@@ -175,7 +175,7 @@ def test_a_reward_that_pays_for_any_answer_is_refused(tiny_tokenizer_dir: Path) 
         for text in answers
     ]
     targets = render_targets(template, alike, thinking=False)
-    probes = probe_reward(template, targets, JudgeSettings(), seed=0)
+    probes = probe_reward(template, targets, JudgeConfig(), seed=0)
     assert probes.shuffled is not None and probes.shuffled.mean == 1
     assert [f.code for f in probe_findings(probes, "direct")] == ["shuffled_rewarded"]
     paid = dataclasses.replace(probes, empty=distribution([0.0, 0.5]), shuffled=None)

@@ -80,7 +80,7 @@ def test_lines_after_the_last_checkpoint_are_no_damage(folder: Path) -> None:
     write_report(folder)
 
 
-@pytest.mark.parametrize("name", ["run.json", "results.json", "metrics/rl.jsonl", "further"])
+@pytest.mark.parametrize("name", ["run.json", "results.json", "metrics/rl.jsonl", "extra"])
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_links_and_pipes_in_a_folder_of_somebody_elses_are_not_read(
     folder: Path, tmp_path: Path, name: str, kind: str

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from actwise.errors import InputError, RunError
 from actwise.report import write_report, write_table
 from actwise.report.charts import MAX_POINTS, curve, nice_ticks, whisker
-from actwise.report.folder import Interval, read_metrics
+from actwise.report.folder import Range, read_metrics
 from actwise.report.words import duration, judgement, model_and_mode, number, points, size, span
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -372,12 +372,12 @@ def test_table_prints_names_as_they_are() -> None:
 
 
 def test_whisker_puts_figures_where_they_belong() -> None:
-    svg = whisker(Interval(value=0.1, low=-0.2, high=0.3), css="m1", low=-0.4, high=0.4, marks=[0])
+    svg = whisker(Range(value=0.1, low=-0.2, high=0.3), css="m1", low=-0.4, high=0.4, marks=[0])
     assert '<line class="range m1" x1="25.00%" x2="87.50%"' in svg
     assert '<circle class="dot m1" cx="62.50%"' in svg
     assert '<line class="mark" x1="50.00%"' in svg
-    assert "circle" not in whisker(Interval(), css="m1")
-    assert 'cx="100.00%"' in whisker(Interval(value=7.0), css="m1")
+    assert "circle" not in whisker(Range(), css="m1")
+    assert 'cx="100.00%"' in whisker(Range(value=7.0), css="m1")
 
 
 def test_curve_joins_its_points() -> None:
@@ -433,13 +433,13 @@ def test_words() -> None:
     assert model_and_mode("my (old) (direct)") == ("my (old)", "direct")
     assert model_and_mode("my (old)") == ("my (old)", "")
     assert model_and_mode("rl") == ("rl", "")
-    assert span(Interval(value=0.5, low=0.25, high=1.0), share=True) == "25.0–100.0"
-    assert span(Interval(value=0.5, low=0.25), share=True) == ""
+    assert span(Range(value=0.5, low=0.25, high=1.0), share=True) == "25.0–100.0"
+    assert span(Range(value=0.5, low=0.25), share=True) == ""
     assert [points(v) for v in (0.081, -0.02, None)] == ["+8.1", "−2.0", "–"]
-    assert judgement(Interval(value=0.1, low=0.01, high=0.2)) == "better"
-    assert judgement(Interval(value=-0.1, low=-0.2, high=-0.01)) == "worse"
-    assert judgement(Interval(value=0.1, low=0.0, high=0.2)) == "no clear difference"
-    assert judgement(Interval(value=0.1)) == "no clear difference"
+    assert judgement(Range(value=0.1, low=0.01, high=0.2)) == "better"
+    assert judgement(Range(value=-0.1, low=-0.2, high=-0.01)) == "worse"
+    assert judgement(Range(value=0.1, low=0.0, high=0.2)) == "no clear difference"
+    assert judgement(Range(value=0.1)) == "no clear difference"
     assert [duration(s) for s in (7.25, 42.4, 59.9, 200.4, 7500)] == [
         "7.2 s",
         "42 s",

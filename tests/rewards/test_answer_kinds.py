@@ -8,7 +8,7 @@ language), the judge says so rather than guess.
 import pytest
 
 from actwise.rewards.answers import is_checkable, match_answer
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 Case = tuple[str, str, bool | None]
 """The prediction, the record, and whether the one is right."""
@@ -281,7 +281,7 @@ KINDS = {
     ],
 )
 def test_kinds_of_answers(predicted: str, recorded: str, right: bool | None) -> None:
-    match = match_answer(predicted, recorded, [], JudgeSettings())
+    match = match_answer(predicted, recorded, [], JudgeConfig())
     assert match.right is right, match.notes
     assert 0 <= match.correctness <= 1
     assert (match.correctness == 1) <= (right is not False)
@@ -292,7 +292,7 @@ def test_kinds_of_answers(predicted: str, recorded: str, right: bool | None) -> 
 )
 def test_every_record_is_right_in_its_own_words(recorded: str) -> None:
     for same in (recorded, f"  {recorded} ", recorded.replace("'", "’")):
-        match = match_answer(same, recorded, [], JudgeSettings())
+        match = match_answer(same, recorded, [], JudgeConfig())
         assert (match.right, match.correctness) == (True, 1.0)
 
 
@@ -326,7 +326,7 @@ def test_whether_other_words_can_be_right(recorded: str, checkable: bool) -> Non
 def test_what_no_words_are_known_for_is_said(
     predicted: str, recorded: str, right: bool | None, note: str
 ) -> None:
-    match = match_answer(predicted, recorded, [], JudgeSettings())
+    match = match_answer(predicted, recorded, [], JudgeConfig())
     assert match.right is right
     assert any(note in said for said in match.notes)
 
@@ -346,13 +346,13 @@ CONTEXT = ['{"driver": "Okafor", "status": "on_route"}', '{"driver": "Patel", "s
     ],
 )
 def test_names_of_the_conversation(predicted: str, recorded: str, asked: str, right: bool) -> None:
-    match = match_answer(predicted, recorded, CONTEXT, JudgeSettings(), asked=asked)
+    match = match_answer(predicted, recorded, CONTEXT, JudgeConfig(), asked=asked)
     assert match.right is right, match.notes
 
 
 @pytest.mark.parametrize(("similarity", "right"), [(0.9, True), (0.5, None), (0.05, False)])
 def test_similarity_decides_where_nothing_else_does(similarity: float, right: bool | None) -> None:
-    settings = JudgeSettings.model_validate({"embedding": {"model": "m"}})
+    settings = JudgeConfig.model_validate({"embedding": {"model": "m"}})
     free = match_answer(
         "Enjoy your trip!", "Have a safe journey!", [], settings, similarity=similarity
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from actwise.rewards.answers import match_answer
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 PAIRS: list[tuple[str, str, bool | None]] = [
     ("Bandwidth is 2,5 Gbit.", "Bandwidth is 2.5 Gbit.", True),
@@ -166,5 +166,5 @@ PAIRS: list[tuple[str, str, bool | None]] = [
 
 @pytest.mark.parametrize(("predicted", "recorded", "right"), PAIRS)
 def test_pairs_of_answers(predicted: str, recorded: str, right: bool | None) -> None:
-    match = match_answer(predicted, recorded, [], JudgeSettings())
+    match = match_answer(predicted, recorded, [], JudgeConfig())
     assert match.right is right, match.notes

@@ -13,11 +13,11 @@ from actwise.rewards.answers import match_answer
 from actwise.rewards.facts import read
 from actwise.rewards.judge import judge, texts
 from actwise.rewards.names import names
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.rewards.stance import stance
 from actwise.template.parse import ParsedCompletion, parse_completion
 
-SETTINGS = JudgeSettings()
+SETTINGS = JudgeConfig()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.exact import has_exact_form, named_exact
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 TEXT = {"type": "string"}
@@ -104,7 +104,7 @@ def right(predicted: dict[str, Any], recorded: dict[str, Any], properties: dict[
         Message(role="assistant", tool_calls=(ToolCall(name="t", arguments=recorded),)),
         [tool],
         thinking=False,
-        settings=JudgeSettings(),
+        settings=JudgeConfig(),
     )
     assert found.right is not None
     return found.right

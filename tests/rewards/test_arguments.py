@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actwise.rewards.arguments import SchemaComparer
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 INTEGER, NUMBER, TEXT = {"type": "integer"}, {"type": "number"}, {"type": "string"}
 ENUM = {"type": "string", "enum": ["Economy", "economy plus", "FIRST", "first "]}
@@ -19,7 +19,7 @@ ROOT = {"$defs": {"day": {"type": "string", "format": "date"}, "loop": {"$ref": 
 
 def equal(predicted: Any, gold: Any, schema: Any, **settings: Any) -> bool:
     root = {**ROOT, "type": "object", "properties": {"v": schema}, "required": ["v"]}
-    comparer = SchemaComparer(root, JudgeSettings(**settings))
+    comparer = SchemaComparer(root, JudgeConfig(**settings))
     (found,) = comparer.compare({"v": predicted}, {"v": gold})
     return found.equal
 
@@ -137,18 +137,18 @@ def test_an_absent_argument_is_its_default(
     predicted: dict[str, Any], gold: dict[str, Any], different: list[str]
 ) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "default": 5}, "b": TEXT}}
-    found = SchemaComparer(schema, JudgeSettings()).compare(predicted, gold)
+    found = SchemaComparer(schema, JudgeConfig()).compare(predicted, gold)
     assert [part.name for part in found if not part.equal] == different
 
 
 def test_a_default_within_itself_ends() -> None:
     part = {"default": {"v": {}}, "properties": {"v": {"$ref": "#/properties/v"}}}
-    comparer = SchemaComparer({"properties": {"v": part}}, JudgeSettings())
+    comparer = SchemaComparer({"properties": {"v": part}}, JudgeConfig())
     assert comparer.compare({"v": {"v": {}}}, {})[0].equal
     assert not comparer.compare({"v": {}}, {})[0].equal
 
 
 def test_a_required_argument_cannot_be_absent() -> None:
     schema = {"properties": {"a": {"type": "integer", "default": 5}}, "required": ["a"]}
-    (found,) = SchemaComparer(schema, JudgeSettings()).compare({}, {"a": 5})
+    (found,) = SchemaComparer(schema, JudgeConfig()).compare({}, {"a": 5})
     assert (found.equal, found.gold, found.decided_by) == (False, 5, "absent")

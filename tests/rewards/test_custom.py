@@ -17,7 +17,7 @@ from actwise.evaluation.evaluate import Evaluator
 from actwise.model.policy import Policy
 from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.judge import NoVerdict, judge
-from actwise.rewards.settings import CustomReward, JudgeSettings
+from actwise.rewards.settings import CustomReward, JudgeConfig
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
@@ -70,12 +70,12 @@ def custom(function: str, **more: Any) -> CustomReward:
 
 
 def test_a_function_of_the_working_directory_is_part_of_the_reward(my_rewards: Path) -> None:
-    config = JudgeSettings(custom={"polite": custom("polite")})
+    config = JudgeConfig(custom={"polite": custom("polite")})
     parsed = parse_completion("Goodbye, please.", thinking=False)
     value = custom_reward("polite", config.custom["polite"], parsed, DECISION)
     assert value == 0.5
     found = judge(
-        parsed, DECISION.gold, [], thinking=False, settings=config, further={"polite": value}
+        parsed, DECISION.gold, [], thinking=False, settings=config, extra={"polite": value}
     )
     # Words: goodbye, please vs. goodbye: F1 = 2/3; no facts.
     assert found.reward == pytest.approx((0.1 + 2 / 3 + 0.25 * 0.5) / 1.35)
@@ -99,9 +99,9 @@ def test_failures_name_the_decision_and_stop_or_skip(
         custom_reward("mine", custom(function), parsed, DECISION)
     skipped = custom_reward("mine", custom(function, on_error="skip"), parsed, DECISION)
     assert isinstance(skipped, NoVerdict)
-    config = JudgeSettings(custom={"mine": custom(function, on_error="skip")})
+    config = JudgeConfig(custom={"mine": custom(function, on_error="skip")})
     found = judge(
-        parsed, DECISION.gold, [], thinking=False, settings=config, further={"mine": skipped}
+        parsed, DECISION.gold, [], thinking=False, settings=config, extra={"mine": skipped}
     )
     assert (found.reward, found.missing, found.right) == (1.0, ("mine",), True)
     assert found.notes == (f"no verdict of mine: {skipped.reason}",)
@@ -160,7 +160,7 @@ def policy(tiny_model_dir: Path) -> Policy:
 def test_one_judge_in_training_evaluation_and_filtering(
     my_rewards: Path, policy: Policy, tmp_path: Path
 ) -> None:
-    config = JudgeSettings(custom={"polite": custom("polite")})
+    config = JudgeConfig(custom={"polite": custom("polite")})
     reward_function("polite", "my_rewards:polite")
     module = sys.modules["my_rewards"]
     conversations = [CONVERSATION]
@@ -179,7 +179,7 @@ def test_one_judge_in_training_evaluation_and_filtering(
         ("So long!", "w#1"),
         ("Goodbye.", "w#1"),
     ]
-    assert [v["further"]["polite"] for v in evaluated] == [0.5, 0, 0, 0]
+    assert [v["extra"]["polite"] for v in evaluated] == [0.5, 0, 0, 0]
 
     for combine in ("sum", "normalize_each"):
         reward = config.model_copy(update={"combine": combine})
@@ -207,7 +207,7 @@ def test_one_judge_in_training_evaluation_and_filtering(
 def test_an_evaluator_begins_with_the_functions_it_will_need(
     my_rewards: Path, policy: Policy
 ) -> None:
-    config = JudgeSettings(custom={"polite": custom("absent")})
+    config = JudgeConfig(custom={"polite": custom("absent")})
     with pytest.raises(ConfigError, match="absent"):
         Evaluator(ScriptedEngine(None, lambda _, n: ""), policy.template, config, 10)
 

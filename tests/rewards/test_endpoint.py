@@ -21,8 +21,8 @@ from actwise.rewards.judge import NoVerdict
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.settings import (
     EmbeddingEndpoint,
+    JudgeConfig,
     JudgeEndpoint,
-    JudgeSettings,
 )
 from actwise.template.parse import ParsedCompletion, parse_completion
 
@@ -239,7 +239,7 @@ def test_a_key_that_is_not_there_is_found_before_anything_is_sent(
     monkeypatch.delenv("NO_KEY", raising=False)
     asked = JudgeEndpoint(url="http://x/v1", model="m", api_key_env="NO_KEY")
     with pytest.raises(ConfigError, match="NO_KEY"):
-        prepare(JudgeSettings(endpoint=asked))
+        prepare(JudgeConfig(endpoint=asked))
 
 
 def test_nobody_at_the_address_and_nobody_in_time(serve: Any, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def sample(text: str, stop: str = "stop") -> Sample:
     return Sample(tuple(map(ord, text)), (0.0,) * len(text), stop)  # type: ignore[arg-type]
 
 
-def judged(pairs: list[tuple[Decision, Sample]], config: JudgeSettings) -> list[Any]:
+def judged(pairs: list[tuple[Decision, Sample]], config: JudgeConfig) -> list[Any]:
     template: Any = Characters()
     groups = [Group(decision, ()).with_samples([sample]) for decision, sample in pairs]
     found = judge_groups(template, groups, thinking=False, settings=config)
@@ -359,13 +359,13 @@ def judged(pairs: list[tuple[Decision, Sample]], config: JudgeSettings) -> list[
 
 def test_the_opinion_is_a_part_of_the_reward(serve: Any, tmp_path: Path) -> None:
     server = serve(says('{"score": 0.4}'))
-    config = JudgeSettings(endpoint=settings(server, tmp_path, weight=0.5))
+    config = JudgeConfig(endpoint=settings(server, tmp_path, weight=0.5))
     same, other = judged(
         [(ANSWERING, sample("It is 12 km away.")), (ANSWERING, sample("It is 12 km away, sir."))],
         config,
     )
-    assert (same.reward, same.further) == (1.0, {"endpoint": 1.0})
-    assert other.further == {"endpoint": 0.4}
+    assert (same.reward, same.extra) == (1.0, {"endpoint": 1.0})
+    assert other.extra == {"endpoint": 0.4}
     # 4 words (it, is, km, away; "12 km" is a number and a word) in common of 4 and 5: F1 = 8/9
     answer = 0.8 * 1 + 0.2 * 8 / 9
     assert other.reward == pytest.approx((0.1 * 1 + 1 * answer + 0.5 * 0.4) / 1.6)
@@ -376,9 +376,9 @@ def test_the_opinion_is_a_part_of_the_reward(serve: Any, tmp_path: Path) -> None
 
 def test_no_opinion_leaves_the_rest_of_the_reward(serve: Any, tmp_path: Path) -> None:
     server = serve(says("Hm."))
-    config = JudgeSettings(endpoint=settings(server, tmp_path))
+    config = JudgeConfig(endpoint=settings(server, tmp_path))
     (found,) = judged([(ANSWERING, sample("It is 12 km away, sir."))], config)
-    (plain,) = judged([(ANSWERING, sample("It is 12 km away, sir."))], JudgeSettings())
+    (plain,) = judged([(ANSWERING, sample("It is 12 km away, sir."))], JudgeConfig())
     assert found.reward == plain.reward
     assert found.missing == ("endpoint",)
     assert "endpoint" not in found.components()
@@ -387,7 +387,7 @@ def test_no_opinion_leaves_the_rest_of_the_reward(serve: Any, tmp_path: Path) ->
 
 def test_only_what_can_change_something_is_asked(serve: Any, tmp_path: Path) -> None:
     server = serve(says('{"score": 1}'))
-    config = JudgeSettings(endpoint=settings(server, tmp_path))
+    config = JudgeConfig(endpoint=settings(server, tmp_path))
     call, talk, needless, cut, empty = judged(
         [
             (CALLING, sample(CALL)),
@@ -407,7 +407,7 @@ def test_only_what_can_change_something_is_asked(serve: Any, tmp_path: Path) -> 
 
 
 def test_similarity_takes_the_place_of_the_words(serve: Any, tmp_path: Path) -> None:
-    config = JudgeSettings(
+    config = JudgeConfig(
         embedding=EmbeddingEndpoint(
             url=serve(embeds).url, model="e", cache=tmp_path / "cache.sqlite", retries=0
         )
@@ -415,13 +415,13 @@ def test_similarity_takes_the_place_of_the_words(serve: Any, tmp_path: Path) -> 
     near, lost = judged([(ANSWERING, sample("12 km")), (ANSWERING, sample("Nothing"))], config)
     assert near.answer_correctness == pytest.approx(0.8 + 0.2 * 24 / 25)
     assert lost.missing == ("embedding",)
-    (plain,) = judged([(ANSWERING, sample("Nothing"))], JudgeSettings())
+    (plain,) = judged([(ANSWERING, sample("Nothing"))], JudgeConfig())
     assert lost.answer_correctness == plain.answer_correctness
 
 
 def test_what_was_spent(serve: Any, tmp_path: Path) -> None:
     asked = settings(serve(says('{"score": 1}')), tmp_path, price_per_million_input=1)
-    config = JudgeSettings(endpoint=asked)
+    config = JudgeConfig(endpoint=asked)
     before = spent(config)
     judged([(ANSWERING, sample(text)) for text in ("Far.", "Near.", "Far.")], config)
     account = spent_since(before, config)
@@ -433,4 +433,4 @@ def test_what_was_spent(serve: Any, tmp_path: Path) -> None:
         "endpoint_output_tokens": 14,
         "endpoint_cost": pytest.approx(200 / 1e6),
     }
-    assert spent(JudgeSettings()) == {}
+    assert spent(JudgeConfig()) == {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.answers import is_checkable
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import parse_completion
 
 SEEDS = [
@@ -117,13 +117,13 @@ def test_mutated_answers(predicted: str, recorded: str, context: list[str], thin
     history = [Message(role=role, content=t) for role, t in zip(("tool", "user"), context)]  # noqa: B905
     record = Message(role="assistant", content=recorded)
     parsed = parse_completion(predicted, thinking=thinking)
-    options = {"thinking": thinking, "settings": JudgeSettings(), "context": history}
+    options = {"thinking": thinking, "settings": JudgeConfig(), "context": history}
     check(judge(parsed, record, [], **options))
     assert is_checkable(recorded) in (True, False)
     itself = parse_completion(recorded, thinking=False)
     if not itself.errors and itself.answer and not itself.calls:
         own = Message(role="assistant", content=itself.answer)
-        found = judge(itself, own, [], thinking=False, settings=JudgeSettings(), context=history)
+        found = judge(itself, own, [], thinking=False, settings=JudgeConfig(), context=history)
         assert (found.right, found.answer_correctness) == (True, 1.0)
 
 
@@ -145,7 +145,7 @@ def test_mutated_arguments(
         calls = (ToolCall(name="t", arguments=arguments),)
         completion = parse_completion("", thinking=False)
         completion = type(completion)(None, calls, "", ())
-        found = judge(completion, gold, tools, thinking=False, settings=JudgeSettings())
+        found = judge(completion, gold, tools, thinking=False, settings=JudgeConfig())
         check(found)
         assert found.right or not same
 
@@ -158,7 +158,7 @@ def test_alternatives_without_end_are_cut_off() -> None:
     completion = parse_completion(
         '<tool_call>\n{"name": "t", "arguments": {"a": {"x": "2"}}}\n</tool_call>', thinking=False
     )
-    assert judge(completion, gold, tools, thinking=False, settings=JudgeSettings()).right is False
+    assert judge(completion, gold, tools, thinking=False, settings=JudgeConfig()).right is False
 
 
 @pytest.mark.parametrize("size", [3000])
@@ -170,5 +170,5 @@ def test_long_arrays_in_another_order_end(size: int) -> None:
     for arguments, right in ((numbers[::-1], True), ([-n for n in numbers], False)):
         calls = json.dumps({"name": "t", "arguments": {"a": arguments}})
         parsed = parse_completion(f"<tool_call>\n{calls}\n</tool_call>", thinking=False)
-        verdict = judge(parsed, gold, tools, thinking=False, settings=JudgeSettings())
+        verdict = judge(parsed, gold, tools, thinking=False, settings=JudgeConfig())
         assert verdict.right is right

@@ -23,7 +23,7 @@ from actwise.rewards.endpoint import Endpoint, Reader
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.opinions import Answered, opinions, similarities
 from actwise.rewards.secret import redacted
-from actwise.rewards.settings import EndpointSettings, JudgeEndpoint
+from actwise.rewards.settings import EndpointConfig, JudgeEndpoint
 
 KEY = "sk-proj/Zx8+q1w2e3r4t5y6u7i8o9p0"
 Talk = Callable[[socket.socket, bytes], None]
@@ -314,7 +314,7 @@ def test_embeddings_of_any_size(
         vector = one if json.loads(request)["input"] == "Far" else other
         http(json.dumps({"data": [{"embedding": vector}]}).encode())(connection, request)
 
-    settings = EndpointSettings(
+    settings = EndpointConfig(
         url=serve(talk).url, model="e", cache=tmp_path / "cache.sqlite", retries=0
     )
     (found,) = similarities(settings, [answered("Far")])

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.rewards.floors import floors
 from actwise.rewards.judge import Verdict, judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import parse_completion
 
-BINARY = JudgeSettings()
-GRADED = JudgeSettings(tool_accuracy="graded")
+BINARY = JudgeConfig()
+GRADED = JudgeConfig(tool_accuracy="graded")
 TOOLS = [
     {
         "type": "function",
@@ -49,7 +49,7 @@ def said(*calls: tuple[str, dict[str, Any]], content: str = "", thought: str = "
     return f"<think>\n{thought}\n</think>\n\n" + "\n".join(filter(None, [content, *blocks]))
 
 
-def verdict(text: str, record: Message, settings: JudgeSettings = GRADED, **more: Any) -> Verdict:
+def verdict(text: str, record: Message, settings: JudgeConfig = GRADED, **more: Any) -> Verdict:
     parsed = parse_completion(text, thinking=True)
     return judge(parsed, record, TOOLS, thinking=True, settings=settings, **more)
 
@@ -160,11 +160,11 @@ def test_without_a_thought_nothing_is_earned_unless_none_is_required(
     assert found.thoughtless
     assert found.reward == 0.0
     assert set(found.components().values()) == {0.0}
-    free = verdict(bare, gold(REFUND), JudgeSettings(require_thought=False))
+    free = verdict(bare, gold(REFUND), JudgeConfig(require_thought=False))
     assert not free.thoughtless
     assert free.reward == pytest.approx(1.0 / 1.1)
     direct = parse_completion(bare.removeprefix(thought), thinking=False)
-    found = judge(direct, gold(REFUND), TOOLS, thinking=False, settings=JudgeSettings())
+    found = judge(direct, gold(REFUND), TOOLS, thinking=False, settings=JudgeConfig())
     assert (found.thoughtless, found.reward) == (False, 1.0)
 
 
@@ -175,7 +175,7 @@ def test_unclosed_thought_holds_no_action() -> None:
 
 
 def test_thought_length_pays_only_beside_the_right_kind() -> None:
-    settings = JudgeSettings(thought_length_weight=1.0, thought_length_target=4)
+    settings = JudgeConfig(thought_length_weight=1.0, thought_length_target=4)
     found = verdict(said(REFUND, thought="one two"), gold(REFUND), settings)
     assert found.thought_length == 0.5
     assert found.reward == pytest.approx((0.1 + 1.0 + 0.5) / 2.1)
@@ -227,7 +227,7 @@ def test_notes_name_what_differs() -> None:
 )
 def test_impossible_settings_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        JudgeSettings(**bad)
+        JudgeConfig(**bad)
 
 
 def test_floors_are_the_share_each_trivial_policy_gets_right() -> None:

@@ -9,7 +9,7 @@ from actwise.errors import ConfigError
 from actwise.rewards.arguments import Compared, SchemaComparer
 from actwise.rewards.judge import Verdict, judge
 from actwise.rewards.overrides import check_overrides
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 TEXT = {"type": "string"}
@@ -35,7 +35,7 @@ TOOLS = (
 
 
 def compared(predicted: Any, gold: Any, argument: str, **settings: Any) -> Compared:
-    comparer = SchemaComparer(BOOK, JudgeSettings.model_validate(settings), "book")
+    comparer = SchemaComparer(BOOK, JudgeConfig.model_validate(settings), "book")
     (found,) = comparer.compare({argument: predicted}, {argument: gold})
     return found
 
@@ -165,7 +165,7 @@ def test_types_may_have_to_be_as_the_schema_writes_them() -> None:
 
 def verdict(predicted: list[ToolCall], gold: list[ToolCall], **settings: Any) -> Verdict:
     record = Message(role="assistant", tool_calls=tuple(gold))
-    graded = JudgeSettings.model_validate({"tool_accuracy": "graded", **settings})
+    graded = JudgeConfig.model_validate({"tool_accuracy": "graded", **settings})
     parsed = ParsedCompletion(None, tuple(predicted), "", ())
     return judge(parsed, record, TOOLS, thinking=False, settings=graded)
 
@@ -242,11 +242,11 @@ def test_overrides_of_what_the_logs_do_not_hold_are_refused(
 ) -> None:
     logs = [Conversation(id="a", messages=(), tools=TOOLS)]
     with pytest.raises(ConfigError) as caught:
-        check_overrides(JudgeSettings.model_validate({"tools": tools}), logs)
+        check_overrides(JudgeConfig.model_validate({"tools": tools}), logs)
     assert str(caught.value) == complaint
 
 
 def test_overrides_of_what_the_logs_hold_pass() -> None:
     logs = [Conversation(id="a", messages=(), tools=TOOLS)]
     for tools in ({}, own("guests[].name"), own("address.street"), {"ping": own("x")["book"]}):
-        check_overrides(JudgeSettings.model_validate({"tools": tools}), logs)
+        check_overrides(JudgeConfig.model_validate({"tools": tools}), logs)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.judge import Verdict, judge
-from actwise.rewards.settings import ArgumentSettings, JudgeSettings, ToolSettings
+from actwise.rewards.settings import ArgumentConfig, JudgeConfig, ToolConfig
 from actwise.template.parse import parse_completion
 
 NAMES = ("search", "book", "cancel")
@@ -50,7 +50,7 @@ ARGUMENTS = st.fixed_dictionaries(
 CALLS = st.builds(ToolCall, name=st.sampled_from(["search", "book", "cancel"]), arguments=ARGUMENTS)
 GOLD_CALLS = st.lists(CALLS, min_size=1, max_size=4)
 SETTINGS = st.builds(
-    JudgeSettings,
+    JudgeConfig,
     tool_accuracy=st.sampled_from(["binary", "graded"]),
     format_weight=st.floats(0, 1),
     tool_weight=st.floats(0.1, 2),
@@ -80,7 +80,7 @@ def said(calls: list[ToolCall], content: str = "") -> str:
     return "<think>\nso\n</think>\n\n" + "\n".join([*([content] if content else []), *blocks])
 
 
-def verdict(text: str, gold: Message, settings: JudgeSettings, context: str = "") -> Verdict:
+def verdict(text: str, gold: Message, settings: JudgeConfig, context: str = "") -> Verdict:
     parsed = parse_completion(text, thinking=True)
     history = (Message(role="user", content=context),)
     return judge(parsed, gold, TOOLS, thinking=True, settings=settings, context=history)
@@ -96,7 +96,7 @@ def answering(content: str) -> Message:
 
 @given(GOLD_CALLS, SETTINGS, st.data())
 def test_recorded_calls_score_one_in_any_order(
-    calls: list[ToolCall], settings: JudgeSettings, data: st.DataObject
+    calls: list[ToolCall], settings: JudgeConfig, data: st.DataObject
 ) -> None:
     found = verdict(said(data.draw(st.permutations(calls))), calling(calls), settings)
     assert found.right
@@ -107,7 +107,7 @@ def test_recorded_calls_score_one_in_any_order(
 
 @given(GOLD_CALLS, GOLD_CALLS, SETTINGS, st.data())
 def test_the_order_of_calls_is_irrelevant_unless_declared(
-    gold: list[ToolCall], predicted: list[ToolCall], settings: JudgeSettings, data: st.DataObject
+    gold: list[ToolCall], predicted: list[ToolCall], settings: JudgeConfig, data: st.DataObject
 ) -> None:
     record, ordered = calling(gold), settings.model_copy(update={"call_order": "recorded"})
     shuffled = data.draw(st.permutations(predicted))
@@ -123,7 +123,7 @@ def test_the_order_of_calls_is_irrelevant_unless_declared(
 
 
 @given(ANSWERS, SETTINGS)
-def test_recorded_answers_score_one(answer: str, settings: JudgeSettings) -> None:
+def test_recorded_answers_score_one(answer: str, settings: JudgeConfig) -> None:
     found = verdict(said([], answer), answering(answer), settings)
     assert found.right
     assert (found.reward, found.answer_correctness, found.recall) == (1, 1, 1)
@@ -174,7 +174,7 @@ def corruptions(draw: st.DrawFn, calls: list[ToolCall]) -> list[ToolCall]:
 
 @given(GOLD_CALLS, SETTINGS, st.data())
 def test_every_corruption_of_calls_scores_less(
-    calls: list[ToolCall], settings: JudgeSettings, data: st.DataObject
+    calls: list[ToolCall], settings: JudgeConfig, data: st.DataObject
 ) -> None:
     wrong = data.draw(corruptions(calls))
     found = verdict(said(wrong, "" if wrong else "Done."), calling(calls), settings)
@@ -187,7 +187,7 @@ def test_every_corruption_of_calls_scores_less(
 
 @given(GOLD_CALLS, ANSWERS, SETTINGS)
 def test_the_wrong_kind_scores_zero(
-    calls: list[ToolCall], answer: str, settings: JudgeSettings
+    calls: list[ToolCall], answer: str, settings: JudgeConfig
 ) -> None:
     assert verdict(said([], answer), calling(calls), settings).reward == 0
     assert verdict(said(calls), answering(answer), settings).reward == 0
@@ -199,7 +199,7 @@ JUNK = st.builds(ToolCall, name=st.sampled_from(["hack", "echo"]), arguments=ARG
 
 @given(GOLD_CALLS, GOLD_CALLS, st.lists(JUNK, min_size=1, max_size=5), SETTINGS)
 def test_junk_calls_never_help(
-    gold: list[ToolCall], predicted: list[ToolCall], junk: list[ToolCall], settings: JudgeSettings
+    gold: list[ToolCall], predicted: list[ToolCall], junk: list[ToolCall], settings: JudgeConfig
 ) -> None:
     record = calling(gold)
     with_junk = verdict(said(predicted + junk), record, settings)
@@ -211,7 +211,7 @@ def test_junk_calls_never_help(
 def test_repeating_calls_never_helps(
     gold: list[ToolCall],
     predicted: list[ToolCall],
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     order: str,
     data: st.DataObject,
 ) -> None:
@@ -230,10 +230,10 @@ def test_an_ignored_argument_neither_helps_nor_costs(
     gold: list[ToolCall],
     predicted: list[ToolCall],
     name: str,
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     data: st.DataObject,
 ) -> None:
-    ignore = ToolSettings(arguments={name: ArgumentSettings(ignore=True)})
+    ignore = ToolConfig(arguments={name: ArgumentConfig(ignore=True)})
     settings = settings.model_copy(update={"tools": dict.fromkeys(NAMES, ignore)})
 
     def without(calls: list[ToolCall]) -> list[ToolCall]:
@@ -250,7 +250,7 @@ def test_an_ignored_argument_neither_helps_nor_costs(
 
 @given(CALLS, st.lists(CALLS, max_size=5), SETTINGS)
 def test_listing_candidate_calls_earns_a_share_at_most(
-    call: ToolCall, others: list[ToolCall], settings: JudgeSettings
+    call: ToolCall, others: list[ToolCall], settings: JudgeConfig
 ) -> None:
     found = verdict(said([*others, call]), calling([call]), settings)
     assert found.tool_accuracy is not None
@@ -259,7 +259,7 @@ def test_listing_candidate_calls_earns_a_share_at_most(
 
 @given(ANSWERS, ANSWERS, st.sampled_from(FOREIGN), st.lists(st.sampled_from(FACTS)), SETTINGS)
 def test_listing_facts_with_a_foreign_one_never_helps(
-    gold: str, predicted: str, foreign: str, facts: list[str], settings: JudgeSettings
+    gold: str, predicted: str, foreign: str, facts: list[str], settings: JudgeConfig
 ) -> None:
     candidates = " | ".join([*facts, foreign])
     # The candidates stand in the conversation: quoting them is no excuse.
@@ -276,7 +276,7 @@ def test_listing_facts_with_a_foreign_one_never_helps(
     ANSWERS, ANSWERS, st.lists(st.sampled_from(["$20", "3", "$7.50", "5"]), max_size=5), SETTINGS
 )
 def test_a_wrong_number_never_pays_whatever_right_ones_come_with_it(
-    gold: str, predicted: str, right_ones: list[str], settings: JudgeSettings
+    gold: str, predicted: str, right_ones: list[str], settings: JudgeConfig
 ) -> None:
     record, candidates = answering(gold), " | ".join([*right_ones, "$21"])
     for context in ("", candidates):
@@ -287,7 +287,7 @@ def test_a_wrong_number_never_pays_whatever_right_ones_come_with_it(
 
 @given(ANSWERS, SETTINGS, st.lists(st.sampled_from(["well", "then", "indeed"]), min_size=1))
 def test_padding_the_record_never_helps(
-    gold: str, settings: JudgeSettings, padding: list[str]
+    gold: str, settings: JudgeConfig, padding: list[str]
 ) -> None:
     record = answering(gold)
     short = verdict(said([], f"{gold} {padding[0]}"), record, settings)
@@ -299,7 +299,7 @@ def test_padding_the_record_never_helps(
 
 @given(ANSWERS, st.lists(st.sampled_from(WORDS + FOREIGN), min_size=3).map(" or ".join), SETTINGS)
 def test_copying_the_context_scores_below_the_record(
-    gold: str, context: str, settings: JudgeSettings
+    gold: str, context: str, settings: JudgeConfig
 ) -> None:
     assume(any(fact in context for fact in FOREIGN))
     found = verdict(said([], f"{gold} {context}"), answering(gold), settings)
@@ -314,7 +314,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
 
 @given(ANY_TEXT, GOLD_CALLS | ANSWERS | st.text(), SETTINGS, st.text())
 def test_any_completion_gets_a_verdict_in_bounds(
-    text: str, gold: list[ToolCall] | str, settings: JudgeSettings, context: str
+    text: str, gold: list[ToolCall] | str, settings: JudgeConfig, context: str
 ) -> None:
     record = answering(gold) if isinstance(gold, str) else calling(gold)
     found = verdict(text, record, settings, context)
@@ -365,5 +365,5 @@ def test_any_value_under_any_schema(schema: Any, arguments: dict[str, Any], othe
         parsed = parse_completion(text, thinking=True)
         if parsed.errors:  # the text of an argument may be a tag
             continue
-        found = judge(parsed, gold, tools, thinking=True, settings=JudgeSettings())
+        found = judge(parsed, gold, tools, thinking=True, settings=JudgeConfig())
         assert found.right or same is None

@@ -8,7 +8,7 @@ import pytest
 
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 OTHERWISE: dict[str, tuple[bool | None, str]] = {
@@ -47,7 +47,7 @@ def verdict(case: dict[str, Any]) -> bool | None:
         record,
         tools,
         thinking=False,
-        settings=JudgeSettings(),
+        settings=JudgeConfig(),
         context=[Message(role=role, content=text) for role, text in case.get("context", [])],
     ).right
 

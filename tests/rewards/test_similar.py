@@ -14,7 +14,7 @@ from actwise.conversation import Conversation, Message
 from actwise.errors import ConfigError
 from actwise.evaluation.judging import prepare, spent
 from actwise.rewards.opinions import Answered, similarities
-from actwise.rewards.settings import EmbeddingEndpoint, JudgeSettings, LocalEmbedding
+from actwise.rewards.settings import EmbeddingEndpoint, JudgeConfig, LocalEmbedding
 from actwise.rewards.similar import encoder, local_similarities
 
 VECTORS = {"north": [1.0, 0.0], "east": [0.0, 1.0], "between": [0.6, 0.8], "south": [-1.0, 0.0]}
@@ -71,10 +71,10 @@ def test_the_record_itself_is_not_computed() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_a_model_that_cannot_be_loaded_is_found_before_anything_is_computed() -> None:
-    settings = JudgeSettings.model_validate({"embedding": {"model": "nowhere"}})
+    settings = JudgeConfig.model_validate({"embedding": {"model": "nowhere"}})
     with pytest.raises(ConfigError, match="nowhere cannot be loaded: nowhere is not a folder and"):
         prepare(settings)
-    prepare(JudgeSettings.model_validate({"embedding": {"model": "m"}}))
+    prepare(JudgeConfig.model_validate({"embedding": {"model": "m"}}))
     assert spent(settings) == {}
 
 
@@ -82,17 +82,17 @@ def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     encoder.cache_clear()
     with pytest.raises(ConfigError, match=r"install actwise\[similar\]"):
-        prepare(JudgeSettings.model_validate({"embedding": {"model": "m"}}))
+        prepare(JudgeConfig.model_validate({"embedding": {"model": "m"}}))
 
 
 def test_with_a_url_it_is_an_endpoint() -> None:
-    asked = JudgeSettings.model_validate({"embedding": {"url": "http://x:1", "model": "m"}})
-    here = JudgeSettings.model_validate({"embedding": {"model": "m", "right_from": 0.9}})
+    asked = JudgeConfig.model_validate({"embedding": {"url": "http://x:1", "model": "m"}})
+    here = JudgeConfig.model_validate({"embedding": {"model": "m", "right_from": 0.9}})
     assert isinstance(asked.embedding, EmbeddingEndpoint)
     assert isinstance(here.embedding, LocalEmbedding)
-    assert JudgeSettings.model_validate(here.model_dump()).embedding == here.embedding
+    assert JudgeConfig.model_validate(here.model_dump()).embedding == here.embedding
     with pytest.raises(ValidationError, match="retries"):
-        JudgeSettings.model_validate({"embedding": {"model": "m", "retries": 1}})
+        JudgeConfig.model_validate({"embedding": {"model": "m", "retries": 1}})
 
 
 @pytest.mark.slow

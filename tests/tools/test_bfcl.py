@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "judge_agreement" / "bfcl_agreement.py"
@@ -54,7 +54,7 @@ def test_the_answer_is_right_and_every_change_wrong(
         (tmp_path / part).write_text("\n".join(lines[:SAMPLE]), "utf-8")
     left_out: dict[str, str] = {}
     judged = [
-        (mutation, agreement.judged_by_us(item, calls, JudgeSettings(coerce_types=False)))
+        (mutation, agreement.judged_by_us(item, calls, JudgeConfig(coerce_types=False)))
         for item in agreement.read_items(tmp_path, category, left_out)
         for mutation, calls in agreement.mutations(item)
     ]

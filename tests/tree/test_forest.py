@@ -15,7 +15,7 @@ SEQUENCES = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=8), min_si
 
 @dataclass
 class Grown:
-    """A forest and, for every segment, the places (segment, offset) from the root to its end."""
+    """A forest and, for every segment, the indices (segment, offset) from the root to its end."""
 
     forest: Forest
     seen: dict[int, list[tuple[int, int]]]
@@ -41,32 +41,32 @@ def forests(draw: st.DrawFn) -> Grown:
     return Grown(forest, seen)
 
 
-def flat(layout: Layout, place: tuple[int, int]) -> int:
-    return layout.starts[place[0]] + place[1]
+def flat(layout: Layout, index: tuple[int, int]) -> int:
+    return layout.starts[index[0]] + index[1]
 
 
 @given(forests())
 def test_every_token_lies_once_in_the_layout(grown: Grown) -> None:
     layout = lay_out(grown.forest)
-    places = [
-        place
+    indices = [
+        index
         for index, segment in enumerate(grown.forest.segments)
-        for place in layout.places(Node(index, len(segment.token_ids)))
+        for index in layout.indices(Node(index, len(segment.token_ids)))
     ]
-    assert sorted(places) == list(range(grown.forest.num_tokens)) == list(range(len(places)))
+    assert sorted(indices) == list(range(grown.forest.num_tokens)) == list(range(len(indices)))
     for index, segment in enumerate(grown.forest.segments):
         end = Node(index, len(segment.token_ids))
-        assert layout.input_ids[list(layout.places(end))].tolist() == list(segment.token_ids)
-        assert list(layout.places(end, first=1)) == list(layout.places(end))[1:]
+        assert layout.input_ids[list(layout.indices(end))].tolist() == list(segment.token_ids)
+        assert list(layout.indices(end, first=1)) == list(layout.indices(end))[1:]
 
 
 @given(forests())
 def test_positions_are_depths_and_predecessors_are_the_tokens_before(grown: Grown) -> None:
     layout = lay_out(grown.forest)
     for seen in grown.seen.values():
-        places = [flat(layout, place) for place in seen]
-        assert layout.position_ids[places].tolist() == list(range(len(places)))
-        assert layout.predecessor[places].tolist() == [-1, *places[:-1]]
+        indices = [flat(layout, index) for index in seen]
+        assert layout.position_ids[indices].tolist() == list(range(len(indices)))
+        assert layout.predecessor[indices].tolist() == [-1, *indices[:-1]]
 
 
 @given(forests())
@@ -74,9 +74,9 @@ def test_a_token_sees_its_ancestors_and_itself_and_nothing_else(grown: Grown) ->
     layout = lay_out(grown.forest)
     expected = torch.zeros(grown.forest.num_tokens, grown.forest.num_tokens, dtype=torch.bool)
     for seen in grown.seen.values():
-        places = [flat(layout, place) for place in seen]
-        for i, place in enumerate(places):
-            expected[place, places[: i + 1]] = True
+        indices = [flat(layout, index) for index in seen]
+        for i, index in enumerate(indices):
+            expected[index, indices[: i + 1]] = True
     assert torch.equal(layout.visible(), expected)
 
 
@@ -88,7 +88,7 @@ def test_token_ids_and_places_are_those_on_the_way_from_the_root(grown: Grown) -
         end = Node(index, len(grown.forest.segments[index].token_ids))
         assert grown.forest.token_ids(end) == tokens
         assert sum(part.offset for part in grown.forest.path(end)) == len(tokens)
-        assert layout.last_places(end, len(tokens)) == [flat(layout, place) for place in seen]
+        assert layout.last_indices(end, len(tokens)) == [flat(layout, index) for index in seen]
 
 
 @given(SEQUENCES, st.lists(st.integers(0, 1), min_size=8, max_size=8))
@@ -101,7 +101,7 @@ def test_inserted_sequences_come_back_and_share_every_prefix(
     layout = lay_out(forest)
     for node, sequence in zip(nodes, sequences, strict=True):
         for count in range(len(sequence) + 1):
-            last = layout.last_places(node, count)
+            last = layout.last_indices(node, count)
             assert layout.input_ids[last].tolist() == sequence[len(sequence) - count :]
     prefixes = {
         (tree, tuple(sequence[: end + 1]))

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actwise.tree.forest import HEAD
+from actwise.tree.forest import SHARED_PREFIX
 from actwise.tree.packing import Tree, grow, pack
 
-HEADS = [[7] * HEAD, [8] * HEAD]
+HEADS = [[7] * SHARED_PREFIX, [8] * SHARED_PREFIX]
 tokens = st.lists(st.integers(1, 3), min_size=1, max_size=12)
 
 
@@ -93,9 +93,9 @@ def test_conversations_that_begin_alike_are_one_trunk() -> None:
     assert [part.conversation for part in parts] == [0, 2, 1]
     forest, _ = grow(parts)
     # The head, 1, 2 once; then 3, 4 and 9, 9; the other one; the completions.
-    assert forest.num_tokens == (HEAD + 2) + 2 + 2 + (HEAD + 1) + (3 + 2 + 2)
+    assert forest.num_tokens == (SHARED_PREFIX + 2) + 2 + 2 + (SHARED_PREFIX + 1) + (3 + 2 + 2)
     # What is shared leaves room for more in a pass.
-    both = HEAD + 2 + 2 + 3 + 2 + 2
+    both = SHARED_PREFIX + 2 + 2 + 3 + 2 + 2
     assert [[p.conversation for p in ps] for ps in pack([one, alike], both)] == [[0, 1]]
     assert len(pack([one, alike], both - 1)) == 2
 

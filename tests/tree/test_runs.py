@@ -48,8 +48,8 @@ def test_tokens_counted_along_runs_have_their_depth(draw: random.Random) -> None
 def test_ancestors_are_found_one_by_one(draw: random.Random, count: int) -> None:
     layout = lay_out(grown(draw))
     before = layout.predecessor.tolist()
-    for place, seen in enumerate(ancestors(layout, count).tolist()):
-        expected = [place]
+    for index, seen in enumerate(ancestors(layout, count).tolist()):
+        expected = [index]
         while len(expected) < count:
             expected.insert(0, before[expected[0]] if expected[0] >= 0 else -1)
         assert seen == expected

@@ -27,7 +27,7 @@ from actwise.formats.record import Unusable
 from actwise.formats.schema import foreign_tool
 from actwise.rewards.floors import NEUTRAL_ANSWER
 from actwise.rewards.judge import Verdict, judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 CALLING = (
@@ -357,7 +357,7 @@ def _literal(value: Any, java_type: str | None = None) -> str:
 # The two judges
 
 
-def judged_by_us(item: Item, calls: Calls, settings: JudgeSettings) -> Verdict:
+def judged_by_us(item: Item, calls: Calls, settings: JudgeConfig) -> Verdict:
     """Return our verdict on a completion that makes these calls, or else answers."""
     completion = ParsedCompletion(None, calls, "" if calls else NEUTRAL_ANSWER, ())
     gold, tools = item.conversation.messages[-1], item.conversation.tools
@@ -410,7 +410,7 @@ def _accepted(arguments: Arguments) -> dict[str, list[Any]]:
     return out
 
 
-def compare(checker: Checker, item: Item, settings: JudgeSettings) -> Iterator[Case]:
+def compare(checker: Checker, item: Item, settings: JudgeConfig) -> Iterator[Case]:
     """Yield an item's completions with both judgements."""
     for mutation, calls in mutations(item):
         ours = judged_by_us(item, calls, settings)
@@ -425,7 +425,7 @@ class Tally:
     """Agreement over many completions, under some settings."""
 
     title: str
-    settings: JudgeSettings
+    settings: JudgeConfig
     agree: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By category and mutation; so is `cases`."""
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -487,9 +487,9 @@ def main() -> None:
     tallies = [
         Tally(
             "types as the schema writes them (coerce_types = false)",
-            JudgeSettings(coerce_types=False),
+            JudgeConfig(coerce_types=False),
         ),
-        Tally("default settings", JudgeSettings()),
+        Tally("default settings", JudgeConfig()),
     ]
     left_out: dict[str, str] = {}
     for category in (*CALLING, *ANSWERING):

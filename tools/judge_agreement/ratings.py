@@ -37,7 +37,7 @@ from scipy.stats import mannwhitneyu
 from actwise.conversation import Message, ToolCall
 from actwise.rewards.facts import read
 from actwise.rewards.judge import judge, texts
-from actwise.rewards.settings import JudgeSettings, LocalEmbedding
+from actwise.rewards.settings import JudgeConfig, LocalEmbedding
 from actwise.rewards.similar import local_similarities
 from actwise.template.parse import ParsedCompletion
 
@@ -94,8 +94,7 @@ def against_records(
 ) -> Iterator[tuple[Step, dict[str, float]]]:
     """Yield the steps whose context holds another accepted generation, with their scores."""
     settings = {
-        name: JudgeSettings(tool_accuracy=kind, embedding=embedding)
-        for name, kind in SCORES.items()
+        name: JudgeConfig(tool_accuracy=kind, embedding=embedding) for name, kind in SCORES.items()
     }
     by_context = defaultdict(list)
     for step in steps:
@@ -123,7 +122,7 @@ def identical(one: Message, other: Message) -> bool:
     ]
 
 
-def verdict(step: Step, record: Message, settings: JudgeSettings) -> Any:
+def verdict(step: Step, record: Message, settings: JudgeConfig) -> Any:
     """Judge a generation against one record."""
     completion = ParsedCompletion(None, step.action.tool_calls, step.action.content, ())
     answers = not (step.action.tool_calls or record.tool_calls) and step.action.content

@@ -8,10 +8,10 @@ from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
-from actwise.audit.figures import FIGURES, TRICKS, change, live_share, measure, thirds
+from actwise.audit.figures import FIGURES, TRICKS, change, live_share, mean_of, thirds
 from actwise.audit.findings import Evidence, findings
 from actwise.audit.recorded import recorded_decisions
-from actwise.audit.rollouts import Rollout, read_rollouts
+from actwise.audit.rollouts import AuditedRollout, read_rollouts
 from actwise.conversation import Decision
 from actwise.errors import InputError, RunError
 from actwise.findings.finding import Finding
@@ -149,9 +149,9 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
     )
 
 
-def _window(rollouts: Sequence[Rollout]) -> Window:
+def _window(rollouts: Sequence[AuditedRollout]) -> Window:
     found = {
-        name: measure(figure.value, rollouts) for name, figure in {**FIGURES, **TRICKS}.items()
+        name: mean_of(figure.value, rollouts) for name, figure in {**FIGURES, **TRICKS}.items()
     }
     return Window(
         rollouts[0].record.step,
@@ -241,14 +241,14 @@ def _on_test(run: RunFolder, stage: str) -> Interval | None:
     return None
 
 
-def suspects(rollouts: Sequence[Rollout], limit: int) -> list[Suspect]:
+def suspects(rollouts: Sequence[AuditedRollout], limit: int) -> list[Suspect]:
     """Return the completions whose reward exceeds the independent verdict most.
 
     One of each decision; calls and answers by turns, as long as there are both. Of equals, the
     later comes first: what training has led to.
     """
     times = Counter((r.record.decision, r.record.text) for r in rollouts)
-    worst: dict[str, tuple[float, int, Rollout]] = {}
+    worst: dict[str, tuple[float, int, AuditedRollout]] = {}
     for rollout in rollouts:
         if rollout.independent is None or rollout.record.reward - rollout.independent < _SUSPICIOUS:
             continue
@@ -262,7 +262,7 @@ def suspects(rollouts: Sequence[Rollout], limit: int) -> list[Suspect]:
     return [_suspect(r, times[r.record.decision, r.record.text]) for r in by_turns[:limit]]
 
 
-def _suspect(rollout: Rollout, times: int) -> Suspect:
+def _suspect(rollout: AuditedRollout, times: int) -> Suspect:
     assert rollout.decision is not None and rollout.independent is not None
     gold = rollout.decision.gold
     calls = [{"name": call.name, "arguments": call.arguments} for call in gold.tool_calls]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from actwise.audit.reading import facts, has_stray_tag, words
-from actwise.audit.rollouts import Rollout
+from actwise.audit.rollouts import AuditedRollout
 from actwise.results.stats import Interval, bootstrap_mean
 
-Value = Callable[[Rollout], float | None]
+Value = Callable[[AuditedRollout], float | None]
 """None where the figure does not apply."""
 
 _REPEATED = 4
@@ -22,77 +22,77 @@ _FEW_WORDS = 12
 """A text with fewer words repeats nothing."""
 
 
-def _extra_calls(rollout: Rollout) -> float | None:
+def _extra_calls(rollout: AuditedRollout) -> float | None:
     if rollout.decision is None:
         return None
     return len(rollout.reading.calls) - len(rollout.decision.gold.tool_calls)
 
 
-def _needless_call(rollout: Rollout) -> float | None:
+def _needless_call(rollout: AuditedRollout) -> float | None:
     if rollout.decision is None or rollout.decision.kind == "call":
         return None
     return float(bool(rollout.reading.calls))
 
 
-def _missed_call(rollout: Rollout) -> float | None:
+def _missed_call(rollout: AuditedRollout) -> float | None:
     if rollout.decision is None or rollout.decision.kind == "answer":
         return None
     return float(not rollout.reading.calls)
 
 
-def _copied_answer(rollout: Rollout) -> float | None:
+def _copied_answer(rollout: AuditedRollout) -> float | None:
     if rollout.context is None or not rollout.reading.answer_words:
         return None
     return rollout.context.copied(rollout.reading.answer_words).share
 
 
-def _copied_record(rollout: Rollout) -> float | None:
+def _copied_record(rollout: AuditedRollout) -> float | None:
     """Measure the recorded answer in place of the sampled one."""
     if rollout.decision is None or rollout.context is None or rollout.decision.kind == "call":
         return None
     return rollout.context.copied(words(rollout.decision.gold.content)).share
 
 
-def _copied_thought(rollout: Rollout) -> float | None:
+def _copied_thought(rollout: AuditedRollout) -> float | None:
     if rollout.context is None or not rollout.reading.thought_words:
         return None
     return rollout.context.copied(rollout.reading.thought_words).share
 
 
-def _longest_copy(rollout: Rollout) -> float | None:
+def _longest_copy(rollout: AuditedRollout) -> float | None:
     if rollout.context is None or not rollout.reading.answer_words:
         return None
     return rollout.context.copied(rollout.reading.answer_words).longest
 
 
-def _right(rollout: Rollout) -> float | None:
+def _right(rollout: AuditedRollout) -> float | None:
     return None if rollout.record.right is None else float(rollout.record.right)
 
 
-def _gap(rollout: Rollout) -> float | None:
+def _gap(rollout: AuditedRollout) -> float | None:
     right = _right(rollout)
     return None if right is None else rollout.record.reward - right
 
 
-def _unconfirmed_call(rollout: Rollout) -> float | None:
+def _unconfirmed_call(rollout: AuditedRollout) -> float | None:
     if rollout.decision is None or rollout.decision.kind == "answer" or not rollout.record.right:
         return None
     return float((rollout.independent or 0.0) < 1)
 
 
-def _unconfirmed_answer(rollout: Rollout) -> float | None:
+def _unconfirmed_answer(rollout: AuditedRollout) -> float | None:
     """Whether a right answer shares less than half of its facts, or words, with the record."""
     if rollout.decision is None or rollout.decision.kind == "call" or not rollout.record.right:
         return None
     return float((rollout.independent or 0.0) < 0.5)
 
 
-def _repeats_a_call(rollout: Rollout) -> float:
+def _repeats_a_call(rollout: AuditedRollout) -> float:
     calls = rollout.reading.calls
     return float(len(set(calls)) < len(calls))
 
 
-def _lists_candidates(rollout: Rollout) -> float | None:
+def _lists_candidates(rollout: AuditedRollout) -> float | None:
     """Whether an answer states at least twice as many facts as recorded, and two more."""
     if rollout.decision is None or rollout.decision.kind == "call" or rollout.reading.calls:
         return None
@@ -100,7 +100,7 @@ def _lists_candidates(rollout: Rollout) -> float | None:
     return float(len(facts(rollout.reading.answer)) >= max(2 * recorded, recorded + 2))
 
 
-def _repeats_itself(rollout: Rollout) -> float:
+def _repeats_itself(rollout: AuditedRollout) -> float:
     """Whether a third of the runs of four words in the thought or the answer occurred before."""
     for text in (rollout.reading.thought_words, rollout.reading.answer_words):
         runs = [tuple(text[i : i + _REPEATED]) for i in range(len(text) - _REPEATED + 1)]
@@ -171,18 +171,18 @@ TRICKS: Mapping[str, Figure] = {
 """Habits that a reward may pay for without anybody being served."""
 
 
-def thirds(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
+def thirds(rollouts: Sequence[AuditedRollout]) -> list[list[AuditedRollout]]:
     """Divide rollouts by their steps into three parts, or as many as there are steps."""
     steps = sorted({rollout.record.step for rollout in rollouts})
     parts = min(3, len(steps))
     part_of = {step: index * parts // len(steps) for index, step in enumerate(steps)}
-    windows: list[list[Rollout]] = [[] for _ in range(parts)]
+    windows: list[list[AuditedRollout]] = [[] for _ in range(parts)]
     for rollout in rollouts:
         windows[part_of[rollout.record.step]].append(rollout)
     return windows
 
 
-def measure(value: Value, rollouts: Sequence[Rollout]) -> Interval | None:
+def mean_of(value: Value, rollouts: Sequence[AuditedRollout]) -> Interval | None:
     """Return the mean of a figure where it applies; None where it applies nowhere."""
     found = [(v, r.conversation) for r in rollouts if (v := value(r)) is not None]
     if not found:
@@ -203,7 +203,7 @@ def change(first: Interval | None, last: Interval | None) -> Interval | None:
     )
 
 
-def live_share(rollouts: Sequence[Rollout]) -> float:
+def live_share(rollouts: Sequence[AuditedRollout]) -> float:
     """Return the share of groups whose rewards are not all equal."""
     groups: dict[tuple[int, str], set[float]] = {}
     for rollout in rollouts:

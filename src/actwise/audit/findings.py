@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from actwise.audit.figures import TRICKS
-from actwise.audit.rollouts import Rollout
+from actwise.audit.rollouts import AuditedRollout
 from actwise.findings.finding import Finding, Severity
 from actwise.results.stats import Interval
 
@@ -32,7 +32,7 @@ class Evidence:
     """Development score at the beginning and at the end; None where it was not measured twice."""
     test: Interval | None
     """Action accuracy on the test split: the stage's result less what it began with."""
-    last_rollouts: Sequence[Rollout]
+    last_rollouts: Sequence[AuditedRollout]
 
     def grew(self, name: str) -> bool:
         """Whether the whole interval of a figure's change lies above 0."""

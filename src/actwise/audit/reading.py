@@ -21,7 +21,7 @@ _NOT = re.compile(r"\b(?:no|not|never|cannot|unable|sorry)\b|n['’]t\b", re.IGN
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadCompletion:
     """A completion cut at its tags, whatever is wrong with it."""
 
     text: str
@@ -45,14 +45,14 @@ class Reading:
         return words(self.answer)
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ReadCompletion:
     """Cut a completion at its tags."""
     head, closed, rest = text.partition("</think>")
     unclosed = not closed and "<think>" in text
     thought = head if closed or unclosed else ""
     if not closed:
         rest = "" if unclosed else text
-    return Reading(
+    return ReadCompletion(
         text,
         thought.replace("<think>", "").strip(),
         tuple(body.strip() for body in _CALL.findall(rest)),
@@ -71,7 +71,7 @@ def facts(text: str) -> set[str]:
     return set(_DIGITS.findall(text)) | ({"not"} if _NOT.search(text) else set())
 
 
-def independent_verdict(reading: Reading, gold: Message, *, stopped: bool) -> float:
+def independent_verdict(reading: ReadCompletion, gold: Message, *, stopped: bool) -> float:
     """Compare a completion with the recorded action without the judge, in [0, 1].
 
     Calls: both sides as plain JSON, as multisets; the share in common of the larger side. No
@@ -111,6 +111,6 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def has_stray_tag(reading: Reading) -> bool:
+def has_stray_tag(reading: ReadCompletion) -> bool:
     """Whether a control tag stands inside the thought or the answer."""
     return bool(CONTROL_TAG.search(reading.thought) or CONTROL_TAG.search(reading.answer))

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from actwise.audit.copying import Context
-from actwise.audit.reading import Reading, independent_verdict, read
+from actwise.audit.reading import ReadCompletion, independent_verdict, read
 from actwise.conversation import Decision
 from actwise.errors import InputError
 
@@ -27,7 +27,7 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Rollout:
+class AuditedRollout:
     """One sampled completion, its reward, and what was recorded."""
 
     record: Record
@@ -52,7 +52,7 @@ class Rollout:
         return self.record.stop == "length"
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> ReadCompletion:
         """The completion, cut at its tags."""
         return read(self.record.text)
 
@@ -64,7 +64,7 @@ class Rollout:
         return independent_verdict(self.reading, self.decision.gold, stopped=not self.truncated)
 
 
-def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[Rollout]:
+def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[AuditedRollout]:
     """Read the rollouts of a stage; a last line that is still being written is left out.
 
     Raises:
@@ -76,7 +76,7 @@ def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[Rollout
         decision = decisions.get(record.decision)
         if decision is not None and record.decision not in contexts:
             contexts[record.decision] = Context(m.content for m in decision.history)
-        rollouts.append(Rollout(record, decision, contexts.get(record.decision)))
+        rollouts.append(AuditedRollout(record, decision, contexts.get(record.decision)))
     return rollouts
 
 

@@ -35,10 +35,10 @@ class Request:
     logs: str | None
     """Where conversations come from, other than the desk's."""
     model: str | None = None
-    """In place of random weights."""
+    """In index of random weights."""
 
 
-def measure(
+def run_benchmark(
     out: Path,
     parts: Sequence[str],
     shapes: Sequence[str],

@@ -73,10 +73,10 @@ def bench(
         data = DataConfig(format=format_name, tools=tools, bad_records="skip")
         logs = read_logs(files, RunConfig(data=data))
     prepare_torch()
-    from actwise.bench.measure import Request, measure
+    from actwise.bench.measure import Request, run_benchmark
     from actwise.bench.report import page
 
-    found = measure(
+    found = run_benchmark(
         out,
         parts or _PARTS,
         _SHAPES if "all" in shapes else tuple(dict.fromkeys(shapes)),

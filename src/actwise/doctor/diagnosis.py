@@ -17,7 +17,7 @@ from actwise.doctor.nulls import Nulls
 from actwise.doctor.personal import Personal
 from actwise.doctor.reachable import Reachable
 from actwise.doctor.remarks import Remarks, counted
-from actwise.doctor.results import Results
+from actwise.doctor.results import ToolResults
 from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
@@ -132,7 +132,7 @@ class Examination:
         self.tools = Tools(max_examples)
         self.reachable = Reachable(max_examples)
         self.nulls = Nulls(max_examples)
-        self.results = Results(max_examples)
+        self.results = ToolResults(max_examples)
         self.sizes = Sizes(max_examples)
         self.answers = Answers(max_examples)
         self.language = Language(max_examples)

@@ -13,7 +13,7 @@ _ERROR_WORD = re.compile(r'"(?:errors?|exception|status|success|ok)"\s*:', re.IG
 _FAILED = ("error", "failed", "failure")
 
 
-class Results:
+class ToolResults:
     """What comes back from tools, and what the assistant does then."""
 
     def __init__(self, max_examples: int) -> None:

@@ -34,7 +34,7 @@ class Trunk:
 
 
 @dataclass(frozen=True, order=True)
-class Reading:
+class TrunkPrefix:
     """What the completions of a prompt see: the beginning of a trunk, then a tail of their own."""
 
     trunk: int
@@ -56,7 +56,7 @@ class Decoding:
     def __init__(
         self,
         trunks: Sequence[Trunk],
-        readings: Sequence[Reading],
+        prefixes: Sequence[TrunkPrefix],
         tails: Mapping[int, tuple[Tensor, Tensor]],
         states: RowRecurrence,
     ) -> None:
@@ -64,7 +64,7 @@ class Decoding:
 
         Args:
             trunks: Shared.
-            readings: Of each row, sorted.
+            prefixes: Of each row, sorted.
             tails: By layer, keys and values (B, K, S, D) of the tokens between the trunk's part
                 and the first token to be decoded; S may be 0.
             states: Of the rows.
@@ -72,7 +72,7 @@ class Decoding:
         self.convolve, self.scan = states.convolve, states.scan
         self._states = states
         self._trunks = trunks
-        self._readings = list(readings)
+        self._readings = list(prefixes)
         self._size = _length(tails)
         self._own = {
             layer: tuple(_with_room(x, self._size + 32) for x in pair)
@@ -174,14 +174,14 @@ class Decoding:
 
 
 def _calls(
-    readings: Sequence[Reading], repeat: int, call_cost: int | None
+    prefixes: Sequence[TrunkPrefix], repeat: int, call_cost: int | None
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield the trunk and the rows' lengths of each call of the kernel.
 
     Rows of several lengths share a call, with a mask, where the masked scores cost less than
     another call would; `call_cost` None never pays for another one.
     """
-    for trunk, of_trunk in groupby(readings, lambda r: r.trunk):
+    for trunk, of_trunk in groupby(prefixes, lambda r: r.trunk):
         together: list[int] = []
         for length, same in groupby(r.length for r in of_trunk):
             rows = list(same)

@@ -66,7 +66,7 @@ class LocalEngine:
     ) -> list[Group]:
         device = self._policy.device
         prompts = prefill(self._policy, [[g.prompt for g in of_one] for of_one in conversations])
-        order = sorted(range(len(prompts.readings)), key=lambda i: prompts.readings[i])
+        order = sorted(range(len(prompts.prefixes)), key=lambda i: prompts.prefixes[i])
         prompt_C = torch.tensor(order, device=device).repeat_interleave(num_generations)
         tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, params, generator)
         is_stop_CS = torch.isin(

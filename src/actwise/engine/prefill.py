@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actwise.engine.decoding import Decoding, Reading, Trunk
+from actwise.engine.decoding import Decoding, Trunk, TrunkPrefix
 from actwise.model.attention.interface import TreeAttention
 from actwise.model.policy import Policy
 from actwise.model.recurrence import RowRecurrence
-from actwise.tree.forest import Forest, Node, head_of
+from actwise.tree.forest import Forest, Node, shared_prefix_of
 from actwise.tree.layout import lay_out
 
 _PREFILL_TOKENS = 4096
@@ -31,7 +31,7 @@ class Prompts:
     """Prompts after their prefill."""
 
     trunks: list[Trunk]
-    readings: list[Reading]
+    prefixes: list[TrunkPrefix]
     """Of each prompt."""
     tails: dict[int, tuple[Tensor, Tensor]]
     """By layer, keys and values (P, K, S, D) that follow what is read from the trunk."""
@@ -41,11 +41,11 @@ class Prompts:
     logits_PV: Tensor
 
     def decoding(self, prompt_B: Tensor) -> Decoding:
-        """Begin to decode; `prompt_B` is in the order of the readings."""
-        readings = [self.readings[i] for i in prompt_B.tolist()]
+        """Begin to decode; `prompt_B` is in the order of the prefixes."""
+        prefixes = [self.prefixes[i] for i in prompt_B.tolist()]
         tails = {n: (keys[prompt_B], values[prompt_B]) for n, (keys, values) in self.tails.items()}
         states = RowRecurrence([state[prompt_B] for state in self.states])
-        return Decoding(self.trunks, readings, tails, states)
+        return Decoding(self.trunks, prefixes, tails, states)
 
 
 def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) -> Prompts:
@@ -54,9 +54,9 @@ def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) ->
     tail = _tail_length(groups)
     computed = [_compute(policy, forest, nodes, tail) for forest, nodes in groups]
     trunks: list[Trunk] = []
-    readings: list[Reading] = []
+    prefixes: list[TrunkPrefix] = []
     for part in computed:
-        readings += [Reading(len(trunks) + r.trunk, r.length) for r in part.readings]
+        prefixes += [TrunkPrefix(len(trunks) + r.trunk, r.length) for r in part.prefixes]
         trunks += part.trunks
     order = [i for _, nodes in groups for i in nodes]
     index = torch.tensor(order, device=policy.device).argsort()
@@ -67,7 +67,7 @@ def prefill(policy: Policy, conversations: Sequence[Sequence[Sequence[int]]]) ->
     states = zip(*(part.states for part in computed), strict=True)
     return Prompts(
         trunks,
-        [readings[i] for i in index.tolist()],
+        [prefixes[i] for i in index.tolist()],
         tails,
         [torch.cat(parts)[index] for parts in states],
         torch.cat([part.lengths_P for part in computed])[index],
@@ -79,11 +79,11 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
     """Return the prompts of one forest, in the order of the nodes."""
     layout = lay_out(forest, policy.device)
     seen = [
-        [place for part in forest.path(node) for place in layout.places(part)]
+        [index for part in forest.path(node) for index in layout.indices(part)]
         for node in nodes.values()
     ]
-    ends_P = torch.tensor([places[-1] for places in seen], device=policy.device)
-    attention = TreeAttention(layout, keep=[places[-1] for places in seen])
+    ends_P = torch.tensor([indices[-1] for indices in seen], device=policy.device)
+    attention = TreeAttention(layout, keep=[indices[-1] for indices in seen])
     logits_PV = policy.model(
         input_ids=layout.input_ids[None],
         position_ids=layout.position_ids[None],
@@ -91,7 +91,7 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
         logits_to_keep=ends_P,
         tree=attention,
     ).logits[0]
-    lines, readings = _lines([places[: len(places) - tail] for places in seen])
+    lines, prefixes = _lines([indices[: len(indices) - tail] for indices in seen])
     trunks = [
         Trunk(
             {layer: _along(k, line) for layer, (k, _) in attention.kept.items()},
@@ -99,27 +99,27 @@ def _compute(policy: Policy, forest: Forest, nodes: dict[int, Node], tail: int) 
         )
         for line in lines
     ]
-    tail_PS = torch.tensor([places[len(places) - tail :] for places in seen], dtype=torch.long)
+    tail_PS = torch.tensor([indices[len(indices) - tail :] for indices in seen], dtype=torch.long)
     tail_PS = tail_PS.to(policy.device)
     tails = {
         layer: (k[0][:, tail_PS].transpose(0, 1), v[0][:, tail_PS].transpose(0, 1))
         for layer, (k, v) in attention.kept.items()
     }
-    lengths_P = torch.tensor([len(places) for places in seen], device=policy.device)
-    return Prompts(trunks, readings, tails, attention.states, lengths_P, logits_PV)
+    lengths_P = torch.tensor([len(indices) for indices in seen], device=policy.device)
+    return Prompts(trunks, prefixes, tails, attention.states, lengths_P, logits_PV)
 
 
-def _lines(seen: Sequence[list[int]]) -> tuple[list[list[int]], list[Reading]]:
+def _lines(seen: Sequence[list[int]]) -> tuple[list[list[int]], list[TrunkPrefix]]:
     """Return the longest sequences, and of which each sequence is the beginning."""
     lines: list[list[int]] = []
-    readings: dict[int, Reading] = {}
+    prefixes: dict[int, TrunkPrefix] = {}
     for i in sorted(range(len(seen)), key=lambda i: -len(seen[i])):
         length = len(seen[i])
         line = next((n for n, other in enumerate(lines) if other[:length] == seen[i]), len(lines))
         if line == len(lines):
             lines.append(seen[i])
-        readings[i] = Reading(line, length)
-    return lines, [readings[i] for i in range(len(seen))]
+        prefixes[i] = TrunkPrefix(line, length)
+    return lines, [prefixes[i] for i in range(len(seen))]
 
 
 def _forests(
@@ -130,7 +130,7 @@ def _forests(
     number = 0
     for prompts in conversations:
         if prompts:
-            tree = trees.setdefault(head_of(max(prompts, key=len)), {})
+            tree = trees.setdefault(shared_prefix_of(max(prompts, key=len)), {})
             tree.update(enumerate(prompts, number))
             number += len(prompts)
     forest = Forest()
@@ -155,8 +155,8 @@ def _tail_length(groups: Sequence[tuple[Forest, dict[int, Node]]]) -> int:
     return min(max((end for end in ends if end <= _LONGEST_TAIL), default=0), shortest - 1)
 
 
-def _along(x: Tensor, places: list[int]) -> Tensor:
-    """Return (1, K, T, D) of some places; a view where they are side by side."""
-    if places[-1] - places[0] == len(places) - 1:
-        return x[:, :, places[0] : places[-1] + 1]
-    return x[:, :, places]
+def _along(x: Tensor, indices: list[int]) -> Tensor:
+    """Return (1, K, T, D) of some indices; a view where they are side by side."""
+    if indices[-1] - indices[0] == len(indices) - 1:
+        return x[:, :, indices[0] : indices[-1] + 1]
+    return x[:, :, indices]

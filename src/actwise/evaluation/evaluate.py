@@ -9,7 +9,7 @@ from actwise.engine import Engine, SamplingParams
 from actwise.engine.rollouts import Rollout, groups_of
 from actwise.evaluation.judging import judge_groups, prepare
 from actwise.results.summary import share_right
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.run.progress import Progress
 from actwise.template.render import Template
 
@@ -22,7 +22,7 @@ class Evaluator:
 
     engine: Engine
     template: Template
-    settings: JudgeSettings
+    settings: JudgeConfig
     max_tokens: int
 
     def __post_init__(self) -> None:

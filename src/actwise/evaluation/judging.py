@@ -14,7 +14,7 @@ from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.endpoint import endpoint
 from actwise.rewards.judge import NoVerdict, Verdict, judge
 from actwise.rewards.opinions import Answered, opinions, similarities
-from actwise.rewards.settings import EndpointSettings, JudgeSettings, LocalEmbedding
+from actwise.rewards.settings import EndpointConfig, JudgeConfig, LocalEmbedding
 from actwise.rewards.similar import encoder
 from actwise.template.render import Template
 
@@ -23,7 +23,7 @@ TRUNCATED = "truncated"
 
 
 def judge_groups(
-    template: Template, groups: Sequence[Group], *, thinking: bool, settings: JudgeSettings
+    template: Template, groups: Sequence[Group], *, thinking: bool, settings: JudgeConfig
 ) -> list[Group]:
     """Decode, parse and judge the completions of groups.
 
@@ -43,14 +43,14 @@ def judge_groups(
 
 
 def _judge(
-    completions: Sequence["_Completion"], thinking: bool, settings: JudgeSettings
+    completions: Sequence["_Completion"], thinking: bool, settings: JudgeConfig
 ) -> Iterator[Judged]:
     likeness, opinion = _asked_of_models(completions, settings)
     for number, completion in enumerate(completions):
-        further = _further(completion, settings, opinion.get(number))
+        extra = _extra(completion, settings, opinion.get(number))
         similarity = likeness.get(number)
         if isinstance(similarity, NoVerdict):
-            further["embedding"] = similarity
+            extra["embedding"] = similarity
             similarity = None
         verdict = judge(
             completion.parsed,
@@ -60,14 +60,14 @@ def _judge(
             settings=settings,
             context=completion.decision.history,
             similarity=similarity,
-            further=further,
+            extra=extra,
         )
         if completion.truncated:
             verdict = _nothing_counts(verdict)
         yield Judged(completion.text, completion.parsed, verdict)
 
 
-def prepare(settings: JudgeSettings) -> None:
+def prepare(settings: JudgeConfig) -> None:
     """Find out before anything is computed whether all rewards can be had.
 
     Raises:
@@ -82,7 +82,7 @@ def prepare(settings: JudgeSettings) -> None:
         encoder(settings.embedding)
 
 
-def spent(settings: JudgeSettings) -> dict[str, float]:
+def spent(settings: JudgeConfig) -> dict[str, float]:
     """Return what this process has asked of endpoints so far; empty where none is configured."""
     found: dict[str, float] = {}
     for name, asked in _endpoints(settings).items():
@@ -92,12 +92,12 @@ def spent(settings: JudgeSettings) -> dict[str, float]:
     return found
 
 
-def _endpoints(settings: JudgeSettings) -> dict[str, EndpointSettings]:
+def _endpoints(settings: JudgeConfig) -> dict[str, EndpointConfig]:
     found = {"endpoint": settings.endpoint, "embedding": settings.embedding}
-    return {name: asked for name, asked in found.items() if isinstance(asked, EndpointSettings)}
+    return {name: asked for name, asked in found.items() if isinstance(asked, EndpointConfig)}
 
 
-def spent_since(before: dict[str, float], settings: JudgeSettings) -> dict[str, float]:
+def spent_since(before: dict[str, float], settings: JudgeConfig) -> dict[str, float]:
     """Return what was asked of endpoints since `spent` returned `before`."""
     return {name: value - before[name] for name, value in spent(settings).items()}
 
@@ -119,7 +119,7 @@ class _Completion:
 
 
 def _asked_of_models(
-    completions: Sequence[_Completion], settings: JudgeSettings
+    completions: Sequence[_Completion], settings: JudgeConfig
 ) -> tuple[dict[int, float | NoVerdict], dict[int, float | NoVerdict]]:
     """Return the similarities and the opinions that were asked for, by number of completion."""
     numbers = [
@@ -140,19 +140,19 @@ def _asked_of_models(
     return likeness, opinion
 
 
-def _further(
-    completion: _Completion, settings: JudgeSettings, opinion: float | NoVerdict | None
+def _extra(
+    completion: _Completion, settings: JudgeConfig, opinion: float | NoVerdict | None
 ) -> dict[str, float | NoVerdict]:
-    further: dict[str, float | NoVerdict] = {}
+    extra: dict[str, float | NoVerdict] = {}
     if settings.endpoint is not None and completion.decision.kind == "answer":
-        further["endpoint"] = 0.0 if opinion is None else opinion
+        extra["endpoint"] = 0.0 if opinion is None else opinion
     for name, custom in settings.custom.items():
-        further[name] = (
+        extra[name] = (
             custom_reward(name, custom, completion.parsed, completion.decision)
             if completion.counts
             else 0.0
         )
-    return further
+    return extra
 
 
 def _nothing_counts(verdict: Verdict) -> Verdict:

@@ -152,16 +152,16 @@ class Policy:
             for name, parameter in self.trainable().items():
                 parameter.data = own[name]
 
-    def score(self, layout: Layout, places: Tensor, *, temperature: float = 1.0) -> Scores:
+    def score(self, layout: Layout, indices: Tensor, *, temperature: float = 1.0) -> Scores:
         """Score tokens of a layout given their ancestors.
 
         Args:
             layout: Tokens of one or more trees, on the model's device.
-            places: (T,) places of the scored tokens; none may begin a tree. One that several
+            indices: (T,) indices of the scored tokens; none may begin a tree. One that several
                 completions have in common occurs several times.
             temperature: Divides the logits, as when the tokens were sampled; above 0.
         """
-        once, number_T = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        once, number_T = indices.unique(return_inverse=True)  # type: ignore[no-untyped-call]
         hidden_UD = _hidden(self.model, layout)[layout.predecessor[once]]
         scores = score_tokens(
             self.model.get_output_embeddings(),

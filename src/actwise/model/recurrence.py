@@ -58,12 +58,12 @@ class TreeRecurrence:
 
     def convolve(self, convolve: Convolve, x: Tensor, width: int) -> Tensor:
         """See `Recurs.convolve`."""
-        places, seen = self._windows(width)
+        indices, seen = self._windows(width)
         padded = torch.cat([x[0], x.new_zeros(x.shape[1], 1)], 1)  # -1 is the column of zeros
         out = convolve(x)
-        if len(places):
-            windows = padded[:, seen[places]].transpose(0, 1)
-            out = out.index_copy(2, places, convolve(windows)[..., -1].t()[None])
+        if len(indices):
+            windows = padded[:, seen[indices]].transpose(0, 1)
+            out = out.index_copy(2, indices, convolve(windows)[..., -1].t()[None])
         if self._ends:
             self.states.append(padded[:, seen[self._ends, 1:]].transpose(0, 1))
         return out
@@ -81,7 +81,7 @@ class TreeRecurrence:
             outputs.append(out[batch.real_RL])
         if self._ends:
             ending = self._runs.ending
-            self.states.append(torch.stack([states[ending[place]] for place in self._ends]))
+            self.states.append(torch.stack([states[ending[index]] for index in self._ends]))
         return torch.cat(outputs)[self._runs.order_N][None]
 
     def _windows(self, width: int) -> tuple[Tensor, Tensor]:

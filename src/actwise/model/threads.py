@@ -68,14 +68,14 @@ def fastest_threads(policy: Policy, cores: int) -> int:
     trunk = forest.insert([i % 100 for i in range(_TRUNK)])
     ends = [forest.attach(trunk, [i + 1] * _BRANCH) for i in range(_BRANCHES)]
     layout = lay_out(forest)
-    places = torch.tensor([place for end in ends for place in layout.places(end)])
+    indices = torch.tensor([index for end in ends for index in layout.indices(end)])
     times = dict.fromkeys((1, cores), float("inf"))
     deadline = time.perf_counter() + _MEASURED_SECONDS
     for turn in range(6):
         for threads in times:
             torch.set_num_threads(threads)
             begin = time.perf_counter()
-            policy.score(layout, places)
+            policy.score(layout, indices)
             if turn:  # the first one also fills caches
                 times[threads] = min(times[threads], time.perf_counter() - begin)
         if turn and time.perf_counter() > deadline:

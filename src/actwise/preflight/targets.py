@@ -13,7 +13,7 @@ from actwise.engine.rollouts import Group, Sample
 from actwise.errors import InputError
 from actwise.evaluation.judging import judge_groups
 from actwise.findings.finding import Finding, Severity, Tally
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.render import Template
 from actwise.training.recipes.sft import Target, sft_tree
 from actwise.tree.layout import lay_out
@@ -118,7 +118,7 @@ def _trained(template: Template, wanted: Sequence[Target]) -> Iterator[Trained]:
     forest, ends = grow([Part(0, range(len(wanted)), tree)])
     layout = lay_out(forest)
     for target, end in zip(wanted, ends, strict=True):
-        yield Trained(target.decision, layout.input_ids[layout.last_places(*end)].tolist())
+        yield Trained(target.decision, layout.input_ids[layout.last_indices(*end)].tolist())
 
 
 def _check_tokens(template: Template, trained: Trained, targets: Targets) -> None:
@@ -159,7 +159,7 @@ class Probes:
 
 
 def probe_reward(
-    template: Template, targets: Targets, settings: JudgeSettings, *, seed: int
+    template: Template, targets: Targets, settings: JudgeConfig, *, seed: int
 ) -> Probes:
     """Judge recorded actions, those of other decisions, and nothing, as rollouts are judged.
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from actwise.report.folder import Interval
+from actwise.report.folder import Range
 from actwise.report.words import number
 
 WIDTH, HEIGHT = 320, 150
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 
 def whisker(
-    figure: Interval,
+    figure: Range,
     *,
     css: str,
     low: float = 0.0,

@@ -36,7 +36,7 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 """A finite number; NaN and infinity are read as absent."""
 
 
-class Interval(BaseModel):
+class Range(BaseModel):
     """A figure and the range it may lie in."""
 
     value: Number = None
@@ -48,7 +48,7 @@ class Slice(BaseModel):
     """The decisions of one kind or with one label."""
 
     decisions: int
-    action_accuracy: Interval
+    action_accuracy: Range
 
 
 class Row(BaseModel):
@@ -59,7 +59,7 @@ class Row(BaseModel):
     split: str
     decisions: int
     conversations: int
-    metrics: dict[str, Interval]
+    metrics: dict[str, Range]
     """By the names in `words.METRICS`; shares are between 0 and 1."""
     slices: dict[str, Slice] = {}
 
@@ -72,7 +72,7 @@ class Paired(BaseModel):
     """Its name, with the mode in brackets where it has rows in both: "rl (thinking)"."""
     against: str
     slice: str = "all"
-    difference: Interval
+    difference: Range
     """Of action accuracy, between -1 and 1."""
     relative: Number = None
 

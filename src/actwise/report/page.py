@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from actwise.report import charts, words
 from actwise.report.folder import (
-    Interval,
     Metrics,
     Paired,
+    Range,
     Results,
     Row,
     RunFolder,
@@ -66,7 +66,7 @@ def render(run: RunFolder) -> str:
         "model_and_mode": words.model_and_mode,
         "whisker": charts.whisker,
         "paired_scale": paired_scale,
-        "Interval": Interval,
+        "Range": Range,
     }
     results = run.results or Results()
     return environment.get_template("page.html.j2").render(
@@ -104,7 +104,7 @@ def headline(results: Results) -> list[dict[str, Any]]:
         tiles.append(
             {
                 "row": row,
-                "figure": row.metrics.get("action_accuracy", Interval()),
+                "figure": row.metrics.get("action_accuracy", Range()),
                 "paired": compared,
                 "floor": max(floors.items(), key=lambda item: item[1], default=None),
             }

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from actwise.report.folder import Interval, Results, Row
+from actwise.report.folder import Range, Results, Row
 from actwise.report.words import METRICS, model_title, number, span
 
 _SLICES = ("call", "answer", "reasoning")
@@ -65,7 +65,7 @@ def write_table(results: dict[str, Any]) -> str:
 
 
 def _cells(row: Row, slices: list[str]) -> list[str]:
-    accuracy = row.metrics.get("action_accuracy", Interval())
+    accuracy = row.metrics.get("action_accuracy", Range())
     cells = [model_title(row.model), row.mode, row.split]
     cells += [number(accuracy.value, share=True, unit=False), span(accuracy, share=True)]
     for name in slices:
@@ -73,6 +73,6 @@ def _cells(row: Row, slices: list[str]) -> list[str]:
         value = None if part is None else part.action_accuracy.value
         cells.append(number(value, share=True, unit=False))
     for name in _METRICS:
-        value = row.metrics.get(name, Interval()).value
+        value = row.metrics.get(name, Range()).value
         cells.append(number(value, share=METRICS[name].share, unit=False))
     return cells

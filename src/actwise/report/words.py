@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from actwise.report.folder import Interval
+from actwise.report.folder import Range
 from actwise.training.recipes import LABELS, RECIPES
 
 
@@ -121,7 +121,7 @@ def number(value: float | None, *, share: bool, unit: bool = True) -> str:
     return (f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}").replace("-", "−")
 
 
-def span(interval: Interval, *, share: bool) -> str:
+def span(interval: Range, *, share: bool) -> str:
     """Write the range of a figure; empty when there is none."""
     if interval.low is None or interval.high is None:
         return ""
@@ -135,7 +135,7 @@ def points(value: float | None) -> str:
     return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
-def judgement(difference: Interval) -> str:
+def judgement(difference: Range) -> str:
     """Say what a paired difference shows: "better", "worse" or "no clear difference"."""
     if difference.low is not None and difference.low > 0:
         return "better"

@@ -38,7 +38,7 @@ from actwise.rewards.lexicon import SOCIAL
 from actwise.rewards.names import names, proper_names
 from actwise.rewards.owners import names_exchanged, swapped
 from actwise.rewards.scalars import same_json
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.rewards.stance import Stance, contradiction, stance, topics_meet
 from actwise.rewards.typography import plain
 
@@ -65,7 +65,7 @@ def match_answer(
     predicted: str,
     gold: str,
     context: Sequence[str],
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     *,
     asked: str = "",
     similarity: float | None = None,
@@ -175,7 +175,7 @@ def _match_texts(
     predicted: str,
     gold: str,
     context: tuple[str, ...],
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     asked: str,
     similarity: float | None,
 ) -> AnswerMatch:
@@ -324,7 +324,7 @@ def _says_the_same(said: Stance, recorded: Stance) -> bool:
     return bool(ours) and ours == list(recorded.clauses)
 
 
-def _by_similarity(similarity: float, settings: JudgeSettings) -> bool | None:
+def _by_similarity(similarity: float, settings: JudgeConfig) -> bool | None:
     if settings.embedding is None:
         return None
     if similarity >= settings.embedding.right_from:
@@ -348,7 +348,7 @@ def _wording(ours: Reading, theirs: Reading, predicted: str, gold: str) -> float
     return 2 * common / (len(ours.words) + len(theirs.words))
 
 
-def _mix(facts: float | None, wording: float | None, settings: JudgeSettings) -> float:
+def _mix(facts: float | None, wording: float | None, settings: JudgeConfig) -> float:
     if wording is None:
         return facts or 0.0
     if facts is None:

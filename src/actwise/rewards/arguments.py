@@ -17,7 +17,7 @@ What counts as equal:
 * Objects compare by key. Arrays compare in order unless the schema says `uniqueItems` or
   `x-unordered`.
 
-`JudgeSettings.tools` overrides this for single tools and arguments. Schemas are read leniently: a
+`JudgeConfig.tools` overrides this for single tools and arguments. Schemas are read leniently: a
 part that is not well formed constrains nothing.
 """
 
@@ -46,7 +46,7 @@ from actwise.rewards.scalars import (
     same_undeclared,
 )
 from actwise.rewards.schema import alternatives, json_types, mapping, types_of
-from actwise.rewards.settings import ArgumentSettings, JudgeSettings, TextMatch, ToolSettings
+from actwise.rewards.settings import ArgumentConfig, JudgeConfig, TextMatch, ToolConfig
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class SchemaComparer:
 
     root: Mapping[str, Any]
     """The schema of the arguments; local `$ref`s are looked up in it."""
-    settings: JudgeSettings
+    settings: JudgeConfig
     tool: str = ""
     """Name of the tool, by which overrides are looked up in the settings."""
 
@@ -148,7 +148,7 @@ class SchemaComparer:
             tolerance=_given(tool.tolerance, settings.number_tolerance),
         )
 
-    def _overrides(self) -> ToolSettings:
+    def _overrides(self) -> ToolConfig:
         return self.settings.tools.get(self.tool, _NO_TOOL_SETTINGS)
 
     def _within(self, rule: _Rule, step: str) -> _Rule:
@@ -308,8 +308,8 @@ class SchemaComparer:
         return alternatives(schema, self.root)
 
 
-_NO_TOOL_SETTINGS = ToolSettings()
-_NO_ARGUMENT_SETTINGS = ArgumentSettings()
+_NO_TOOL_SETTINGS = ToolConfig()
+_NO_ARGUMENT_SETTINGS = ArgumentConfig()
 
 
 def _given(own: T | None, otherwise: T) -> T:

@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 
 from actwise.conversation import Tool, ToolCall, tool_name, tool_parameters
 from actwise.rewards.arguments import ABSENT, Compared, Deciding, SchemaComparer
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 _EXACT_BONUS = 1e-9
 """Between assignments that score the same, prefer the one with more calls fully equal."""
@@ -90,7 +90,7 @@ def match_calls(
     tools: Sequence[Tool],
     *,
     broken: int,
-    settings: JudgeSettings,
+    settings: JudgeConfig,
 ) -> CallMatch:
     """Compare calls with the recorded ones.
 
@@ -128,7 +128,7 @@ def match_calls(
     )
 
 
-def _counted(call: ToolCall, settings: JudgeSettings) -> int:
+def _counted(call: ToolCall, settings: JudgeConfig) -> int:
     """Return how many arguments of a recorded call are not ignored."""
     tool = settings.tools.get(call.name)
     ignored = {n for n, own in tool.arguments.items() if own.ignore} if tool else set()
@@ -139,7 +139,7 @@ def _compare(
     predicted: ToolCall,
     gold: ToolCall,
     schemas: Mapping[str, Mapping[str, Any]],
-    settings: JudgeSettings,
+    settings: JudgeConfig,
 ) -> _Pair | None:
     """Return None for calls of different tools."""
     if predicted.name != gold.name:
@@ -152,7 +152,7 @@ def _repeats(
     predicted: Sequence[ToolCall],
     pairs: Sequence[Sequence[_Pair | None]],
     schemas: Mapping[str, Mapping[str, Any]],
-    settings: JudgeSettings,
+    settings: JudgeConfig,
 ) -> list[int]:
     """Return the predicted calls that repeat earlier ones more often than the record does."""
     if len(pairs) == 1:
@@ -170,7 +170,7 @@ def _exact(pairs: Iterable[_Pair | None]) -> int:
     return sum(pair is not None and pair.exact for pair in pairs)
 
 
-def _assign(pairs: Sequence[Sequence[_Pair | None]], settings: JudgeSettings) -> list[int | None]:
+def _assign(pairs: Sequence[Sequence[_Pair | None]], settings: JudgeConfig) -> list[int | None]:
     """Return for each recorded call the index of its partner, if it has one."""
     partners: list[int | None] = [None] * len(pairs)
     scores = np.array(

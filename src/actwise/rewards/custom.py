@@ -28,7 +28,7 @@ from actwise.conversation import Decision
 from actwise.errors import ConfigError, RunError
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.missing import Missing
-from actwise.rewards.settings import CustomReward, JudgeSettings
+from actwise.rewards.settings import CustomReward, JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 RewardFunction = Callable[[ParsedCompletion, Decision], float]
@@ -85,7 +85,7 @@ def custom_reward(
     )
 
 
-def source_digests(settings: JudgeSettings) -> dict[str, str]:
+def source_digests(settings: JudgeConfig) -> dict[str, str]:
     """Return a digest of the source of each reward, by what a person calls it.
 
     The source is the file of the function's module, and of the modules in its folder that it uses.

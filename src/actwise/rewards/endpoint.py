@@ -27,7 +27,7 @@ from actwise.errors import ConfigError, RunError
 from actwise.rewards.judge import NoVerdict
 from actwise.rewards.missing import Missing
 from actwise.rewards.secret import read_key, redacted
-from actwise.rewards.settings import EndpointSettings
+from actwise.rewards.settings import EndpointConfig
 
 Body = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ class _Again(NamedTuple):
 class Endpoint:
     """One model behind one address."""
 
-    def __init__(self, settings: EndpointSettings) -> None:
+    def __init__(self, settings: EndpointConfig) -> None:
         """Prepare to ask; nothing is sent yet.
 
         Raises:
@@ -274,7 +274,7 @@ class Endpoint:
 
 
 @cache
-def endpoint(settings: EndpointSettings) -> Endpoint:
+def endpoint(settings: EndpointConfig) -> Endpoint:
     """Return the one client of a process for these settings."""
     return Endpoint(settings)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from actwise.conversation import Decision, Message
 from actwise.rewards.judge import judge
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 NEUTRAL_ANSWER = "Is there anything else I can help you with?"
@@ -18,7 +18,7 @@ NEUTRAL_ANSWER = "Is there anything else I can help you with?"
 
 
 def floors(
-    decisions: Sequence[Decision], train: Sequence[Decision], settings: JudgeSettings
+    decisions: Sequence[Decision], train: Sequence[Decision], settings: JudgeConfig
 ) -> dict[str, float]:
     """Return the action accuracy that trivial policies reach on some decisions.
 
@@ -67,7 +67,7 @@ def _key(action: Message) -> str:
     return "\n".join(sorted(calls))
 
 
-def _is_right(action: Message, decision: Decision, settings: JudgeSettings) -> bool | None:
+def _is_right(action: Message, decision: Decision, settings: JudgeConfig) -> bool | None:
     answer = "" if action.tool_calls else action.content.strip()
     completion = ParsedCompletion(None, action.tool_calls, answer, ())
     return judge(

@@ -26,7 +26,7 @@ from typing import Any
 from actwise.conversation import Message, Tool
 from actwise.rewards.answers import match_answer
 from actwise.rewards.calls import Comparison, match_calls
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 _MAX_NOTES = 20
@@ -53,7 +53,7 @@ class Verdict:
     """None where the record calls."""
     thought_length: float | None
     """Words of thought as a share of the target, at most 1; None when not thinking."""
-    further: dict[str, float]
+    extra: dict[str, float]
     """Components from outside: the judge endpoint's ("endpoint") and the user's own, by name."""
     missing: tuple[str, ...]
     """Those for which there is no verdict; the notes say why."""
@@ -80,7 +80,7 @@ class Verdict:
     """What differs from the record, in short sentences; at most 20 and a count of the rest."""
 
     def components(self) -> dict[str, float]:
-        """Return what the reward is made of, by the names of `JudgeSettings.weights`.
+        """Return what the reward is made of, by the names of `JudgeConfig.weights`.
 
         The keys depend on the decision and the mode alone, so that a group has one set of them;
         only those of `missing` are left out. All are 0 where the reward is: for the wrong kind of
@@ -91,7 +91,7 @@ class Verdict:
             "tool_accuracy": self.tool_accuracy,
             "answer_correctness": self.answer_correctness,
             "thought_length": self.thought_length,
-            **self.further,
+            **self.extra,
         }
         nothing = self.missed_call or self.needless_call or self.thoughtless
         return {
@@ -114,10 +114,10 @@ def judge(
     tools: Sequence[Tool],
     *,
     thinking: bool,
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     context: Sequence[Message] = (),
     similarity: float | None = None,
-    further: Mapping[str, float | NoVerdict] = MappingProxyType({}),
+    extra: Mapping[str, float | NoVerdict] = MappingProxyType({}),
 ) -> Verdict:
     """Judge a completion against the recorded action.
 
@@ -130,7 +130,7 @@ def judge(
         context: The messages before the decision. An answer may quote facts from them, of kinds
             that the record does not state; without context every such fact is a contradiction.
         similarity: Of the answer's wording and the record's, from a model; see `match_answer`.
-        further: Components that are found elsewhere, by the names of `JudgeSettings.weights`.
+        extra: Components that are found elsewhere, by the names of `JudgeConfig.weights`.
     """
     called = bool(completion.calls) or completion.broken_calls > 0
     missed = bool(gold.tool_calls) and not called
@@ -142,8 +142,8 @@ def judge(
     components = {"format": float(not completion.errors), **action.components}
     if thinking:
         components["thought_length"] = _thought_length(completion, settings)
-    found = {name: v for name, v in further.items() if not isinstance(v, NoVerdict)}
-    lost = {name: v for name, v in further.items() if isinstance(v, NoVerdict)}
+    found = {name: v for name, v in extra.items() if not isinstance(v, NoVerdict)}
+    lost = {name: v for name, v in extra.items() if isinstance(v, NoVerdict)}
     thoughtless = thinking and settings.require_thought and completion.closed_thought is None
     nothing = missed or needless or thoughtless
     no_verdicts = tuple(f"no verdict of {name}: {v.reason}" for name, v in lost.items())
@@ -153,7 +153,7 @@ def judge(
         tool_accuracy=components.get("tool_accuracy"),
         answer_correctness=components.get("answer_correctness"),
         thought_length=components.get("thought_length"),
-        further=found,
+        extra=found,
         missing=tuple(lost),
         reward=0.0 if nothing else _weighted_mean({**components, **found}, settings),
         tool_names=action.tool_names,
@@ -182,7 +182,7 @@ class _Action:
 
 
 def _judge_calls(
-    completion: ParsedCompletion, gold: Message, tools: Sequence[Tool], settings: JudgeSettings
+    completion: ParsedCompletion, gold: Message, tools: Sequence[Tool], settings: JudgeConfig
 ) -> _Action:
     match = match_calls(
         completion.calls, gold.tool_calls, tools, broken=completion.broken_calls, settings=settings
@@ -202,7 +202,7 @@ def _judge_calls(
 def _judge_answer(
     completion: ParsedCompletion,
     gold: Message,
-    settings: JudgeSettings,
+    settings: JudgeConfig,
     context: Sequence[Message],
     similarity: float | None,
     *,
@@ -234,12 +234,12 @@ def texts(context: Sequence[Message]) -> list[str]:
     return contents + [json.dumps(arguments, ensure_ascii=False) for arguments in calls]
 
 
-def _thought_length(completion: ParsedCompletion, settings: JudgeSettings) -> float:
+def _thought_length(completion: ParsedCompletion, settings: JudgeConfig) -> float:
     words = len((completion.thought or "").split())
     return min(1.0, words / settings.thought_length_target)
 
 
-def _weighted_mean(components: dict[str, float], settings: JudgeSettings) -> float:
+def _weighted_mean(components: dict[str, float], settings: JudgeConfig) -> float:
     weights = settings.weights()
     total = sum(weights[name] for name in components)
     # Rounding must not lift a mean of ones above 1.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from actwise.conversation import Decision
 from actwise.rewards.endpoint import Body, Reader, endpoint
 from actwise.rewards.judge import NoVerdict
-from actwise.rewards.settings import EmbeddingEndpoint, EndpointSettings, LocalEmbedding
+from actwise.rewards.settings import EmbeddingEndpoint, EndpointConfig, LocalEmbedding
 from actwise.rewards.similar import local_similarities
 
 INSTRUCTIONS = """\
@@ -40,7 +40,7 @@ class Answered(NamedTuple):
         return self.answer.strip() == self.decision.gold.content.strip()
 
 
-def opinions(settings: EndpointSettings, answers: Sequence[Answered]) -> list[float | NoVerdict]:
+def opinions(settings: EndpointConfig, answers: Sequence[Answered]) -> list[float | NoVerdict]:
     """Ask a chat model how correct answers are.
 
     Returns:
@@ -73,7 +73,7 @@ def similarities(
 
 
 def _asked_similarities(
-    settings: EndpointSettings, pairs: Sequence[tuple[str, str]]
+    settings: EndpointConfig, pairs: Sequence[tuple[str, str]]
 ) -> list[float | NoVerdict]:
     if not pairs:
         return []

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 
 from actwise.conversation import Conversation, tool_name, tool_parameters
 from actwise.errors import ConfigError
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 
 
-def check_overrides(settings: JudgeSettings, conversations: Iterable[Conversation]) -> None:
+def check_overrides(settings: JudgeConfig, conversations: Iterable[Conversation]) -> None:
     """Refuse settings of tools that no conversation offers, and of arguments that no tool has.
 
     Of `guests[].name` only `guests` is looked up, and only where the schema of some version of the

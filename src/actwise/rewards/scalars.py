@@ -169,7 +169,7 @@ def same_text(predicted: str, gold: str, match: TextMatch, similarity: float) ->
         predicted: One text.
         gold: The other; white space and punctuation alone equal nothing but themselves.
         match: The policy.
-        similarity: See `JudgeSettings.text_similarity`; counts for "similar" only.
+        similarity: See `JudgeConfig.text_similarity`; counts for "similar" only.
     """
     if predicted == gold:
         return True

@@ -40,7 +40,7 @@ class _Overrides(BaseModel):
     """In place of `reward.number_tolerance`."""
 
 
-class ArgumentSettings(_Overrides):
+class ArgumentConfig(_Overrides):
     """How one argument of one tool is compared; its parts inherit all but the last two."""
 
     unordered: bool | None = None
@@ -49,10 +49,10 @@ class ArgumentSettings(_Overrides):
     """Not compared at all: neither asked for nor paid."""
 
 
-class ToolSettings(_Overrides):
+class ToolConfig(_Overrides):
     """How the arguments of one tool are compared."""
 
-    arguments: dict[str, ArgumentSettings] = Field(default_factory=dict)
+    arguments: dict[str, ArgumentConfig] = Field(default_factory=dict)
     """By name; a part of an object is named like `address.street`, an array's items `guests[]`."""
 
 
@@ -65,7 +65,7 @@ def _address(url: str) -> str:
     return url
 
 
-class EndpointSettings(BaseModel):
+class EndpointConfig(BaseModel):
     """A model behind an address that speaks OpenAI's protocol."""
 
     model_config = ConfigDict(
@@ -98,7 +98,7 @@ class EndpointSettings(BaseModel):
     """Price of a million output tokens."""
 
 
-class JudgeEndpoint(EndpointSettings):
+class JudgeEndpoint(EndpointConfig):
     """A chat model that is asked how correct an answer is."""
 
     weight: float = Field(default=0.5, gt=0.0)
@@ -118,7 +118,7 @@ class _Similarity(BaseModel):
     """Cosine below which such an answer is wrong."""
 
 
-class EmbeddingEndpoint(EndpointSettings, _Similarity):
+class EmbeddingEndpoint(EndpointConfig, _Similarity):
     """An embedding model behind an address."""
 
 
@@ -161,7 +161,7 @@ BUILT_IN = ("format", "tool_accuracy", "answer_correctness", "thought_length", "
 """Names of components that a custom reward cannot take."""
 
 
-class JudgeSettings(BaseModel):
+class JudgeConfig(BaseModel):
     """How a completion is judged; the defaults are ours, the literature disagrees on most."""
 
     model_config = ConfigDict(
@@ -202,7 +202,7 @@ class JudgeSettings(BaseModel):
     """Relative tolerance for numbers with a fraction; whole numbers compare exactly."""
     coerce_types: bool = True
     """Read "5" as 5 and "true" as true where the schema asks for that type and allows no text."""
-    tools: dict[str, ToolSettings] = Field(default_factory=dict)
+    tools: dict[str, ToolConfig] = Field(default_factory=dict)
     """Settings of single tools, by name."""
     endpoint: JudgeEndpoint | None = None
     """A model that judges answers, too; none is asked where not given."""
@@ -215,13 +215,13 @@ class JudgeSettings(BaseModel):
     """For RL: advantages from the weighted sum, or from each component by itself (GDPO)."""
 
     @model_validator(mode="after")
-    def _answers_earn_something(self) -> "JudgeSettings":
+    def _answers_earn_something(self) -> "JudgeConfig":
         if not self.answer_weight and not self.format_weight:
             raise ValueError("answer_weight and format_weight cannot both be 0")
         return self
 
     @model_validator(mode="after")
-    def _names_of_their_own(self) -> "JudgeSettings":
+    def _names_of_their_own(self) -> "JudgeConfig":
         taken = [name for name in self.custom if name in BUILT_IN]
         if taken:
             raise ValueError(f"custom.{taken[0]}: the judge has a component of this name")

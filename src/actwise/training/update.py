@@ -44,7 +44,7 @@ def accumulate(
 
     @torch.no_grad()
     def logprobs(one: Pass) -> Tensor:
-        return policy.score(one.layout, one.places_T, temperature=config.temperature).logprobs
+        return policy.score(one.layout, one.index_T, temperature=config.temperature).logprobs
 
     references: list[Tensor | None] = [None] * len(passes)
     if config.kl_coefficient:
@@ -53,7 +53,7 @@ def accumulate(
 
     def loss_of(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         one = passes[number]
-        scores = policy.score(one.layout, one.places_T, temperature=config.temperature)
+        scores = policy.score(one.layout, one.index_T, temperature=config.temperature)
         parts = policy_loss(
             scores.logprobs,
             torch.tensor(
@@ -88,7 +88,7 @@ class Pass:
 
     rollouts: list[Rollout]
     layout: Layout
-    places_T: Tensor
+    index_T: Tensor
     """Of the completions' tokens."""
     owner_T: Tensor
     """Number of the rollout each token belongs to."""
@@ -106,8 +106,8 @@ def passes_of(groups: Sequence[Group], limit: int, device: torch.device) -> list
             for r in conversations[p.conversation][i].rollouts
         ]
         owners = [i for i, r in enumerate(of_pass) for _ in r.sample.token_ids]
-        layout, places_T = lay_out_pass(packed, device)
-        passes.append(Pass(of_pass, layout, places_T, torch.tensor(owners, device=device)))
+        layout, index_T = lay_out_pass(packed, device)
+        passes.append(Pass(of_pass, layout, index_T, torch.tensor(owners, device=device)))
     return passes
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Node:
-    """A place in a forest: after the first `offset` tokens of a segment."""
+    """A position in a forest: after the first `offset` tokens of a segment."""
 
     segment: int
     offset: int
@@ -38,7 +38,7 @@ class Forest:
         """Add a sequence and return where it ends.
 
         Insert the longest sequence of a tree first: it becomes the trunk, one unbroken segment,
-        and the shorter ones only mark places in it.
+        and the shorter ones only mark positions in it.
 
         Args:
             token_ids: At least one token.
@@ -99,14 +99,14 @@ class Forest:
         ]
 
 
-HEAD = 64
+SHARED_PREFIX = 64
 """Conversations whose first tokens, as many as this, are equal share what they have in common."""
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two sequences have in common at their beginning."""
     one, other = tuple(one), tuple(other)
-    # Slices are compared fast, so the place is found by halving: equal before `low`, not before
+    # Slices are compared fast, so the end is found by halving: equal before `low`, not before
     # `high`.
     low, high = 0, min(len(one), len(other)) + 1
     while high - low > 1:
@@ -118,6 +118,6 @@ def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     return low
 
 
-def head_of(trunk: Sequence[int]) -> tuple[int, ...]:
+def shared_prefix_of(trunk: Sequence[int]) -> tuple[int, ...]:
     """Return a trunk's first tokens; where they are equal, conversations share what follows."""
-    return tuple(trunk[:HEAD])
+    return tuple(trunk[:SHARED_PREFIX])

@@ -28,7 +28,7 @@ class Block:
     """
 
     queries: slice
-    """The tokens' places in the layout."""
+    """The tokens' indices in the layout."""
     seen: slice
     partly: bool = False
     """Whether some of the queries see only the later ones, those within their window."""
@@ -39,11 +39,11 @@ class OwnBatch:
     """Pieces of similar length, padded on the right: within them attention is plain causal."""
 
     index: Tensor
-    """(pieces, longest): places in the layout; padding repeats the piece's first token."""
+    """(pieces, longest): indices in the layout; padding repeats the piece's first token."""
     flat: Tensor
     """Places within the flattened batch of the tokens that are no padding."""
-    places: Tensor
-    """The same tokens' places in the layout."""
+    indices: Tensor
+    """The same tokens' indices in the layout."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Layout:
     position_ids: Tensor
     """(N,) depth of each token"""
     predecessor: Tensor
-    """(N,) place of the token before; -1 at the beginning of a tree"""
+    """(N,) index of the token before; -1 at the beginning of a tree"""
     starts: tuple[int, ...]
-    """First place of each segment, by the forest's segment index."""
+    """First index of each segment, by the forest's segment index."""
     parents: tuple[Node | None, ...]
     """Where each segment is attached."""
     blocks: tuple[Block, ...]
@@ -85,18 +85,18 @@ class Layout:
                 blocks.append(Block(block.queries, seen, deepest - depth[seen.start] >= window))
         return replace(self, blocks=tuple(blocks), window=window)
 
-    def places(self, node: Node, first: int = 0) -> range:
-        """Return the places of a segment's tokens from `first` up to the node."""
+    def indices(self, node: Node, first: int = 0) -> range:
+        """Return the indices of a segment's tokens from `first` up to the node."""
         start = self.starts[node.segment]
         return range(start + first, start + node.offset)
 
-    def last_places(self, node: Node, count: int) -> list[int]:
-        """Return the places of the last `count` tokens before a node, in the order of the text."""
-        places = list(self.places(node, max(0, node.offset - count)))
+    def last_indices(self, node: Node, count: int) -> list[int]:
+        """Return the indices of the last `count` tokens before a node, in the order of the text."""
+        indices = list(self.indices(node, max(0, node.offset - count)))
         parent = self.parents[node.segment]
-        if len(places) == count or parent is None:
-            return places
-        return self.last_places(parent, count - len(places)) + places
+        if len(indices) == count or parent is None:
+            return indices
+        return self.last_indices(parent, count - len(indices)) + indices
 
     def spans(self) -> tuple[Tensor, Tensor]:
         """Return two (N,) tensors, `enter` and `leave`.

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from actwise.tree.forest import Forest, Node, common_prefix, head_of
+from actwise.tree.forest import Forest, Node, common_prefix, shared_prefix_of
 from actwise.tree.layout import Layout, lay_out
 
 
@@ -30,9 +30,9 @@ class Tree:
         return max(self.prompts, key=len)
 
     @cached_property
-    def head(self) -> tuple[int, ...]:
+    def shared_prefix(self) -> tuple[int, ...]:
         """By which conversations that begin alike are found."""
-        return head_of(self.trunk)
+        return shared_prefix_of(self.trunk)
 
     @cached_property
     def branch_tokens(self) -> tuple[int, ...]:
@@ -80,12 +80,13 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
         limit: Tokens of a pass. A single decision may exceed it, and so may parts with branches of
             three times their trunk's length: smaller ones would compute the trunk too often.
     """
-    heads: dict[tuple[int, ...], list[int]] = {}
+    prefixes: dict[tuple[int, ...], list[int]] = {}
     for i, tree in enumerate(trees):
-        heads.setdefault(tree.head, []).append(i)
+        prefixes.setdefault(tree.shared_prefix, []).append(i)
     passes: list[list[Part]] = []
     used = 0
-    for part in (p for alike in heads.values() for i in alike for p in _parts(i, trees[i], limit)):
+    parts = (p for alike in prefixes.values() for i in alike for p in _parts(i, trees[i], limit))
+    for part in parts:
         size = part.tree.num_tokens - (_shared(part, passes[-1]) if passes else 0)
         if not passes or used + size > limit:
             passes.append([])
@@ -101,9 +102,9 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
     numbers: dict[tuple[int, ...], int] = {}
     trees = [part.tree for part in parts]
     for tree in sorted(trees, key=lambda tree: -len(tree.trunk)):
-        forest.insert(tree.trunk, tree=numbers.setdefault(tree.head, len(numbers)))
+        forest.insert(tree.trunk, tree=numbers.setdefault(tree.shared_prefix, len(numbers)))
     return forest, [
-        (forest.insert([*prompt, *completion], tree=numbers[tree.head]), len(completion))
+        (forest.insert([*prompt, *completion], tree=numbers[tree.shared_prefix]), len(completion))
         for tree in trees
         for prompt, completions in zip(tree.prompts, tree.completions, strict=True)
         for completion in completions
@@ -111,11 +112,11 @@ def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
 
 
 def lay_out_pass(parts: Sequence[Part], device: torch.device) -> tuple[Layout, Tensor]:
-    """Return a pass as tensors, and the places of all completions' tokens in the parts' order."""
+    """Return a pass as tensors, and the indices of all completions' tokens in the parts' order."""
     forest, ends = grow(parts)
     layout = lay_out(forest, device)
-    places = [place for end in ends for place in layout.last_places(*end)]
-    return layout, torch.tensor(places, device=device)
+    indices = [index for end in ends for index in layout.last_indices(*end)]
+    return layout, torch.tensor(indices, device=device)
 
 
 def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
@@ -134,5 +135,6 @@ def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
 
 def _shared(part: Part, others: Sequence[Part]) -> int:
     """Return how many tokens of a part's trunk are computed for others anyway."""
-    alike = [other.tree.trunk for other in others if other.tree.head == part.tree.head]
+    prefix = part.tree.shared_prefix
+    alike = [other.tree.trunk for other in others if other.tree.shared_prefix == prefix]
     return max((common_prefix(trunk, part.tree.trunk) for trunk in alike), default=0)

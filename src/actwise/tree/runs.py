@@ -41,7 +41,7 @@ class Runs:
     order_N: Tensor
     """Where each token of the layout is among the batches' tokens that are no padding."""
     ending: dict[int, int]
-    """The run that ends at each of the last places."""
+    """The run that ends at each of the last indices."""
 
 
 def find_runs(layout: Layout, ends: Sequence[int] = ()) -> Runs:
@@ -53,14 +53,14 @@ def find_runs(layout: Layout, ends: Sequence[int] = ()) -> Runs:
     """
     before = layout.predecessor.tolist()
     followers = [0] * len(before)
-    for place in before:
-        if place >= 0:
-            followers[place] += 1
+    for index in before:
+        if index >= 0:
+            followers[index] += 1
     last = set(ends)
     starts = [
         i
-        for i, place in enumerate(before)
-        if place != i - 1 or place < 0 or followers[place] > 1 or place in last
+        for i, index in enumerate(before)
+        if index != i - 1 or index < 0 or followers[index] > 1 or index in last
     ]
     stops = [*starts[1:], len(before)]
     ending = {stop - 1: number for number, stop in enumerate(stops)}
@@ -76,8 +76,8 @@ def find_runs(layout: Layout, ends: Sequence[int] = ()) -> Runs:
             batches.append([])
         batches[-1].append(number)
     made = [_batch(numbers, starts, lengths, follows, layout) for numbers in batches]
-    places = torch.cat([batch.index_RL[batch.real_RL] for batch in made])
-    return Runs(tuple(made), places.argsort(), ending)
+    indices = torch.cat([batch.index_RL[batch.real_RL] for batch in made])
+    return Runs(tuple(made), indices.argsort(), ending)
 
 
 def _batch(

@@ -80,9 +80,9 @@ def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tupl
         q, keys = _gather(q_KRD, batch.index, group), _gather(k_KND, batch.index, 1)
         scores = _own_scores(q, keys, layout.window)
         top = scores.amax(-1, keepdim=True)
-        chances = scores.sub_(top).exp2_()
-        total = chances.sum(-1, keepdim=True)
-        out = chances @ _gather(v_KND, batch.index, 1)
+        probs = scores.sub_(top).exp2_()
+        total = probs.sum(-1, keepdim=True)
+        out = probs @ _gather(v_KND, batch.index, 1)
         _scatter(out_KRD, batch, out.div_(total))
         _scatter(lse_KR[..., None], batch, total.log2_().add_(top))
     for block in layout.blocks:
@@ -93,9 +93,9 @@ def _attend(q_KRD: Tensor, k_KND: Tensor, v_KND: Tensor, layout: Layout) -> tupl
                 scores.masked_fill_(_beyond(layout, row, block.seen, group), -torch.inf)
             # A query that sees nothing here has a log-sum-exp of almost minus infinity.
             top = scores.amax(-1, keepdim=True).clamp_min_(_LEAST)
-            chances = scores.sub_(top).exp2_()
-            total = chances.sum(-1, keepdim=True).clamp_min_(_TINY)
-            out = _products(chances, values.transpose(1, 2)).div_(total)
+            probs = scores.sub_(top).exp2_()
+            total = probs.sum(-1, keepdim=True).clamp_min_(_TINY)
+            out = _products(probs, values.transpose(1, 2)).div_(total)
             lse = total.log2_().add_(top)[..., 0]
             _merge2_(out_KRD[head, row], lse_KR[head, row], out, lse)
     return out_KRD, lse_KR
@@ -128,11 +128,11 @@ def _path_backward(
         q, grad, lse, delta = (x[head, row] for x in rows)
         keys, values = (x[head, block.seen] for x in (k_KND, v_KND))
         # Keys by queries: then no product has a large operand to copy.
-        chances_KPR = _products(keys, q).sub_(lse[:, None]).exp2_()
+        probs_KPR = _products(keys, q).sub_(lse[:, None]).exp2_()
         if block.partly:
-            chances_KPR.masked_fill_(_beyond(layout, row, block.seen, group).t(), 0)
-        dv[head, block.seen] += _products(chances_KPR, grad.transpose(1, 2))
-        dscores_KPR = _products(values, grad).sub_(delta[:, None]).mul_(chances_KPR)
+            probs_KPR.masked_fill_(_beyond(layout, row, block.seen, group).t(), 0)
+        dv[head, block.seen] += _products(probs_KPR, grad.transpose(1, 2))
+        dscores_KPR = _products(values, grad).sub_(delta[:, None]).mul_(probs_KPR)
         dk[head, block.seen] += _products(dscores_KPR, q.transpose(1, 2))
         dq_KDR = _products(keys.transpose(1, 2), dscores_KPR.transpose(1, 2))
         dq[head, row] += dq_KDR.transpose(1, 2)
@@ -179,11 +179,11 @@ def _own_backward(
     padding = torch.ones(batch.index.numel(), dtype=torch.bool)
     padding[batch.flat] = False
     lse.masked_fill_(padding.view(*batch.index.shape, 1).repeat_interleave(group, 1), torch.inf)
-    chances = _own_scores(q, keys, window).sub_(lse).exp2_()
-    dscores = (grad @ values.transpose(2, 3)).sub_(delta).mul_(chances)
+    probs = _own_scores(q, keys, window).sub_(lse).exp2_()
+    dscores = (grad @ values.transpose(2, 3)).sub_(delta).mul_(probs)
     _scatter(into[0], batch, dscores @ keys)
     _scatter(into[1], batch, dscores.transpose(2, 3) @ q)
-    _scatter(into[2], batch, chances.transpose(2, 3) @ grad)
+    _scatter(into[2], batch, probs.transpose(2, 3) @ grad)
 
 
 def _own_scores(q: Tensor, keys: Tensor, window: int | None) -> Tensor:
@@ -225,4 +225,4 @@ def _scatter(x_KRD: Tensor, batch: OwnBatch, values: Tensor) -> None:
     """Write what `_gather` gave, less the padding."""
     group = values.shape[2] // batch.index.shape[1]
     tokens = _by_token(values.flatten(1, 2), group)
-    _by_token(x_KRD, group).index_copy_(1, batch.places, tokens[:, batch.flat])
+    _by_token(x_KRD, group).index_copy_(1, batch.indices, tokens[:, batch.flat])

@@ -54,7 +54,7 @@ class TreeAttention(TreeRecurrence):
 
         Args:
             layout: The only row of the batch is this layout.
-            keep: Last places of prompts, for whose decoding each layer's keys, values and states
+            keep: Last indices of prompts, for whose decoding each layer's keys, values and states
                 are kept.
         """
         super().__init__(layout, keep)

@@ -21,7 +21,7 @@ from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
-from actwise.rewards.settings import JudgeSettings
+from actwise.rewards.settings import JudgeConfig
 from actwise.run.files import read_records
 from actwise.template.render import Template
 from actwise.training.anchor import Anchor
@@ -143,7 +143,7 @@ def _solved(group: Group) -> bool:
     return not group.live and all(r.verdict.right for r in group.rollouts)
 
 
-def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) -> Sequence[Group]:
+def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> Sequence[Group]:
     """Keep the completions whose rewards differ most; advantages are among those."""
     keep = config.selection.keep
     if keep is not None:
@@ -198,7 +198,7 @@ def _some(decisions: list[Decision], limit: int | None, draw: random.Random) -> 
     return [decisions[i] for i in sorted(draw.sample(range(len(decisions)), limit))]
 
 
-def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeSettings) -> list[Group]:
+def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> list[Group]:
     """Return judged groups with the advantage of each rollout, and whether they are live."""
     if config.advantage == "rejection":
         return [_accepted(group) for group in groups]
@@ -322,15 +322,15 @@ def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
             "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
             "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
         }
-        | _further_figures(verdicts)
+        | _extra_figures(verdicts)
     )
 
 
-def _further_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
+def _extra_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Return mean and missing verdicts of each component from outside."""
-    names = sorted({name for v in verdicts for name in (*v.further, *v.missing)})
+    names = sorted({name for v in verdicts for name in (*v.extra, *v.missing)})
     return {
-        f"reward_{name}": mean([v.further[name] for v in verdicts if name in v.further])
+        f"reward_{name}": mean([v.extra[name] for v in verdicts if name in v.extra])
         for name in names
     } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
 
