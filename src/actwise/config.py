@@ -189,7 +189,7 @@ class RlConfig(OptimiserConfig):
     optimiser_steps: int = Field(1, ge=1)
     """Optimiser steps per batch of rollouts; each takes a part of the batch's conversations."""
     temperature: float = Field(1.0, gt=0)
-    """Of sampling and of the trained distribution."""
+    """Temperature of sampling and of the trained distribution."""
     top_p: float = Field(1.0, gt=0, le=1)
     """Nucleus of sampling."""
     clip_low: float = Field(0.2, gt=0, lt=1)
@@ -247,7 +247,7 @@ class RunConfig(_Section):
     """Everything a run depends on besides its data and its model."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    """Of the split, the order of data, and sampling."""
+    """Seed of the split, the order of data, and sampling."""
     checkpoint_every: int = Field(20, ge=1)
     """Steps between checkpoints from which an interrupted run goes on."""
     max_batch_tokens: int = Field(2048, ge=64)

@@ -88,7 +88,7 @@ class Model:
             thinking: Whether it thinks before.
             max_tokens: Longest completion, thought included.
             temperature: 0 takes the likeliest tokens.
-            seed: Of the sampling.
+            seed: Seed of the sampling.
 
         Raises:
             InputError: The messages or tools cannot be read, or leave no room in the context.

@@ -109,7 +109,7 @@ class LoadedRun:
         """Load one of the trained models, or the base.
 
         Args:
-            name: Of the model; the promoted one where None.
+            name: Name of the model; the promoted one where None.
 
         Raises:
             RunError: There is no such model.

@@ -14,7 +14,7 @@ class Copied:
     """What of a text is copied."""
 
     share: float
-    """Of its words, those in a run of at least `RUN` words that the context holds; in [0, 1]."""
+    """Share of its words, in [0, 1], in a run of at least `RUN` words that the context holds."""
     longest: int
     """Words of the longest such run, 0 without one."""
 

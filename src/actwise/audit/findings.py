@@ -21,7 +21,7 @@ class Evidence:
     first: Mapping[str, Interval]
     """Figures of the first third of the steps, tricks included."""
     last: Mapping[str, Interval]
-    """Of the last third."""
+    """Rollouts of the last third of the steps."""
     changes: Mapping[str, Interval]
     """From the first to the last; empty where there was one step."""
     live: tuple[float, float]

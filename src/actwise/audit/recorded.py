@@ -22,7 +22,7 @@ def recorded_decisions(record: RunRecord, files: Sequence[Path] = ()) -> dict[st
     """Read the conversations of a run again; decisions by key.
 
     Args:
-        record: Of the run.
+        record: What run.json holds.
         files: Where its logs are now, in the order of the run; where they were if empty.
 
     Raises:

@@ -31,7 +31,7 @@ class Bench:
 
     shape: Shape
     folder: Path
-    """Of the model."""
+    """Folder of the model."""
     device: torch.device
     conversations: int
     repeats: int
@@ -40,7 +40,7 @@ class Bench:
     trl: bool
     """Whether TRL takes part."""
     threads: int
-    """Of a CPU, that each contestant may use."""
+    """Cores of a CPU that each contestant may use."""
 
     @cached_property
     def config(self) -> RunConfig:
@@ -83,7 +83,7 @@ class Bench:
 
     @cached_property
     def dimensions(self) -> limits.Dimensions:
-        """Of the model."""
+        """Dimensions of the model."""
         return limits.Dimensions.of(self.policy.model.config, self.shape.dtype)
 
     def sampled(self, conversations: Sequence[Conversation], num_generations: int) -> Workload:

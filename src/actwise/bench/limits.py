@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Dimensions:
-    """Of a Qwen3 model."""
+    """Sizes of a Qwen3 model."""
 
     layers: int
     hidden: int
@@ -81,8 +81,8 @@ class Dimensions:
 
         Args:
             tokens: That are computed.
-            scored: Of which a distribution is computed.
-            pairs: Of tokens and the tokens they see.
+            scored: Tokens of which a distribution is computed.
+            pairs: Pairs of tokens and the tokens they see.
         """
         linear = 2 * self.layers * self.layer_weights * tokens
         head = 2 * self.hidden * self.vocabulary * scored
@@ -154,8 +154,8 @@ def update_cost(dimensions: Dimensions, tokens: Tokens, *, passes: int, referenc
     """Return the cost of a gradient.
 
     Args:
-        dimensions: Of the model.
-        tokens: Of the workload.
+        dimensions: Sizes of the model.
+        tokens: Tokens of the workload.
         passes: Into how many forward and backward passes it is cut; each reads the weights.
         reference: Whether a reference model is scored as well.
     """

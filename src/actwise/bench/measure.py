@@ -57,7 +57,7 @@ def run_benchmark(
         shapes: Names in `SHAPES`.
         request: How it is measured.
         logs: Conversations to use in place of the desk's.
-        threads: Of a CPU, that each contestant may use; one for each core where None.
+        threads: Cores of a CPU that each contestant may use; one for each core where None.
         command: Written down with the figures.
         console: Where progress is shown.
 

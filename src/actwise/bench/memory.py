@@ -37,7 +37,7 @@ class Task:
     device: str
     dtype: torch.dtype
     threads: int
-    """Of torch."""
+    """Threads of torch."""
     workers: int
     """Ours alone has them."""
 
@@ -66,7 +66,7 @@ class Growth(NamedTuple):
     tensors: int
     """On a CPU the peak of one pass for each that is computed at once."""
     resident: int | None
-    """Of the process; None on a GPU."""
+    """Resident memory of the process; None on a GPU."""
 
 
 def peak_growth(task: Task) -> Growth:

@@ -58,7 +58,7 @@ def trl_trainer(folder: Path, work: Workload, config: RunConfig, device: torch.d
     """Return a `GRPOTrainer` whose every step is one of ours.
 
     Args:
-        folder: Of the model; TRL loads its reference from there again.
+        folder: Folder of the model; TRL loads its reference from there again.
         work: Its prompts are the data set; all are in one step.
         config: The objective is that of its section `rl`.
         device: CPU or GPU.

@@ -59,11 +59,11 @@ class Shape:
     policy_tokens: tuple[int, ...] = ()
     """Least tokens of tools and policy, by conversation in turn; as in the logs where empty."""
     decisions: int = 8
-    """Of a conversation that is composed, which those with `policy_tokens` are."""
+    """Decisions of a conversation that is composed, which those with `policy_tokens` are."""
     num_generations: int = 8
     dtype: torch.dtype = torch.float32
     max_batch_tokens: int = 2048
-    """Of one of our passes; as the configuration has it for CPUs."""
+    """Tokens of one of our passes; as the configuration has it for CPUs."""
     gpu: bool = False
     """Whether it is too large for a CPU."""
 
@@ -218,7 +218,7 @@ def compose(
         pool: Taken one after the other, again and again where they are too few, until there are
             enough tokens and decisions: their tools and policies, then their messages.
         tokens: Least tokens before the first message of the user.
-        decisions: Of the result.
+        decisions: Decisions of the result.
     """
     tools: dict[str, Tool] = {}
     policy: list[str] = []

@@ -14,7 +14,7 @@ class Seconds(NamedTuple):
 
     wall: float
     cpu: float
-    """Of all threads of this process: what is left of it when others wait for the same cores."""
+    """Seconds of all threads of this process, however many others wait for the same cores."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Turn:
     """A turn of the assistant, and what came before it."""
 
     index: int
-    """Of the message in its conversation."""
+    """Index of the message in its conversation."""
     before: int
     """Fingerprint of all that was said and done before it."""
     after: int

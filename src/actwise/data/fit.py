@@ -98,7 +98,7 @@ def fitting(
     """Leave out the conversations whose last prompt and completion exceed the context.
 
     Args:
-        template: Of the model.
+        template: The model's template.
         splits: What is to be trained and measured on.
         context: Tokens that the model holds.
         completion: Tokens kept free for a completion.

@@ -73,7 +73,7 @@ def fit(
     Args:
         prepared: From `prepare`.
         config: The completion's budget and the context's limit may be set there.
-        template: Of the model; counts tokens.
+        template: The model's template; counts tokens.
         context_length: Tokens that the model can hold.
 
     Raises:

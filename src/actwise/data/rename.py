@@ -47,7 +47,7 @@ def rename_share(
     """Return the conversations, a share of them with other names for tools and arguments.
 
     Args:
-        conversations: Of the training split.
+        conversations: Conversations of the training split.
         share: Probability of each to be renamed, in [0, 1].
         seed: The same seed gives the same names.
         keep: Tools that keep their names and those of their arguments.

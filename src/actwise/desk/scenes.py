@@ -64,8 +64,8 @@ def add_up(talk: Talk, wording: Choice[str], numbers: list[int], *, field: str) 
     Args:
         talk: The conversation.
         wording: With slots `{first}` and `{second}`.
-        numbers: Of the two subjects.
-        field: Of the amount in the tool's result.
+        numbers: Numbers of the two subjects.
+        field: Name of the amount in the tool's result.
     """
     talk.ask(wording, first=numbers[0], second=numbers[1])
     amounts = [row[field] for row in talk.look_up_subjects(numbers)]

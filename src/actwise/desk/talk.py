@@ -49,7 +49,7 @@ class Goods:
     """What answers call one, with a slot for its name, such as "{} room"."""
     table: str
     names: Choice[str]
-    """Of which a world has a few; customers may ask for any."""
+    """Things of which a world has a few; customers may ask for any."""
     lookup: str
     """Key of the tool."""
     parameter: str
@@ -152,7 +152,7 @@ class Talk:
         corrected in the same breath.
 
         Args:
-            number: Of the subject.
+            number: Number of the subject.
             wording: With a slot `{it}` for the subject.
             gap: The other detail that may be missing.
             **slots: The wording's other slots.
@@ -195,7 +195,7 @@ class Talk:
         On the way the customer may name goods that do not exist, or leave a detail out.
 
         Args:
-            name: Of the goods.
+            name: Name of the goods.
             wording: With a slot for the name.
             gap: The detail that may be missing.
             **slots: The wording's other slots.

@@ -99,7 +99,7 @@ def examine(
         max_examples: How many places each finding names.
         held_out: The other side of a split: conversations that must not occur among `items`.
             Nothing else is said about them; read once, and first.
-        template: Of a model; what it cannot render counts as rejected.
+        template: A model's template; what it cannot render counts as rejected.
     """
     examination = Examination(max_examples, template)
     examination.add_held_out(held_out)

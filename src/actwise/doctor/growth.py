@@ -81,7 +81,7 @@ class Growth:
         """Yield what is logged several times.
 
         Args:
-            places: Of all conversations.
+            places: Where each conversation was read.
             held_out: How many of them, the first ones, are held out.
             copies: For each of them an equal one before it, or -1; those are told of elsewhere.
         """

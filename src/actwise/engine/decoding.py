@@ -64,10 +64,10 @@ class Decoding:
 
         Args:
             trunks: Shared.
-            prefixes: Of each row, sorted.
+            prefixes: What each row reads of a trunk, sorted.
             tails: By layer, keys and values (B, K, S, D) of the tokens between the trunk's part
                 and the first token to be decoded; S may be 0.
-            states: Of the rows.
+            states: What the layers carry along each row.
         """
         self.convolve, self.scan = states.convolve, states.scan
         self._states = states

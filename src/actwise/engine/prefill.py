@@ -32,11 +32,11 @@ class Prompts:
 
     trunks: list[Trunk]
     prefixes: list[TrunkPrefix]
-    """Of each prompt."""
+    """What each prompt reads of a trunk."""
     tails: dict[int, tuple[Tensor, Tensor]]
     """By layer, keys and values (P, K, S, D) that follow what is read from the trunk."""
     states: list[Tensor]
-    """Of layers that carry a state along the row, (P, ...), in the order of their calls."""
+    """States of the layers that carry one along the row, (P, ...), in the order of their calls."""
     lengths_P: Tensor
     logits_PV: Tensor
 

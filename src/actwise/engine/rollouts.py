@@ -23,8 +23,8 @@ class Sample:
     token_ids: tuple[int, ...]
     """With its stop token, where it has one."""
     logprobs: tuple[float, ...]
-    """Of each token under the policy at the sampling temperature, before top-p cuts the
-    distribution (at temperature 0: of the distribution at temperature 1)."""
+    """Log-probability of each token under the policy at the sampling temperature, before top-p
+    cuts the distribution (at temperature 0: of the distribution at temperature 1)."""
     stop_reason: Literal["stop", "length"]
 
 

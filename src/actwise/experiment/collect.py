@@ -255,7 +255,7 @@ def _training(file: Path, limit: int) -> Figures:
     """Return a stage's beginning and end: development scores, and what is watched of GRPO.
 
     Args:
-        file: Of its metrics.
+        file: File of its metrics.
         limit: The most steps that it could have.
     """
     steps = read_records(file)

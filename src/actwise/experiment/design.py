@@ -8,7 +8,7 @@ class Arm:
     """One run for each seed."""
 
     name: str
-    """Of its folder."""
+    """Name of its folder."""
     settings: tuple[str, ...] = ()
     """What it has other than the experiment's settings, as for `--set`."""
     shares: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ def corrupt(thought: str, known: set[str]) -> tuple[str, str] | None:
     """Change the number that a thought comes to, wherever it stands from its sum on.
 
     Args:
-        thought: Of a decision.
+        thought: The thought of a decision.
         known: Numbers of the conversation, none of which is put in, so that an act that states the
             new number has it from the thought.
 

@@ -55,7 +55,7 @@ def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
 
     Args:
         file: Markdown; where it does not exist and there is a heading, it is begun.
-        name: Of the marks.
+        name: Name of the marks.
         text: What is put between them.
         heading: First line of a new file.
 

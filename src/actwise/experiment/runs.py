@@ -42,7 +42,7 @@ class Task:
     seed: int
     arm: Arm
     first: Arm
-    """Of the experiment; what is shared is taken from there."""
+    """The first arm of the experiment; what is shared is taken from there."""
     model: str
     settings: tuple[str, ...]
     command: tuple[str, ...]

@@ -25,7 +25,7 @@ def open_model(name: str, *, dtype: torch.dtype, attention: str) -> Any:
 
     Args:
         name: Folder or hub name.
-        dtype: Of its weights.
+        dtype: Type of its weights.
         attention: Name under which transformers knows the attention.
 
     Raises:

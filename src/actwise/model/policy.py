@@ -51,7 +51,7 @@ class Policy:
         Args:
             name: Folder or hub name of a causal language model.
             shipped_template: See `Template.load`.
-            dtype: Of the weights; optimiser states follow it.
+            dtype: Type of the weights; optimiser states follow it.
             lora_rank: Train adapters of this rank on all linear layers; None trains all weights.
             train_embeddings: Whether the embeddings and the output layer are trained, too, where
                 all weights are.

@@ -16,7 +16,7 @@ def save_model(model: Any, weights: Mapping[str, Tensor], tokenizer: Any, folder
     """Write a model and its tokenizer, load both again, and compare.
 
     Args:
-        model: Of transformers, without adapters.
+        model: A model of transformers, without adapters.
         weights: All of its weights as they are to be saved, by name.
         tokenizer: With its template.
         folder: Where they are written.

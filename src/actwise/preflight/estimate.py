@@ -45,14 +45,14 @@ class Estimate:
     peak_memory: int
     """Measured, in bytes."""
     memory: int
-    """Of the device, in bytes."""
+    """Memory of the device, in bytes."""
     disk: int
     """Bytes that the run folder will hold: models and checkpoints."""
     free_disk: int
 
     @property
     def seconds(self) -> float:
-        """Of all stages."""
+        """Seconds of all stages."""
         return sum(stage.seconds for stage in self.stages)
 
 
@@ -64,7 +64,7 @@ def estimate(
     Args:
         policy: Its size says what is written to the disk.
         splits: The conversations of the run.
-        config: Of the run.
+        config: Settings of the run.
         speeds: Measured on this machine.
         out: Where the run folder will be.
     """

@@ -82,8 +82,8 @@ def render_targets(
     """Lay out the recorded actions of conversations as the supervised stage would.
 
     Args:
-        template: Of the model.
-        conversations: Of all splits: what is trained on and what is measured on.
+        template: The model's template.
+        conversations: Conversations of all splits: what is trained on and what is measured on.
         thinking: The mode; where no thought is recorded, a short one stands in.
         show: Told how many conversations are done.
     """

@@ -112,7 +112,7 @@ def try_out(
     Args:
         policy: At the beginning of the run.
         train: The training split.
-        config: Of the run.
+        config: Settings of the run.
         max_tokens: Budget of a completion.
         decisions: Training decisions to sample for, at least; whole batches are taken.
         progress: Where it is told what is going on.

@@ -73,7 +73,7 @@ class Paired(BaseModel):
     against: str
     slice: str = "all"
     difference: Range
-    """Of action accuracy, between -1 and 1."""
+    """Difference of action accuracy, between -1 and 1."""
     relative: Number = None
 
 

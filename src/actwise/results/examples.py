@@ -23,7 +23,7 @@ def choose_examples(
 
     Args:
         split: Name of the split.
-        conversations: Of the split.
+        conversations: Conversations of the split.
         records: Judged decisions of each model; all have the same decisions.
         limit: How many at most.
         gold_text: Renders a recorded action.

@@ -78,7 +78,7 @@ def match_answer(
         context: The texts of the conversation so far, facts of which may be quoted.
         settings: The share of the facts, and from which similarity on it decides.
         asked: What the customer said last.
-        similarity: Of the wordings, in [0, 1], from a model; the F1 of the words where None.
+        similarity: How alike the wordings are, in [0, 1]; the F1 of the words where None.
     """
     if not predicted.strip():
         return AnswerMatch(0.0, False, ("no answer",))

@@ -39,7 +39,7 @@ def reward_function(name: str, path: str) -> RewardFunction:
     """Import a function.
 
     Args:
-        name: Of the reward, for messages.
+        name: Name of the reward, for messages.
         path: "module:function"; the module may lie in the working directory.
 
     Raises:

@@ -105,7 +105,7 @@ class Endpoint:
 
         Args:
             path: Such as "/chat/completions".
-            bodies: Of the requests; the model's name is added.
+            bodies: Bodies of the requests; the model's name is added.
             reader: How replies are read.
 
         Raises:

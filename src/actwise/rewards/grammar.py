@@ -166,7 +166,7 @@ def facts_of(match: re.Match[str], before: str, *, decimal_comma: bool) -> Itera
     """Return what a match of `FACT` states.
 
     Args:
-        match: Of the expression.
+        match: A match of the expression.
         before: The text before it, or the last few words of that.
         decimal_comma: Whether the text's language writes 1,5 for one and a half.
     """

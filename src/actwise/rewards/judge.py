@@ -75,7 +75,7 @@ class Verdict:
     errors: tuple[str, ...]
     """Format errors, as values of `FormatError`."""
     comparisons: tuple[Comparison, ...]
-    """Of a recorded call's arguments: which comparison decided; empty where the record answers."""
+    """Which comparison decided on each argument of a recorded call; empty for an answer."""
     notes: tuple[str, ...]
     """What differs from the record, in short sentences; at most 20 and a count of the rest."""
 
@@ -129,7 +129,7 @@ def judge(
         settings: What counts and how much.
         context: The messages before the decision. An answer may quote facts from them, of kinds
             that the record does not state; without context every such fact is a contradiction.
-        similarity: Of the answer's wording and the record's, from a model; see `match_answer`.
+        similarity: How alike the wordings of the answer and the record are; see `match_answer`.
         extra: Components that are found elsewhere, by the names of `JudgeConfig.weights`.
     """
     called = bool(completion.calls) or completion.broken_calls > 0

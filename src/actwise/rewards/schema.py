@@ -13,7 +13,7 @@ def alternatives(schema: Any, root: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Resolve `$ref`, `allOf`, `anyOf` and `oneOf` into plain schemas, at least one.
 
     Args:
-        schema: Of one value.
+        schema: Schema of one value.
         root: Where local references are looked up.
     """
     if isinstance(schema, dict) and _PLURAL.isdisjoint(schema):

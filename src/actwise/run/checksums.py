@@ -40,7 +40,7 @@ class Checksum(BaseModel):
 class _Record(BaseModel):
     files: dict[str, list[Checksum]]
     sha256: str
-    """Of `files` as JSON: this file can be damaged, too."""
+    """Checksum of `files` as JSON: this file can be damaged, too."""
 
 
 class Damage(NamedTuple):
@@ -70,7 +70,7 @@ class Checksums:
         """Remember what is about to be moved into place.
 
         Args:
-            name: Of the file or folder, inside the run folder.
+            name: Name of the file or folder, inside the run folder.
             written: Where it lies until it is moved.
             lines: Files of lines that belong to it.
         """

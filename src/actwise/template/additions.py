@@ -70,7 +70,7 @@ def _rewrite(condition: str, content: str, kept: str) -> str:
     """Return Jinja that gives the messages which meet a condition another content.
 
     Args:
-        condition: Of a `message`.
+        condition: A condition on a `message`.
         content: Writes the content.
         kept: Arguments of `dict` for what else is in the message.
     """

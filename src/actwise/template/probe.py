@@ -96,7 +96,7 @@ def find_expression(own: str, render: Render, added_tokens: Sequence[str]) -> Ex
     Args:
         own: The chat template.
         render: Called with a chat template, a decision, turns, and the template's options.
-        added_tokens: Of the tokenizer.
+        added_tokens: The tokenizer's added tokens.
 
     Raises:
         ModelError: If it cannot express a call, its result or a thought.

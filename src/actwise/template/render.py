@@ -42,7 +42,7 @@ class Template:
         """Open the template of a tokenizer.
 
         Args:
-            tokenizer: Of transformers.
+            tokenizer: A tokenizer of transformers.
             stop_token_ids: What the model's generation stops at, beside the tokenizer's own end
                 token and what the template ends turns with.
 
@@ -156,7 +156,7 @@ class Template:
             chat_template: In Jinja.
             decision: Its history is rendered.
             turn: What follows the history.
-            options: Of the chat template.
+            options: Options of the chat template.
         """
         messages = [message.to_dict(thought=False) for message in decision.history]
         messages += [_with_thought(message.to_dict()) for message in turn]

@@ -35,7 +35,7 @@ class Explained:
 
     prompt: Sequence[int]
     completions: tuple[Sequence[int], ...]
-    """Of each thought: the thought and the recorded action."""
+    """Tokens of each thought and of the recorded action after it."""
     ends: tuple[int, ...]
     """Tokens of each completion that belong to the thought."""
     counts: tuple[int, ...]
@@ -50,7 +50,7 @@ def explain(
     Args:
         template: The model's.
         decision: Whose recorded action is meant.
-        prompt: Of the decision, in thinking mode.
+        prompt: The decision's prompt in thinking mode.
         thoughts: As sampled, none empty.
     """
     different = list(dict.fromkeys(thoughts))

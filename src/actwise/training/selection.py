@@ -46,7 +46,7 @@ def most_varied(rewards: Sequence[float], keep: int) -> list[int]:
     Of equal rewards the first are taken; of equal variances the one with more of the best.
 
     Args:
-        rewards: Of the completions of one decision.
+        rewards: What the completions of one decision earn.
         keep: The size; all are returned where there are no more.
 
     Returns:

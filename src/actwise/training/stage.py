@@ -94,11 +94,11 @@ class Training:
             run: The run folder.
             stage: Name of the stage and of its files.
             policy: Its trained parameters are the state.
-            config: Of the optimiser.
+            config: Settings of the optimiser.
             steps: Steps of the whole stage, or the most there are where `patience` is given; the
                 learning rate follows them.
             checkpoint_every: Steps between checkpoints.
-            seed: Of the stage's randomness.
+            seed: Seed of the stage's randomness.
             patience: Scores offered in a row without a better one, after which the learning rate
                 begins to fall.
         """

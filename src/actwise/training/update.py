@@ -34,7 +34,7 @@ def accumulate(
         totals: Completions of the step and their tokens, those of dead groups included: their
             advantages are zero and their divergence is not taken, but they count in the mean.
         reference: Weights that the divergence is taken from.
-        config: Of the stage.
+        config: Settings of the RL recipe.
         max_tokens: Budget of a completion.
         max_batch_tokens: Tokens in one forward and backward pass.
     """
@@ -89,7 +89,7 @@ class Pass:
     rollouts: list[Rollout]
     layout: Layout
     index_T: Tensor
-    """Of the completions' tokens."""
+    """Indices of the completions' tokens in the layout."""
     owner_T: Tensor
     """Number of the rollout each token belongs to."""
 

@@ -22,7 +22,7 @@ class Tree:
 
     prompts: tuple[Sequence[int], ...]
     completions: tuple[tuple[Sequence[int], ...], ...]
-    """Of each prompt."""
+    """Completions of each prompt."""
 
     @cached_property
     def trunk(self) -> Sequence[int]:

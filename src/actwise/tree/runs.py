@@ -23,7 +23,7 @@ class RunBatch:
     """Runs of similar length, padded on the right."""
 
     numbers: tuple[int, ...]
-    """Of the runs, in the layout's order."""
+    """Tokens of the runs, in the layout's order."""
     follows: tuple[int, ...]
     """The runs whose states these start from; empty at the beginning of trees."""
     index_RL: Tensor

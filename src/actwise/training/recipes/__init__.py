@@ -28,9 +28,9 @@ class Recipe:
     """One way to train, and how its model is measured."""
 
     name: str
-    """Of its section in the configuration, its module, its files and its model."""
+    """Name of its section in the configuration, of its module, its files and its model."""
     label: str
-    """Of its model in tables."""
+    """Name of its model in tables."""
     title: str
     """What is learned, in words."""
     mode: Callable[[RunConfig], Mode]
