@@ -92,6 +92,27 @@ def run(
     return process.exitcode
 
 
+# Of each kind of layers one; all of them with `make test-slow`.
+SOME = {
+    ("Qwen2.5", None),
+    ("Llama 3.2", 2),
+    ("Qwen3.5", 2),
+    ("LFM2", None),
+    ("Gemma 3", None),
+    ("Granite 4 h", None),
+}
+CASES = [
+    pytest.param(
+        family,
+        rank,
+        marks=pytest.mark.slow if (family.name, rank) in SOME else pytest.mark.exhaustive,
+        id=f"{family.name}, {'all weights' if rank is None else 'adapters'}",
+    )
+    for family in FAMILIES
+    for rank in (None, 2)
+]
+
+
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
@@ -99,9 +120,7 @@ def processes() -> ForkServerContext:
     return context
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [None, 2], ids=["all weights", "adapters"])
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(("family", "rank"), CASES)
 def test_a_family_is_trained_and_gone_on_with(
     family: Family, rank: int | None, processes: ForkServerContext, tmp_path: Path
 ) -> None:
