@@ -2,9 +2,8 @@
 
 A recipe's file has three functions: `check` refuses early what it could not begin with; `begin`
 takes a `Context` and returns a `Stage`, an iterator of steps; `plan` tells how much such a step
-will compute. Its settings are the section of the
-configuration that has its name. Nothing heavy is imported before a recipe begins, so reports and
-audits read this table, too.
+will compute. Its settings are the section of the configuration that has its name. Nothing heavy is
+imported before a recipe begins, so reports and audits read this table, too.
 """
 
 import importlib
