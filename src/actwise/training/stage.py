@@ -46,6 +46,22 @@ class Context:
     """Budget of a completion, in tokens."""
     development_score: Callable[[Mode], float]
     """Measures the policy as it is in a mode; higher is better."""
+
+    def training(
+        self, stage: str, config: OptimiserConfig, *, steps: int, patience: int | None = None
+    ) -> "Training":
+        """Return the state of a stage of this run; see `Training`."""
+        return Training(
+            self.run,
+            stage,
+            self.policy,
+            config,
+            steps=steps,
+            checkpoint_every=self.config.checkpoint_every,
+            seed=self.config.seed,
+            patience=patience,
+        )
+
     base: Callable[[], dict[str, Tensor]]
     """Returns the trained weights as they were before any recipe."""
 

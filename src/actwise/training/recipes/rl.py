@@ -54,15 +54,7 @@ def begin(context: Context) -> Stage:
     check(context.policy.template, context.train, context.config)
     conversations = [c for c in context.train if _taking_part(c, config)]
     start = context.policy.weights()
-    training = Training(
-        context.run,
-        RL.name,
-        context.policy,
-        config,
-        steps=config.steps,
-        checkpoint_every=context.config.checkpoint_every,
-        seed=context.config.seed,
-    )
+    training = context.training(RL.name, config, steps=config.steps)
     steps = _steps(context, conversations, start, training)
     return Stage(training, steps, ("reward", "live_groups"))
 

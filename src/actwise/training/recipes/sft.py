@@ -77,16 +77,7 @@ def supervised(context: Context, recipe: Recipe, config: SftConfig, batch: Batch
         config: Settings of the recipe.
         batch: Returns what a step learns, the targets of one conversation after another.
     """
-    training = Training(
-        context.run,
-        recipe.name,
-        context.policy,
-        config,
-        steps=config.steps,
-        checkpoint_every=context.config.checkpoint_every,
-        seed=context.config.seed,
-        patience=config.patience,
-    )
+    training = context.training(recipe.name, config, steps=config.steps, patience=config.patience)
     return Stage(training, _steps(context, recipe, config, batch, training), ("loss",))
 
 
