@@ -92,7 +92,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def http(body: bytes, status: str = "200 OK", headers: str = "") -> Talk:
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode()
+    # The server closes each connection, and has to say so: else a client may ask on a closed one.
+    lines = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    head = f"{lines}{headers}\r\n".encode()
     return lambda connection, request: connection.sendall(head + body)
 
 
