@@ -120,10 +120,10 @@ class ThinkConfig(SftConfig):
     share: float = Field(0.4, gt=0, le=1)
     """Share of each step's conversations that are learned with thoughts; of the others the recorded
     actions are learned in direct mode."""
-    source: Literal["auto", "recorded", "derived", "self"] = "auto"
+    source: Literal["auto", "recorded", "derived", "both", "self"] = "auto"
     """Thoughts recorded in the logs; derived from the recorded actions, which takes no annotation;
-    or the model's own where the action after them was right. auto takes recorded ones where there
-    are any, else derives them."""
+    both in equal parts; or the model's own where the action after them was right. auto takes both
+    where any are recorded, else derives them."""
     conversations: int = Field(150, ge=1)
     """Conversations whose recorded or own thoughts are used, chosen so that all kinds of decisions
     occur; derived thoughts cost nothing and are used of all."""

@@ -55,7 +55,7 @@ def begin(context: Context) -> Stage:
         RunError: The thoughts that are asked for do not exist.
     """
     config, seed = context.config.think, context.config.seed
-    thoughts = [of_one for of_one in _thoughts(context) if of_one]
+    pools = _thoughts(context)
     direct = direct_targets(context.train)
     thinking_per_step = max(1, round(config.share * config.conversations_per_step))
     direct_per_step = config.conversations_per_step - thinking_per_step
@@ -63,10 +63,11 @@ def begin(context: Context) -> Stage:
         context.policy.set_weights(context.base())
 
     def batch(step: int) -> list[list[Target]]:
-        return [
-            *batch_of(direct, direct_per_step, step, seed),
-            *batch_of(thoughts, thinking_per_step, step, f"{seed}/thoughts"),
-        ]
+        batch = batch_of(direct, direct_per_step, step, seed)
+        for i, pool in enumerate(pools):  # in equal parts; what is left over goes to the first
+            number = (thinking_per_step + len(pools) - 1 - i) // len(pools)
+            batch += batch_of(pool, number, step, f"{seed}/thoughts")
+        return batch
 
     return supervised(context, THINK, config, batch)
 
@@ -85,21 +86,28 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
 
 
-def _thoughts(context: Context) -> list[list[Target]]:
-    config = context.config.think
-    recorded = [c for c in context.train if any(d.gold.reasoning_content for d in c.decisions())]
-    if config.source == "derived" or (config.source == "auto" and not recorded):
-        return derived_thoughts(context.train, context.config.seed)
-    if config.source == "self":
-        targets = _own_thoughts(context)
-    else:
-        targets = recorded_thoughts(_versions(covering(recorded, config.conversations), context))
-    if not any(targets):
+def _thoughts(context: Context) -> list[list[list[Target]]]:
+    """Return thoughts by their source, and within it by conversation."""
+    config, train = context.config.think, context.train
+    recorded = [c for c in train if any(d.gold.reasoning_content for d in c.decisions())]
+    source = config.source
+    if source == "auto":
+        source = "both" if recorded else "derived"
+    pools = []
+    if source == "self":
+        pools.append(_own_thoughts(context))
+    if source in ("recorded", "both"):
+        chosen = covering(recorded, config.conversations)
+        pools.append(recorded_thoughts(_versions(chosen, context)))
+    if source in ("derived", "both"):
+        pools.append(derived_thoughts(train, context.config.seed))
+    pools = [[of_one for of_one in pool if of_one] for pool in pools]
+    if not all(pools):
         raise RunError(
             f"think: there are no thoughts of think.source={config.source}; --set "
             "think.source=derived makes them of the recorded actions"
         )
-    return targets
+    return pools
 
 
 def _versions(conversations: list[Conversation], context: Context) -> list[Conversation]:
