@@ -54,6 +54,18 @@ def test_with_one_thought_only_the_action_is_learned() -> None:
     assert (thoughts.grad.item(), actions.grad.item()) == (0.0, -1.0)
 
 
+def test_thoughts_alone_can_learn() -> None:
+    thoughts = torch.tensor([-1.0, -2.0], requires_grad=True)
+    actions = torch.tensor([0.6, 0.2]).log().requires_grad_()
+    loss = likelihood_loss(thoughts, actions, torch.tensor([1.0, 3.0]), action_weight=0.0)
+    assert loss.item() == pytest.approx(-math.log(0.3))
+    loss.backward()
+    assert thoughts.grad is not None
+    assert thoughts.grad.tolist() == pytest.approx([-0.25, 0.25])
+    assert actions.grad is not None
+    assert actions.grad.tolist() == [0.0, 0.0]
+
+
 @pytest.fixture(scope="module")
 def policy(tiny_model_dir: Path) -> Policy:
     torch.manual_seed(0)

@@ -78,7 +78,9 @@ def begun(
 def test_a_share_of_each_step_is_thinking_and_the_rest_direct(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned = begun(policy, run, monkeypatch, think={"share": 0.4, "conversations": 2})
+    learned = begun(
+        policy, run, monkeypatch, think={"share": 0.4, "conversations": 2, "source": "recorded"}
+    )
     modes = [{t.thought is None for t in of_one} for of_one in learned]
     assert modes == [{True}, {True}, {True}, {False}, {False}] * 3
     thinking = [of_one[0].decision.conversation.id for of_one in learned if of_one[0].thought]
@@ -88,10 +90,25 @@ def test_a_share_of_each_step_is_thinking_and_the_rest_direct(
     assert all(len(of_one) == 3 for of_one in learned if not of_one[0].thought)
 
 
+def test_recorded_and_derived_thoughts_are_learned_in_equal_parts(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = begun(policy, run, monkeypatch, think={"share": 0.6, "conversations": 1})
+    # Of three conversations with thoughts in each step two have those of the annotated one.
+    derived = ("W1: find.", "It says 12.", "It is done.")
+    of_three = [
+        [tuple(t.thought for t in of_one) for of_one in learned[i : i + 5] if of_one[0].thought]
+        for i in (0, 5, 10)
+    ]
+    recorded = ("Find W1.", "Say.")
+    assert [step[:2] for step in of_three] == [[recorded, recorded]] * 3
+    assert derived in [step[2] for step in of_three]
+
+
 def test_annotated_conversations_come_in_versions_with_other_names(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"share": 1.0, "conversations": 1, "renamings": 15}
+    settings = {"share": 1.0, "conversations": 1, "renamings": 15, "source": "recorded"}
     learned = begun(policy, run, monkeypatch, think=settings, data={"renamed": 1.0})
     names = [of_one[0].decision.gold.tool_calls[0].name for of_one in learned]
     # All fifteen versions in three steps of five. There are few words to make names of here.

@@ -65,7 +65,11 @@ def explain(
 
 
 def likelihood_loss(
-    thought_logprobs_N: Tensor, action_logprobs_N: Tensor, counts_N: Tensor
+    thought_logprobs_N: Tensor,
+    action_logprobs_N: Tensor,
+    counts_N: Tensor,
+    *,
+    action_weight: float = 1.0,
 ) -> Tensor:
     """Return the loss of one decision, whose gradient is the one above.
 
@@ -73,7 +77,11 @@ def likelihood_loss(
         thought_logprobs_N: Log-probability of each different thought.
         action_logprobs_N: Log-probability of the recorded action after it.
         counts_N: How often the thought was sampled.
+        action_weight: What the second term of the gradient counts; with 0 thoughts alone learn, and
+            no action is taught after a thought that does not lead to it.
     """
+    held_N = action_logprobs_N.detach()
+    action_logprobs_N = held_N + action_weight * (action_logprobs_N - held_N)
     shares_N = counts_N / counts_N.sum()
     # Its value is 0: a thought that was sampled counts by how often it was.
     score_N = thought_logprobs_N - thought_logprobs_N.detach()
@@ -82,7 +90,12 @@ def likelihood_loss(
 
 
 def add_likelihood_gradient(
-    policy: Policy, decisions: Sequence[Explained], *, scale: float, max_batch_tokens: int
+    policy: Policy,
+    decisions: Sequence[Explained],
+    *,
+    scale: float,
+    action_weight: float = 1.0,
+    max_batch_tokens: int,
 ) -> dict[str, float]:
     """Add the gradient of `scale` times the loss, summed over decisions.
 
@@ -90,6 +103,7 @@ def add_likelihood_gradient(
         policy: Its gradients are added to.
         decisions: With their thoughts.
         scale: What a decision's loss counts.
+        action_weight: See `likelihood_loss`.
         max_batch_tokens: Tokens in one pass.
 
     Returns:
@@ -112,6 +126,7 @@ def add_likelihood_gradient(
                     torch.stack([lp[:end].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
                     torch.stack([lp[end:].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
                     torch.tensor(one.counts, dtype=logprobs_T.dtype, device=logprobs_T.device),
+                    action_weight=action_weight,
                 )
             )
         loss = torch.stack(losses).sum()

@@ -246,6 +246,7 @@ def _improve(
             context.policy,
             explained,
             scale=config.likelihood.weight / (len(of_step) * context.max_tokens),
+            action_weight=config.likelihood.action_weight,
             max_batch_tokens=context.config.max_batch_tokens,
         )
         if learners:
