@@ -2,7 +2,7 @@
 
     python examples/grpo.py
 
-Read this first, then `src/actwise/training/recipes/rl.py`, which does the same on trees: there a
+Read this first, then `src/actwise/training/stages/rl.py`, which does the same on trees: there a
 conversation's history is computed once for all completions of all of its decisions. A test holds
 the gradient of this page against that of the trees.
 

@@ -63,7 +63,7 @@ def context(
     base: Callable[[], dict[str, Tensor]] | None = None,
     **settings: Any,
 ) -> Context:
-    """Return what a recipe works with; a run has no checkpoint before its last step."""
+    """Return what a stage works with; a run has no checkpoint before its last step."""
     config = RunConfig.model_validate(
         {"checkpoint_every": 100, "max_batch_tokens": 100_000, **settings}
     )

@@ -32,7 +32,7 @@ LAYERS = [
     ({"model"}, "the policy; attention over trees; what makes it fast"),
     ({"engine"}, "sampling with shared trunks"),
     ({"evaluation"}, "completions judged, policies measured"),
-    ({"training"}, "objective, update, and recipes: sft, think, rl"),
+    ({"training"}, "objective, update, and stages: sft, think, rl"),
     ({"report"}, "the page of a run"),
     ({"audit"}, "what a run's rewards taught"),
     ({"pipeline"}, "the stages of a run in order"),
@@ -46,7 +46,7 @@ LAYERS = [
 RANK = {name: rank for rank, (layer, _) in enumerate(LAYERS) for name in layer}
 
 # The cold start is supervised fine-tuning on targets with thoughts.
-KNOWN_TO_EACH_OTHER = {("training.recipes.think", "training.recipes.sft")}
+KNOWN_TO_EACH_OTHER = {("training.stages.think", "training.stages.sft")}
 
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft", "accelerate"}
 # What `actwise check` and `actwise report` need; the rest may use torch.
@@ -155,13 +155,13 @@ def test_the_root_imports_nothing_but_the_api_when_it_is_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_recipes_do_not_know_each_other() -> None:
+def test_stages_do_not_know_each_other() -> None:
     wrong = {
         (module, target)
         for module in MODULES
-        if module.startswith("training.recipes.")
+        if module.startswith("training.stages.")
         for target in imports(module)[0]
-        if target.startswith("training.recipes.")
+        if target.startswith("training.stages.")
     }
     assert wrong <= KNOWN_TO_EACH_OTHER
 

@@ -1,4 +1,4 @@
-"""The recipes of a run, in order, each measured, then table and report.
+"""The stages of a run, in order, each measured, then table and report.
 
 Whatever is finished in the run folder is skipped, so the same command goes on after an
 interruption. The same code runs the demo on the desk and a user's logs.
@@ -35,12 +35,12 @@ from actwise.run.files import fingerprint
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
-from actwise.training.recipes import BASE, RECIPES, Recipe, recipes_of
 from actwise.training.stage import Context
+from actwise.training.stages import BASE, STAGES, Stage, stages_of
 
 
 class Pipeline:
-    """One run: a policy on its way through the recipes."""
+    """One run: a policy on its way through the stages."""
 
     def __init__(
         self, run: Run, model: str, policy: Policy, prepared: Prepared, config: RunConfig
@@ -52,7 +52,7 @@ class Pipeline:
         self._config = config
         self._prepared = prepared
         self._tests = prepared.splits.tests
-        self._recipes = recipes_of(config)
+        self._stages = stages_of(config)
         engine = LocalEngine(policy)
         self._evaluator = Evaluator(engine, policy.template, config.reward, prepared.max_tokens)
         self._dev = prepared.splits.dev[: config.evaluate.dev_conversations]
@@ -69,13 +69,13 @@ class Pipeline:
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
-        self._stages: list[dict[str, Any]] = []
+        self._costs: list[dict[str, Any]] = []
 
     def __call__(self) -> dict[str, Any]:
         """Run what is not done yet; return the results, which also lie in the run folder."""
         self._timed(BASE, self._base)
-        for recipe in self._recipes:
-            self._timed(recipe.name, partial(self._train, recipe))
+        for stage in self._stages:
+            self._timed(stage.name, partial(self._train, stage))
         return self._finish()
 
     def _base(self) -> None:
@@ -83,20 +83,20 @@ class Pipeline:
         for mode in MODES:
             self._measure(BASE, mode)
 
-    def _train(self, recipe: Recipe) -> None:
-        stage = recipe.begin(self._context)
-        training = stage.training
-        with self._run.progress.track(recipe.name, training.steps, training.step) as show:
-            for figures in stage.steps:
-                shown = {name: figures[name] for name in stage.shown}
+    def _train(self, stage: Stage) -> None:
+        course = stage.begin(self._context)
+        training = course.training
+        with self._run.progress.track(stage.name, training.steps, training.step) as show:
+            for figures in course.steps:
+                shown = {name: figures[name] for name in course.shown}
                 if math.isfinite(training.best_score):
                     shown["best"] = training.best_score
                 show(training.step, **shown)
         training.finish()
-        self._development[recipe.name] = training.best_score
-        if not self._run.intact(f"models/{recipe.name}"):
-            self._run.write(f"models/{recipe.name}", self._save)
-        self._measure(recipe.name, recipe.mode(self._config))
+        self._development[stage.name] = training.best_score
+        if not self._run.intact(f"models/{stage.name}"):
+            self._run.write(f"models/{stage.name}", self._save)
+        self._measure(stage.name, stage.mode(self._config))
 
     def _save(self, folder: Path) -> None:
         self._policy.save(folder)
@@ -136,7 +136,7 @@ class Pipeline:
             self._run.write_json(file, {"seconds": seconds, "peak_memory": peak_memory(device)})
         cost = self._run.read_json(file)
         asked = spent_since(before, self._config.reward)
-        self._stages.append({"name": name, **cost, **asked})
+        self._costs.append({"name": name, **cost, **asked})
         self._run.progress.say(
             f"{name} done in {cost['seconds']:.0f} s with {size(cost['peak_memory'])} of memory"
         )
@@ -156,7 +156,7 @@ class Pipeline:
             "development": self._development,
             "promoted": promoted,
             "verdict": verdict_sentence(self._rows, differences, promoted, self._headline()),
-            "stages": self._stages,
+            "stages": self._costs,
             "skipped": self._prepared.skipped,
             "max_completion_tokens": self._prepared.max_tokens,
         }
@@ -168,9 +168,9 @@ class Pipeline:
     def _differences(self, split: str) -> list[dict[str, Any]]:
         return [
             difference
-            for recipe in self._recipes
-            for other in recipe.compared_with
-            for one, against in [self._pair(recipe, other)]
+            for stage in self._stages
+            for other in stage.compared_with
+            for one, against in [self._pair(stage, other)]
             if (*one, split) in self._records and (*against, split) in self._records
             for difference in paired(
                 split,
@@ -179,17 +179,17 @@ class Pipeline:
             )
         ]
 
-    def _pair(self, recipe: Recipe, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Return a recipe's model and another's, each with its mode."""
-        mode = recipe.mode(self._config)
-        theirs = mode if other == BASE else RECIPES[other].mode(self._config)
-        return (recipe.name, mode), (other, theirs)
+    def _pair(self, stage: Stage, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Return a stage's model and another's, each with its mode."""
+        mode = stage.mode(self._config)
+        theirs = mode if other == BASE else STAGES[other].mode(self._config)
+        return (stage.name, mode), (other, theirs)
 
     def _headline(self) -> tuple[str, str] | None:
         """Return what the verdict is about: the last model, and what it is first held against."""
-        if not self._recipes:
+        if not self._stages:
             return None
-        last = self._recipes[-1]
+        last = self._stages[-1]
         (one, mode), (other, theirs) = self._pair(last, last.compared_with[0])
         return f"{one} ({mode})", f"{other} ({theirs})"
 
@@ -242,15 +242,15 @@ def run_pipeline(
         "tools": fingerprint(tools) if tools is not None and tools.is_file() else None,
         "data": prepared.fingerprints,
         "command": list(command),
-        "recipes": {recipe.name: recipe.mode(config) for recipe in recipes_of(config)},
+        "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
     }
     with Run.open(folder, request, Progress(console)) as run:
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length)
         pipeline = Pipeline(run, model, policy, fitted, config)
-        for recipe in recipes_of(config):
-            recipe.check(policy.template, fitted.splits.train, config)
+        for stage in stages_of(config):
+            stage.check(policy.template, fitted.splits.train, config)
         # Not before model and data are known to fit each other.
         run.begin(policy.digests() | source_digests(config.reward))
         choose_threads(run, config.model, policy)

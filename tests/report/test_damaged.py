@@ -28,7 +28,7 @@ ROLLOUT = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run of one stage, as far as reports read it."""
-    request = {"actwise": "0.1.0", "recipes": {"rl": "thinking"}, "seed": 0}
+    request = {"actwise": "0.1.0", "stages": {"rl": "thinking"}, "seed": 0}
     with Run.open(tmp_path / "run", request, Progress(Console(file=StringIO()))) as run:
         run.begin()
         metrics, rollouts = run.lines("metrics/rl.jsonl"), run.lines("rollouts/rl.jsonl")
@@ -113,8 +113,8 @@ def test_a_link_in_the_place_of_the_report_is_not_followed(folder: Path, tmp_pat
         '{"actwise": 7}',
         '{"a":' * 9999,
         "\xff",
-        '{"recipes": 1}',
-        '{"actwise": "1", "recipes": {"../../private": "direct"}}',
+        '{"stages": 1}',
+        '{"actwise": "1", "stages": {"../../private": "direct"}}',
         '{"actwise": "1", "seed": 1e999}',
     ],
 )

@@ -265,8 +265,8 @@ def test_a_folder_with_only_run_json_says_what_is_missing(tmp_path: Path) -> Non
     assert "the stage has not run" in words
 
 
-def test_a_run_with_other_recipes_shows_theirs(tmp_path: Path) -> None:
-    record = {"actwise": "0.1.0", "recipes": {"warm": "direct", "rl": "thinking"}}
+def test_a_run_with_other_stages_shows_theirs(tmp_path: Path) -> None:
+    record = {"actwise": "0.1.0", "stages": {"warm": "direct", "rl": "thinking"}}
     (tmp_path / "run.json").write_text(json.dumps(record))
     (tmp_path / "metrics").mkdir()
     for name in ("warm", "sft"):

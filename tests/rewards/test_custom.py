@@ -22,8 +22,8 @@ from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.template.parse import parse_completion
-from actwise.training.recipes import RL
-from actwise.training.recipes.think import self_generated_thoughts
+from actwise.training.stages import RL
+from actwise.training.stages.think import self_generated_thoughts
 from finding import context
 
 MODULE = """

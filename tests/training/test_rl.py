@@ -1,4 +1,4 @@
-"""The RL recipe, against one forward pass of an ordinary model for each completion."""
+"""The RL stage, against one forward pass of an ordinary model for each completion."""
 
 import copy
 import itertools
@@ -21,8 +21,8 @@ from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.recipes import RL, rl
 from actwise.training.stage import Training, batch_of
+from actwise.training.stages import RL, rl
 from actwise.training.update import accumulate
 from finding import (
     CONVERSATIONS,

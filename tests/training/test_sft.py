@@ -6,9 +6,9 @@ from torch import Tensor
 
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
-from actwise.training.recipes import SFT
-from actwise.training.recipes.sft import Target, accumulate, sft_tree
-from actwise.training.recipes.think import recorded_thoughts
+from actwise.training.stages import SFT
+from actwise.training.stages.sft import Target, accumulate, sft_tree
+from actwise.training.stages.think import recorded_thoughts
 from actwise.tree.packing import pack
 from finding import CONVERSATIONS, assert_near, context, gradient, lines, logprobs_of, ordinary
 

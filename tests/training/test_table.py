@@ -1,4 +1,4 @@
-"""The table of recipes, and that nothing else names one."""
+"""The table of stages, and that nothing else names one."""
 
 import ast
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 
 import actwise
 from actwise.config import load_config
-from actwise.training.recipes import BASE, RECIPES, recipes_of
+from actwise.training.stages import BASE, STAGES, stages_of
 
 SOURCE = Path(actwise.__file__).parent
-# Words that happen to be a recipe's name and mean something else.
+# Words that happen to be a stage's name and mean something else.
 OTHER_MEANINGS = {
     "bench/parts.py": {"sft"},  # a part of the benchmark
     "cli/bench.py": {"sft"},
@@ -18,15 +18,15 @@ OTHER_MEANINGS = {
 }
 
 
-def test_recipes_are_named_in_their_table_alone() -> None:
+def test_stages_are_named_in_their_table_alone() -> None:
     found = {}
     for file in SOURCE.rglob("*.py"):
         name = str(file.relative_to(SOURCE))
-        if name.startswith("training/recipes/"):
+        if name.startswith("training/stages/"):
             continue
         tree = ast.parse(file.read_text("utf-8"))
         texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-        if named := texts & RECIPES.keys():
+        if named := texts & STAGES.keys():
             found[name] = named
     assert found == OTHER_MEANINGS
 
@@ -40,17 +40,17 @@ def test_recipes_are_named_in_their_table_alone() -> None:
         (["sft.steps=0", "think.steps=0", "rl.steps=0"], [], []),
     ],
 )
-def test_a_run_takes_the_recipes_that_have_steps(
+def test_a_run_takes_the_stages_that_have_steps(
     settings: list[str], names: list[str], modes: list[str]
 ) -> None:
     config = load_config(None, settings)
-    recipes = recipes_of(config)
-    assert [r.name for r in recipes] == names
-    assert [r.mode(config) for r in recipes] == modes
+    stages = stages_of(config)
+    assert [r.name for r in stages] == names
+    assert [r.mode(config) for r in stages] == modes
 
 
-def test_recipes_are_compared_with_what_comes_before_them() -> None:
+def test_stages_are_compared_with_what_comes_before_them() -> None:
     earlier = {BASE}
-    for recipe in RECIPES.values():
-        assert recipe.compared_with and set(recipe.compared_with) <= earlier
-        earlier.add(recipe.name)
+    for stage in STAGES.values():
+        assert stage.compared_with and set(stage.compared_with) <= earlier
+        earlier.add(stage.name)

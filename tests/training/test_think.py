@@ -11,9 +11,9 @@ from actwise.conversation import Decision
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
-from actwise.training.recipes import think
-from actwise.training.recipes.sft import Target
-from actwise.training.recipes.think import recorded_thoughts, self_generated_thoughts
+from actwise.training.stages import think
+from actwise.training.stages.sft import Target
+from actwise.training.stages.think import recorded_thoughts, self_generated_thoughts
 from finding import CONVERSATIONS, RIGHT_CALL, context, scripted
 
 
@@ -66,7 +66,7 @@ def begun(
     """Return what each of three steps of the stage learns, conversation after conversation."""
     learned: list[list[Target]] = []
 
-    def watch(context: Any, recipe: Any, config: Any, batch: Callable[[int], Any]) -> Any:
+    def watch(context: Any, stage: Any, config: Any, batch: Callable[[int], Any]) -> Any:
         learned.extend(of_one for step in range(3) for of_one in batch(step))
 
     monkeypatch.setattr(think, "supervised", watch)

@@ -100,9 +100,9 @@ class LoadedRun:
             rows += [flat(named | record) for record in read_records(file)]
         return as_frame(rows)
 
-    def metrics(self, recipe: str) -> Any:
-        """Return the figures of each step of a recipe, as `evaluations` returns its rows."""
-        file = self.folder / "metrics" / f"{recipe}.jsonl"
+    def metrics(self, stage: str) -> Any:
+        """Return the figures of each step of a stage, as `evaluations` returns its rows."""
+        file = self.folder / "metrics" / f"{stage}.jsonl"
         return as_frame(read_records(file) if file.exists() else [])
 
     def model(self, name: str | None = None) -> "Model":
@@ -115,7 +115,7 @@ class LoadedRun:
             RunError: There is no such model.
         """
         from actwise.api import load_model
-        from actwise.training.recipes import BASE
+        from actwise.training.stages import BASE
 
         name = self.promoted if name is None else name
         if name == BASE:

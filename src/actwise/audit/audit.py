@@ -18,7 +18,7 @@ from actwise.findings.finding import Finding
 from actwise.report.folder import Metrics, Results, RunFolder, check_whole, read_run_folder
 from actwise.results.stats import Interval
 from actwise.run.checksums import Checksums
-from actwise.training.recipes import BASE, RECIPES
+from actwise.training.stages import BASE, STAGES
 
 _SCORE = "dev_action_accuracy"
 _METRICS = ("live_groups", "entropy", "kl", "format", "grad_norm", "completion_tokens")
@@ -188,11 +188,11 @@ def _metrics(
 
 def _rollouts(folder: Path, run: RunFolder) -> tuple[str, Path]:
     """Return the last stage that has sampled, and its file."""
-    sampling = [name for name in run.record.recipes if name in RECIPES and RECIPES[name].samples]
+    sampling = [name for name in run.record.stages if name in STAGES and STAGES[name].samples]
     files = {name: folder / "rollouts" / f"{name}.jsonl" for name in sampling}
     begun = [name for name, path in files.items() if path.exists()]
     if not begun:
-        names = " or ".join(sampling) or " or ".join(r.name for r in RECIPES.values() if r.samples)
+        names = " or ".join(sampling) or " or ".join(r.name for r in STAGES.values() if r.samples)
         raise RunError(
             f"{folder}: holds no rollouts, so there is nothing to audit; audit a run whose "
             f"{names} stage has begun"
@@ -218,7 +218,7 @@ def _before(run: RunFolder, stage: str) -> float | None:
 
 def _stage_before(run: RunFolder, stage: str) -> tuple[str, str]:
     """Return the last stage before that is measured in the same mode, and the mode."""
-    modes = run.record.recipes
+    modes = run.record.stages
     earlier = takewhile(lambda name: name != stage, modes)
     alike = [name for name in earlier if modes[name] == modes[stage]]
     return (alike[-1] if alike else BASE), modes[stage]

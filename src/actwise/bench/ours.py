@@ -14,7 +14,7 @@ from actwise.engine.rollouts import Group
 from actwise.model.policy import Policy
 from actwise.training.objective import group_advantages
 from actwise.training.optimisers import layer_matrices
-from actwise.training.recipes import sft
+from actwise.training.stages import sft
 from actwise.training.update import accumulate, passes_of
 
 MakeOptimiser = Callable[..., torch.optim.Optimizer]
@@ -30,7 +30,7 @@ def reward_of(token_ids: Sequence[int]) -> float:
 
 
 def learned_from(work: Workload, config: RlConfig) -> list[Group]:
-    """Return the groups as the recipe has them after judging; every one is live."""
+    """Return the groups as the stage has them after judging; every one is live."""
     rollouts = [rollout for group in work.groups for rollout in group.rollouts]
     rewards = [[reward_of(rollout.sample.token_ids)] for rollout in rollouts]
     group_N = torch.arange(work.num_decisions).repeat_interleave(work.num_generations)

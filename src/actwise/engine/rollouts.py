@@ -1,7 +1,7 @@
 """Completions from their sampling to their verdict: samples, rollouts, groups.
 
 An engine is given groups and returns them with rollouts; the judge returns them with verdicts, the
-RL recipe with advantages. Groups of one conversation lie side by side, so whoever computes them
+RL stage with advantages. Groups of one conversation lie side by side, so whoever computes them
 together finds them by `by_conversation`.
 """
 

@@ -6,10 +6,10 @@ The first arm is the paper's, folder and all, so its runs are made once for both
 from actwise.config import RunConfig
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.paper import PAPER, RL
-from actwise.training import recipes
+from actwise.training import stages
 
-_BEFORE_THINK = (recipes.BASE,)
-_BEFORE_RL = (*_BEFORE_THINK, recipes.THINK.name)
+_BEFORE_THINK = (stages.BASE,)
+_BEFORE_RL = (*_BEFORE_THINK, stages.THINK.name)
 
 _NO_SFT = ("sft.steps=0",)
 
@@ -53,8 +53,8 @@ def ablations(config: RunConfig) -> Experiment:
         "ablations",
         (PAPER.arms[0], *arms),
         (
-            Model(RL, PAPER.arms[0].name, recipes.RL.name, "thinking"),
-            *(Model(arm.changed, arm.name, recipes.RL.name, "thinking") for arm in arms),
+            Model(RL, PAPER.arms[0].name, stages.RL.name, "thinking"),
+            *(Model(arm.changed, arm.name, stages.RL.name, "thinking") for arm in arms),
         ),
         tuple((arm.changed, against.get(arm.name, RL)) for arm in arms),
     )

@@ -21,7 +21,7 @@ from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
 from actwise.results.summary import METRICS, Record, both_checked, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
-from actwise.training.recipes import RECIPES
+from actwise.training.stages import STAGES
 
 Figures = dict[str, Any]
 Value = Callable[[Record], float | None]
@@ -238,7 +238,7 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
         for stage in results["stages"]
         if stage["name"] not in arm.shares
     }
-    trained = [name for name in RECIPES if (folder / f"metrics/{name}.jsonl").exists()]
+    trained = [name for name in STAGES if (folder / f"metrics/{name}.jsonl").exists()]
     return {
         "seed": seed,
         "arm": arm.name,

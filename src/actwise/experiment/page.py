@@ -22,7 +22,7 @@ from actwise.experiment.paper import (
     start_of,
 )
 from actwise.run.files import write_named
-from actwise.training import recipes
+from actwise.training import stages
 
 Figures = dict[str, Any]
 
@@ -47,7 +47,7 @@ _GIVEN = {
     "swapped": "another decision's",
     "corrupted": "one number wrong",
 }
-_STAGES = {recipes.THINK.name: "start", recipes.RL.name: "GRPO"}
+_STAGES = {stages.THINK.name: "start", stages.RL.name: "GRPO"}
 
 
 def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
@@ -296,7 +296,7 @@ def _course(figures: Figures) -> str:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [run for run in figures["runs"] if run["arm"] == arm]
-        rl = [run["trainings"][recipes.RL.name] for run in runs]
+        rl = [run["trainings"][stages.RL.name] for run in runs]
         before = [_before_rl(run) for run in runs]
         scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
         lines.append(
@@ -327,7 +327,7 @@ def _from_to(trainings: Sequence[Figures], name: str) -> str:
 
 def _before_rl(run: Figures) -> float:
     development: dict[str, float] = run["development"]
-    before = (recipes.THINK.name, recipes.SFT.name, recipes.BASE)
+    before = (stages.THINK.name, stages.SFT.name, stages.BASE)
     return next(development[name] for name in before if name in development)
 
 

@@ -8,7 +8,7 @@ of all conversations, which is the ceiling.
 """
 
 from actwise.experiment.design import Arm, Experiment, Model
-from actwise.training import recipes
+from actwise.training import stages
 
 ANNOTATED = (0, 20, 40, 80)
 """Conversations with recorded thoughts; with none the thoughts are derived."""
@@ -37,7 +37,7 @@ def after_rl(annotated: int) -> str:
 START, RL = start_of(40), after_rl(40)
 
 _NO_SFT = "sft.steps=0"
-_BASE = (recipes.BASE,)
+_BASE = (stages.BASE,)
 _FIRST = "annotated-40"
 
 
@@ -61,7 +61,7 @@ PAPER = Experiment(
         Arm(
             "rejection",
             (_NO_SFT, "rl.advantage=rejection", "rl.likelihood.weight=0"),
-            (*_BASE, recipes.THINK.name),
+            (*_BASE, stages.THINK.name),
             "rejection sampling in place of GRPO",
         ),
         Arm(
@@ -80,21 +80,21 @@ PAPER = Experiment(
         ),
     ),
     (
-        Model(BASE_DIRECT, _FIRST, recipes.BASE, "direct"),
-        Model(BASE, _FIRST, recipes.BASE, "thinking"),
-        Model(SFT, "direct", recipes.SFT.name, "direct"),
-        Model(RL_DIRECT, "direct", recipes.RL.name, "direct"),
+        Model(BASE_DIRECT, _FIRST, stages.BASE, "direct"),
+        Model(BASE, _FIRST, stages.BASE, "thinking"),
+        Model(SFT, "direct", stages.SFT.name, "direct"),
+        Model(RL_DIRECT, "direct", stages.RL.name, "direct"),
         *(
             model
             for n in ANNOTATED
             for model in (
-                Model(start_of(n), f"annotated-{n}", recipes.THINK.name, "thinking"),
-                Model(after_rl(n), f"annotated-{n}", recipes.RL.name, "thinking"),
+                Model(start_of(n), f"annotated-{n}", stages.THINK.name, "thinking"),
+                Model(after_rl(n), f"annotated-{n}", stages.RL.name, "thinking"),
             )
         ),
-        Model(SFT_ALONE, "sft-alone", recipes.THINK.name, "thinking"),
-        Model(REJECTION, "rejection", recipes.RL.name, "thinking"),
-        Model(CEILING_MODEL, "ceiling", recipes.THINK.name, "thinking"),
+        Model(SFT_ALONE, "sft-alone", stages.THINK.name, "thinking"),
+        Model(REJECTION, "rejection", stages.RL.name, "thinking"),
+        Model(CEILING_MODEL, "ceiling", stages.THINK.name, "thinking"),
     ),
     (
         *((after_rl(n), start_of(n)) for n in ANNOTATED),

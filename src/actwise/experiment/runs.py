@@ -26,7 +26,7 @@ from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.recipes import RL, THINK
+from actwise.training.stages import RL, THINK
 
 INTERVENED = 120
 """Decisions of `test` on which thoughts are replaced, for each model and seed."""

@@ -15,7 +15,7 @@ from actwise.findings.finding import Finding
 from actwise.model.policy import Policy
 from actwise.preflight.trial import Speeds
 from actwise.report.words import size
-from actwise.training.recipes import BASE, recipes_of
+from actwise.training.stages import BASE, stages_of
 
 _ENOUGH = 64
 """Conversations whose tokens are counted for the mean."""
@@ -93,21 +93,21 @@ def _stages(
         return speeds.evaluation_seconds * (times_dev * dev + times_tests * tests)
 
     yield StageCost(BASE, 0, evaluations(len(MODES), len(MODES)), 0, 0)
-    for recipe in recipes_of(config):
-        plan = recipe.plan(policy.template, splits.train[:_ENOUGH], config)
-        section = recipe.section(config)
+    for stage in stages_of(config):
+        plan = stage.plan(policy.template, splits.train[:_ENOUGH], config)
+        section = stage.section(config)
         # As if every group were live: after the stages before, most are.
-        sampled = (speeds.sampled_tokens or 0.0) if recipe.samples else 0.0
-        sampling = (speeds.sampling_seconds or 0.0) if recipe.samples else 0.0
+        sampled = (speeds.sampled_tokens or 0.0) if stage.samples else 0.0
+        sampling = (speeds.sampling_seconds or 0.0) if stage.samples else 0.0
         learned = (plan.step_tokens + sampled) * section.steps
         seconds = (
             learned * per_token * plan.passes
             + plan.searched * speeds.evaluation_seconds
             + sampling * section.steps
-            + evaluations(recipe.samples + -(-section.steps // section.evaluate_every), 1)
+            + evaluations(stage.samples + -(-section.steps // section.evaluate_every), 1)
         )
         yield StageCost(
-            recipe.name, section.steps, seconds, round(learned), round(sampled * section.steps)
+            stage.name, section.steps, seconds, round(learned), round(sampled * section.steps)
         )
 
 

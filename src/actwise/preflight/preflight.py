@@ -31,7 +31,7 @@ from actwise.preflight.targets import (
 from actwise.preflight.trial import Samples, Speeds, try_out
 from actwise.run.progress import Progress
 from actwise.template.render import Template
-from actwise.training.recipes import recipes_of
+from actwise.training.stages import stages_of
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def preflight(
 
 def _modes(config: RunConfig) -> list[Mode]:
     """Return the modes in which the run trains."""
-    trained = {recipe.mode(config) for recipe in recipes_of(config)} or {"direct"}
+    trained = {stage.mode(config) for stage in stages_of(config)} or {"direct"}
     return [mode for mode in MODES if mode in trained]
 
 

@@ -15,7 +15,7 @@ from actwise.evaluation.judging import judge_groups
 from actwise.findings.finding import Finding, Severity, Tally
 from actwise.rewards.settings import JudgeConfig
 from actwise.template.render import Template
-from actwise.training.recipes.sft import Target, sft_tree
+from actwise.training.stages.sft import Target, sft_tree
 from actwise.tree.layout import lay_out
 from actwise.tree.packing import Part, grow
 

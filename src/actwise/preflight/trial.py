@@ -1,6 +1,6 @@
 """A few steps of the real stages, with a learning rate that changes nothing, against the clock.
 
-The recipes begin as in the pipeline, in a run folder that is thrown away, and are advanced by a few
+The stages begin as in the pipeline, in a run folder that is thrown away, and are advanced by a few
 steps. So what is measured is what the run will do, memory of the optimiser and the reference
 included.
 """
@@ -29,9 +29,9 @@ from actwise.preflight.targets import Distribution, distribution
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.recipes import SFT, Recipe, recipes_of
-from actwise.training.recipes.sft import Target, sft_tree
 from actwise.training.stage import Context, batch_of, mean
+from actwise.training.stages import SFT, Stage, stages_of
+from actwise.training.stages.sft import Target, sft_tree
 
 _NEVER = 10**9
 """Steps between two checkpoints or evaluations that do not come."""
@@ -130,14 +130,14 @@ def try_out(
             progress.say(f"preflight: greedy answers to {decisions} decisions")
             evaluation = _evaluation(context, decisions)
             samples, sampling, sampled, step = None, None, None, None
-            for recipe in (recipe for recipe in recipes_of(config) if recipe.samples):
+            for stage in (stage for stage in stages_of(config) if stage.samples):
                 progress.say(
                     f"preflight: {config.rl.num_generations} completions each of at least "
                     f"{decisions} decisions"
                 )
                 engine.reset()
-                steps, step = _sampled_steps(context, recipe, engine, decisions)
-                samples = _samples(run, recipe, engine)
+                steps, step = _sampled_steps(context, stage, engine, decisions)
+                samples = _samples(run, stage, engine)
                 sampling, sampled = engine.seconds / steps, engine.tokens / steps
     return Trial(
         samples,
@@ -179,8 +179,8 @@ class _Timed:
 def _update(context: Context) -> tuple[float, int]:
     """Return the seconds and the tokens of one supervised step."""
     section = context.config.sft.model_copy(update=_unending(context.config.sft.steps, _SFT_STEPS))
-    stage = SFT.begin(_with_section(context, SFT, section))
-    times = [time.perf_counter() for _ in islice(stage.steps, _SFT_STEPS)]
+    course = SFT.begin(_with_section(context, SFT, section))
+    times = [time.perf_counter() for _ in islice(course.steps, _SFT_STEPS)]
     batch = batch_of(
         context.train, section.conversations_per_step, _SFT_STEPS - 1, context.config.seed
     )
@@ -190,9 +190,9 @@ def _update(context: Context) -> tuple[float, int]:
     return times[-1] - times[-2], sum(tree.num_tokens for tree in trees)
 
 
-def _with_section(context: Context, recipe: Recipe, section: Any) -> Context:
-    """Return the context with other settings of a recipe, and without checkpoints."""
-    update = {recipe.name: section, "checkpoint_every": _NEVER}
+def _with_section(context: Context, stage: Stage, section: Any) -> Context:
+    """Return the context with other settings of a stage, and without checkpoints."""
+    update = {stage.name: section, "checkpoint_every": _NEVER}
     return replace(context, config=context.config.model_copy(update=update))
 
 
@@ -220,23 +220,23 @@ def _evaluation(context: Context, decisions: int) -> float:
 
 
 def _sampled_steps(
-    context: Context, recipe: Recipe, engine: _Timed, decisions: int
+    context: Context, stage: Stage, engine: _Timed, decisions: int
 ) -> tuple[int, float]:
-    """Advance a recipe that samples; return the number of steps and the seconds of one."""
-    section = recipe.section(context.config)
+    """Advance a stage that samples; return the number of steps and the seconds of one."""
+    section = stage.section(context.config)
     section = section.model_copy(update=_unending(section.steps, decisions))
-    stage = recipe.begin(_with_section(context, recipe, section))
+    course = stage.begin(_with_section(context, stage, section))
     begin, steps = time.perf_counter(), 0
-    for _ in stage.steps:
+    for _ in course.steps:
         steps += 1
         if engine.decisions >= decisions:
             break
     return steps, (time.perf_counter() - begin) / steps
 
 
-def _samples(run: Run, recipe: Recipe, engine: _Timed) -> Samples:
-    rollouts = read_records(run.folder / "rollouts" / f"{recipe.name}.jsonl")
-    metrics = read_records(run.folder / "metrics" / f"{recipe.name}.jsonl")
+def _samples(run: Run, stage: Stage, engine: _Timed) -> Samples:
+    rollouts = read_records(run.folder / "rollouts" / f"{stage.name}.jsonl")
+    metrics = read_records(run.folder / "metrics" / f"{stage.name}.jsonl")
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:
         checked = groups.setdefault((rollout["step"], rollout["decision"]), [])

@@ -20,7 +20,7 @@ from actwise.config import RunConfig
 from actwise.errors import InputError, RunError
 from actwise.run.checksums import Checksums
 from actwise.run.folder import check_ordinary
-from actwise.training.recipes import RECIPES
+from actwise.training.stages import STAGES
 
 Shape = TypeVar("Shape")
 _REMEDY = "run the command of the run again, which writes it anew"
@@ -31,7 +31,7 @@ def _finite(number: Any) -> Any:
 
 
 Name = Annotated[str, Field(pattern=r"^\w+$")]
-"""Of a recipe; it becomes part of a path."""
+"""Of a stage; it becomes part of a path."""
 Number = Annotated[float | None, BeforeValidator(_finite)]
 """A finite number; NaN and infinity are read as absent."""
 
@@ -138,7 +138,7 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     data: list[DataFile] = []
     created: str = ""
-    recipes: dict[Name, str] = {name: r.mode(RunConfig()) for name, r in RECIPES.items()}
+    stages: dict[Name, str] = {name: r.mode(RunConfig()) for name, r in STAGES.items()}
     """What it trains, in order, and the mode in which the model of each is measured."""
 
 
@@ -197,7 +197,7 @@ class RunFolder:
         """Return the files that are not there, as paths inside the folder."""
         files = [] if self.results is not None else ["results.json"]
         files += [
-            f"metrics/{stage}.jsonl" for stage in self.record.recipes if stage not in self.metrics
+            f"metrics/{stage}.jsonl" for stage in self.record.stages if stage not in self.metrics
         ]
         return files + ([] if self.examples is not None else ["examples.json"])
 
@@ -218,7 +218,7 @@ def read_run_folder(run_dir: Path) -> RunFolder:
             f"{run_dir}: no run folder, for it holds no run.json; name the folder of a run"
         )
     metrics = {}
-    for stage in record.recipes:
+    for stage in record.stages:
         name = f"metrics/{stage}.jsonl"
         if (run_dir / name).exists():
             check_whole(run_dir, name, checksums)

@@ -79,7 +79,7 @@ def render(run: RunFolder) -> str:
         glossary={name: words.metric(name) for name in metric_names(results) or words.METRICS},
         kinds=KINDS,
         slices=slice_names(results),
-        stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.recipes],
+        stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.stages],
         curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
         context_shown=CONTEXT_SHOWN,
         command=shlex.join(run.record.command),

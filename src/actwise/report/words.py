@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from actwise.report.folder import Range
-from actwise.training.recipes import LABELS, RECIPES
+from actwise.training.stages import LABELS, STAGES
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def model_title(name: str) -> str:
 
 def stage_title(name: str) -> str:
     """Return what a stage teaches; the name of one that we do not know."""
-    return RECIPES[name].title if name in RECIPES else name
+    return STAGES[name].title if name in STAGES else name
 
 
 def model_and_mode(name: str) -> tuple[str, str]:

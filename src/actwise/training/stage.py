@@ -31,7 +31,7 @@ _FALL = 0.25
 
 @dataclass(frozen=True)
 class Context:
-    """What a recipe works with."""
+    """What a stage works with."""
 
     run: Run
     """Where checkpoints, metrics and rollouts are written."""
@@ -63,12 +63,12 @@ class Context:
         )
 
     base: Callable[[], dict[str, Tensor]]
-    """Returns the trained weights as they were before any recipe."""
+    """Returns the trained weights as they were before any stage."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A recipe at work: whoever advances the steps decides when to stop."""
+class Course:
+    """A stage on its way: whoever advances the steps decides when to stop."""
 
     training: "Training"
     steps: Iterator[dict[str, float]]
@@ -135,7 +135,7 @@ class Training:
         self._best_weights = policy.weights()
         self._optimisers = optimisers(policy, config, self._peak)
         self.kept: dict[str, Any] = {}
-        """What a recipe keeps in the checkpoint besides: numbers, texts and tensors."""
+        """What a stage keeps in the checkpoint besides: numbers, texts and tensors."""
         self._run = run
         self._stage = stage
         self._checkpoint = f"checkpoints/{stage}.pt"

@@ -34,7 +34,7 @@ def accumulate(
         totals: Completions of the step and their tokens, those of dead groups included: their
             advantages are zero and their divergence is not taken, but they count in the mean.
         reference: Weights that the divergence is taken from.
-        config: Settings of the RL recipe.
+        config: Settings of the RL stage.
         max_tokens: Budget of a completion.
         max_batch_tokens: Tokens in one forward and backward pass.
     """

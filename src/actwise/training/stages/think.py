@@ -22,9 +22,9 @@ from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups
 from actwise.template.render import Template
-from actwise.training.recipes import THINK
-from actwise.training.recipes.sft import Target, direct_targets, sft_tree, supervised
-from actwise.training.stage import Context, Plan, Stage, batch_of, mean
+from actwise.training.stage import Context, Course, Plan, batch_of, mean
+from actwise.training.stages import THINK
+from actwise.training.stages.sft import Target, direct_targets, sft_tree, supervised
 
 _CHUNK = 16  # conversations between two signs of progress
 
@@ -48,7 +48,7 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
             template.completion_text(first.decision, thought=first.thought)
 
 
-def begin(context: Context) -> Stage:
+def begin(context: Context) -> Course:
     """Begin to train both modes, the thinking one on recorded, derived or the model's own thoughts.
 
     Raises:

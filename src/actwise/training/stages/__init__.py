@@ -1,9 +1,9 @@
-"""The recipes: what a run can train, a file each and one line here.
+"""The stages: what a run can train, a file each and one line here.
 
-A recipe's file has three functions: `check` refuses early what it could not begin with; `begin`
-takes a `Context` and returns a `Stage`, an iterator of steps; `plan` tells how much such a step
+A stage's file has three functions: `check` refuses early what it could not begin with; `begin`
+takes a `Context` and returns a `Course`, an iterator of steps; `plan` tells how much such a step
 will compute. Its settings are the section of the configuration that has its name. Nothing heavy is
-imported before a recipe begins, so reports and audits read this table, too.
+imported before a stage begins, so reports and audits read this table, too.
 """
 
 import importlib
@@ -16,14 +16,14 @@ from actwise.config import Mode, RunConfig
 if TYPE_CHECKING:
     from actwise.conversation import Conversation
     from actwise.template.render import Template
-    from actwise.training.stage import Context, Plan, Stage
+    from actwise.training.stage import Context, Course, Plan
 
 BASE = "base"
-"""Name of the model before any recipe."""
+"""Name of the model before any stage."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Stage:
     """One way to train, and how its model is measured."""
 
     name: str
@@ -48,16 +48,16 @@ class Recipe:
     def check(
         self, template: "Template", train: "Sequence[Conversation]", config: RunConfig
     ) -> None:
-        """Refuse what the recipe could not begin with, before anything is trained.
+        """Refuse what the stage could not begin with, before anything is trained.
 
         Raises:
             ActwiseError: Names the setting or the record.
         """
         self._module().check(template, train, config)
 
-    def begin(self, context: "Context") -> "Stage":
+    def begin(self, context: "Context") -> "Course":
         """Begin to train, or go on where the run folder has a checkpoint."""
-        stage: Stage = self._module().begin(context)
+        stage: Course = self._module().begin(context)
         return stage
 
     def plan(
@@ -83,8 +83,8 @@ def _as_configured(config: RunConfig) -> Mode:
     return config.rl.mode
 
 
-SFT = Recipe("sft", "SFT", "SFT: learning to act from the recorded actions", _direct, (BASE,))
-THINK = Recipe(
+SFT = Stage("sft", "SFT", "SFT: learning to act from the recorded actions", _direct, (BASE,))
+THINK = Stage(
     "think",
     "think",
     "Think: learning the form of a thought",
@@ -92,7 +92,7 @@ THINK = Recipe(
     (SFT.name,),
     wanted=lambda config: config.rl.mode == "thinking",
 )
-RL = Recipe(
+RL = Stage(
     "rl",
     "RL",
     "RL: learning which thoughts lead to right actions",
@@ -101,17 +101,15 @@ RL = Recipe(
     samples=True,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SFT, THINK, RL)}
-"""All recipes by name, in the order in which a run takes them."""
+STAGES = {stage.name: stage for stage in (SFT, THINK, RL)}
+"""All stages by name, in the order in which a run takes them."""
 
-LABELS = {BASE: "base"} | {recipe.name: recipe.label for recipe in RECIPES.values()}
+LABELS = {BASE: "base"} | {stage.name: stage.label for stage in STAGES.values()}
 """Of models in tables."""
 
 
-def recipes_of(config: RunConfig) -> list[Recipe]:
-    """Return the recipes of a run: those that have steps, in order."""
+def stages_of(config: RunConfig) -> list[Stage]:
+    """Return the stages of a run: those that have steps, in order."""
     return [
-        recipe
-        for recipe in RECIPES.values()
-        if recipe.section(config).steps and recipe.wanted(config)
+        stage for stage in STAGES.values() if stage.section(config).steps and stage.wanted(config)
     ]

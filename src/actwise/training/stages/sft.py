@@ -15,8 +15,8 @@ from actwise.conversation import Conversation, Decision
 from actwise.model.policy import Policy
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
-from actwise.training.recipes import SFT, Recipe
-from actwise.training.stage import Context, Plan, Stage, Training, batch_of, mean
+from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
+from actwise.training.stages import SFT, Stage
 from actwise.tree.packing import Part, Tree, lay_out_pass, pack
 
 
@@ -45,7 +45,7 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
     """Refuse nothing: every decision has a recorded action."""
 
 
-def begin(context: Context) -> Stage:
+def begin(context: Context) -> Course:
     """Begin to train direct mode on every decision of the training split."""
     config, seed = context.config.sft, context.config.seed
     examples = direct_targets(context.train)
@@ -68,22 +68,22 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     return Plan(config.sft.conversations_per_step * mean_tokens)
 
 
-def supervised(context: Context, recipe: Recipe, config: SftConfig, batch: Batch) -> Stage:
+def supervised(context: Context, stage: Stage, config: SftConfig, batch: Batch) -> Course:
     """Begin to train on targets.
 
     Args:
-        context: What the recipe works with.
-        recipe: Whose files are written, and in whose mode the policy is measured.
-        config: Settings of the recipe.
+        context: What the stage works with.
+        stage: Whose files are written, and in whose mode the policy is measured.
+        config: Settings of the stage.
         batch: Returns what a step learns, the targets of one conversation after another.
     """
-    training = context.training(recipe.name, config, steps=config.steps, patience=config.patience)
-    return Stage(training, _steps(context, recipe, config, batch, training), ("loss",))
+    training = context.training(stage.name, config, steps=config.steps, patience=config.patience)
+    return Course(training, _steps(context, stage, config, batch, training), ("loss",))
 
 
 def _steps(
     context: Context,
-    recipe: Recipe,
+    stage: Stage,
     config: SftConfig,
     batch: Batch,
     training: Training,
@@ -96,7 +96,7 @@ def _steps(
         figures["grad_norm"] = training.update(loss)
         last = training.step + 1
         if last % config.evaluate_every == 0 or last == training.end:
-            score = context.development_score(recipe.mode(context.config))
+            score = context.development_score(stage.mode(context.config))
             figures["dev_action_accuracy"] = score
             training.offer(score)
         training.metrics.append({"step": last, **figures})

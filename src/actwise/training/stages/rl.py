@@ -27,9 +27,9 @@ from actwise.template.render import Template
 from actwise.training.anchor import Anchor
 from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
 from actwise.training.objective import group_advantages, live_groups
-from actwise.training.recipes import RL
 from actwise.training.selection import Resting, most_varied
-from actwise.training.stage import Context, Plan, Stage, Training, batch_of, mean
+from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
+from actwise.training.stages import RL
 from actwise.training.update import accumulate
 from actwise.training.watch import WATCHED_STEPS, warnings
 
@@ -44,7 +44,7 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
 
 
-def begin(context: Context) -> Stage:
+def begin(context: Context) -> Course:
     """Begin to train by GRPO; the weights at the start are the first anchor.
 
     Raises:
@@ -56,7 +56,7 @@ def begin(context: Context) -> Stage:
     start = context.policy.weights()
     training = context.training(RL.name, config, steps=config.steps)
     steps = _steps(context, conversations, start, training)
-    return Stage(training, steps, ("reward", "live_groups"))
+    return Course(training, steps, ("reward", "live_groups"))
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
