@@ -24,6 +24,7 @@ LAYERS = [
     ({"formats"}, "readers of logs, one file a format"),
     ({"rewards"}, "the judge"),
     ({"config"}, "the settings"),
+    ({"recipes"}, "related work: settings, and what they are held against"),
     ({"data"}, "from logs to what is trained and measured on"),
     ({"desk"}, "the embedded world and its small model"),
     ({"findings"}, "what the next three have in common"),
@@ -58,6 +59,7 @@ LIGHT = {
     "formats",
     "rewards",
     "config",
+    "recipes",
     "desk",
     "findings",
     "doctor",
@@ -185,7 +187,7 @@ print(json.dumps(sorted(set(name.split(".")[0] for name in sys.modules))))
 """
 
 
-@pytest.mark.parametrize("verb", ["--help", "settings", "check", "report"])
+@pytest.mark.parametrize("verb", ["--help", "settings", "recipes", "check", "report"])
 def test_light_verbs_answer_without_torch(verb: str, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

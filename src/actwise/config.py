@@ -5,7 +5,7 @@ resolved configuration is stored with the run.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
@@ -163,6 +163,15 @@ class AnchorConfig(_Section):
     """average: what is kept of it in each step."""
 
 
+class EntropyConfig(_Section):
+    """A bonus for a policy that is not sure of itself, so that it goes on trying."""
+
+    weight: float = Field(0.0, ge=0)
+    """Weight of the mean entropy of the sampled tokens, in nats, in the loss; 0 for none."""
+    target: float = Field(0.2, gt=0)
+    """Nats per token from which on a batch of completions gets no bonus: more feeds junk tokens."""
+
+
 class LikelihoodConfig(_Section):
     """How likely thoughts make the recorded action, where no completion was right."""
 
@@ -213,6 +222,7 @@ class RlConfig(OptimiserConfig):
     selection: SelectionConfig = SelectionConfig()
     anchor: AnchorConfig = AnchorConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
+    entropy: EntropyConfig = EntropyConfig()
     mask_truncated: bool = False
     """Whether completions that hit the budget are left out of the loss."""
     evaluate_every: int = Field(25, ge=1)
@@ -286,20 +296,53 @@ def load_config(file: Path | None, settings: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: Names the unknown key or impossible value.
     """
+    return layered([] if file is None else [read_toml(file)], settings)
+
+
+def layered(layers: Sequence[Mapping[str, Any]], settings: Sequence[str] = ()) -> RunConfig:
+    """Return a configuration from sections that overrule each other.
+
+    Args:
+        layers: Sections, each overruling those before it.
+        settings: As for `load_config`; they overrule all layers.
+
+    Raises:
+        ConfigError: Names the unknown key or impossible value.
+    """
     record: dict[str, Any] = {}
-    if file is not None:
-        try:
-            record = tomllib.loads(file.read_text())
-        except OSError as error:
-            raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: not TOML: {error}") from error
+    for layer in layers:
+        record = overlaid(record, layer)
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {setting}: write it as section.key=value")
         _assign(record, key.strip().split("."), _value(value.strip()))
     return validated(record)
+
+
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sections with others laid over them, key by key."""
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, Mapping):
+            under = merged.get(key)
+            value = overlaid(under if isinstance(under, Mapping) else {}, value)
+        merged[key] = value
+    return merged
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        ConfigError: It cannot be read, or is none.
+    """
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
 
 
 def validated(record: dict[str, Any]) -> RunConfig:

@@ -23,10 +23,20 @@ def test_scores_and_gradients_are_those_of_the_whole_softmax(
     learned = [hidden, *layer.parameters()]
 
     scores = score_tokens(layer, hidden, tokens, temperature)
-    found = torch.autograd.grad((scores.logprobs * weights).sum(), learned)
+    bonus = torch.randn(30, dtype=torch.float64)
+
+    def gradients(logprobs: Tensor, entropy: Tensor) -> list[Tensor]:
+        losses = [(logprobs * weights).sum(), (entropy * bonus).sum()]
+        return [
+            grad
+            for loss in (losses[0], losses[1], sum(losses))
+            for grad in torch.autograd.grad(loss, learned, retain_graph=True)
+        ]
+
+    found = gradients(scores.logprobs, scores.entropy)
 
     whole = Categorical(logits=layer(hidden) / temperature)
-    expected = torch.autograd.grad((whole.log_prob(tokens) * weights).sum(), learned)
+    expected = gradients(whole.log_prob(tokens), whole.entropy())
     # Softmax is taken in float32.
     torch.testing.assert_close(scores.logprobs.double(), whole.log_prob(tokens), rtol=0, atol=1e-5)
     torch.testing.assert_close(scores.entropy.double(), whole.entropy(), rtol=0, atol=1e-5)

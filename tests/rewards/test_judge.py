@@ -168,6 +168,42 @@ def test_without_a_thought_nothing_is_earned_unless_none_is_required(
     assert (found.thoughtless, found.reward) == (False, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("text", "record", "settings", "reward"),
+    [
+        (said(REFUND, PING), gold(REFUND, PING), {}, 1.0),
+        (said(REFUND), gold(REFUND, PING), {}, 0.0),
+        (said(REFUND) + "\nDone.", gold(REFUND), {}, 0.0),  # words after a call: form
+        (said(REFUND) + "\nDone.", gold(REFUND), {"format_weight": 0}, 1.0),
+        # Right in other words, which in the mean costs wording.
+        (said(content="You get 20 dollars."), gold(content="It will be 20 dollars."), {}, 1.0),
+        (said(content="You get 30 dollars."), gold(content="It will be 20 dollars."), {}, 0.0),
+        (said(REFUND, thought="a b c"), gold(REFUND), {"thought_length_weight": 1}, 0.0),
+        (said(REFUND, thought=""), gold(REFUND), {}, 0.0),
+    ],
+)
+def test_all_or_nothing(text: str, record: Message, settings: Any, reward: float) -> None:
+    assert verdict(text, record, JudgeConfig(combine="all", **settings)).reward == reward
+
+
+@pytest.mark.parametrize(
+    ("thought", "share"),
+    [
+        ("one two three", 0.0),
+        ("one two three four five six", 0.0),  # three runs, all different
+        ("a b c d a b c d", 0.2),  # abcd bcda cdab dabc abcd: one of five occurred before
+        ("so " * 10, 6 / 7),  # seven runs, all the same
+    ],
+)
+def test_repetition_costs_the_share_of_runs_that_occurred_before(
+    thought: str, share: float
+) -> None:
+    for penalty in (0.0, 0.5, 1.0):
+        found = verdict(said(PING, thought=thought), gold(PING), JudgeConfig(repetition=penalty))
+        assert found.reward == pytest.approx(1 - penalty * share)
+        assert found.right
+
+
 def test_unclosed_thought_holds_no_action() -> None:
     found = verdict("<think>" + said(REFUND).replace("</think>", ""), gold(REFUND))
     assert found.missed_call
@@ -223,6 +259,7 @@ def test_notes_name_what_differs() -> None:
         {"format_weight": -1},
         {"colour": 1},
         {"tool_accuracy": "fuzzy"},
+        {"repetition": 0.5, "combine": "normalize_each"},
     ],
 )
 def test_impossible_settings_are_refused(bad: dict[str, Any]) -> None:

@@ -13,17 +13,18 @@ import pytest
 import torch
 from rich.console import Console
 from torch import Tensor
+from torch.distributions import Categorical
 
-from actwise.config import RlConfig
+from actwise.config import EntropyConfig, RlConfig
 from actwise.conversation import Decision
-from actwise.engine.rollouts import Group, Rollout
+from actwise.engine.rollouts import Group, Rollout, Sample
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.training.stage import Training, batch_of
 from actwise.training.stages import RL, rl
-from actwise.training.update import accumulate
+from actwise.training.update import accumulate, entropy_bonus
 from finding import (
     CONVERSATIONS,
     assert_near,
@@ -100,10 +101,29 @@ def row_by_row(
     return loss, kl
 
 
+def mean_entropy(model: Any, groups: Sequence[Group], temperature: float) -> Tensor:
+    """Return the mean entropy of the tokens that live groups sampled."""
+    entropies = []
+    for group in groups:
+        for r in group.rollouts if group.live else ():
+            ids = torch.tensor([[*group.prompt, *r.sample.token_ids]])
+            logits = model(input_ids=ids, use_cache=False).logits[0, len(group.prompt) - 1 : -1]
+            entropies.append(Categorical(logits=logits / temperature).entropy())
+    return torch.cat(entropies).mean()
+
+
+@pytest.mark.parametrize(("surprise", "counts"), [(0.1, 0.3), (0.2, 0.0), (0.5, 0.0)])
+def test_entropy_counts_until_it_is_at_its_target(surprise: float, counts: float) -> None:
+    logprobs = (-surprise + 0.05, -surprise - 0.05)
+    rollouts = (Rollout(Sample((1, 2), logprobs, "stop")),)
+    group = Group(CONVERSATIONS[0].decisions()[0], (1,), rollouts)
+    assert entropy_bonus([group], EntropyConfig(weight=0.3, target=0.2)) == counts
+
+
 @pytest.mark.parametrize("max_batch_tokens", [1, 100_000])
 @pytest.mark.parametrize(
-    ("aggregation", "kl_coefficient", "temperature"),
-    [("dr_grpo", 0.0, 1.0), ("grpo", 0.1, 0.8), ("dapo", 0.1, 1.0)],
+    ("aggregation", "kl_coefficient", "temperature", "bonus"),
+    [("dr_grpo", 0.0, 1.0, 0.0), ("grpo", 0.1, 0.8, 0.3), ("dapo", 0.1, 1.0, 0.0)],
 )
 def test_rl_gradients_are_those_of_the_formulas_row_by_row(
     policy: Policy,
@@ -111,6 +131,7 @@ def test_rl_gradients_are_those_of_the_formulas_row_by_row(
     aggregation: str,
     kl_coefficient: float,
     temperature: float,
+    bonus: float,
     max_batch_tokens: int,
 ) -> None:
     config = RlConfig(
@@ -118,13 +139,14 @@ def test_rl_gradients_are_those_of_the_formulas_row_by_row(
         aggregation=aggregation,
         kl_coefficient=kl_coefficient,
         temperature=temperature,
+        entropy=EntropyConfig(weight=bonus, target=100.0),
     )
     reference = {n: w + 0.01 * torch.randn_like(w) for n, w in policy.weights().items()}
     groups = make_groups(policy, run, config)
     model, reference_model = ordinary(policy), ordinary(policy)
     reference_model.load_state_dict(reference, strict=False)
     expected, kl = row_by_row(model, reference_model, groups, config, max_tokens=90)
-    expected.backward()
+    (expected - bonus * mean_entropy(model, groups, temperature)).backward()
 
     live = [group for group in groups if group.live]
     figures = accumulate(

@@ -18,6 +18,7 @@ from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
+from actwise.cli.recipes import recipes
 from actwise.cli.training import demo, evaluate, list_settings, report, run
 from actwise.errors import ActwiseError, printable
 
@@ -41,6 +42,7 @@ for verb in (
     report,
     audit,
     list_settings,
+    recipes,
     experiment,
     bench,
 ):

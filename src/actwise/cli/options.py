@@ -26,7 +26,20 @@ TOOLS = click.option(
 )
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting.")
+RECIPE = click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    help="Related work to run as (`actwise recipes`), or a recipe of your own; --config and --set "
+    "overrule it.",
+)
 OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+
+
+def recipe_layers(recipe: str | None) -> list[dict[str, Any]]:
+    """Return the sections of a recipe, if one is given."""
+    from actwise.recipes import read_recipe
+
+    return [] if recipe is None else [read_recipe(recipe).settings]
 
 
 def with_options(config: "RunConfig", **options: Any) -> "RunConfig":

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from actwise.cli.console import echo_skipped, error_console
-from actwise.cli.options import CONFIG, DATA, FILES, FORMAT, MODEL, OUT, SET, TOOLS, with_options
+from actwise.cli.options import (
+    CONFIG,
+    DATA,
+    FILES,
+    FORMAT,
+    MODEL,
+    OUT,
+    RECIPE,
+    SET,
+    TOOLS,
+    recipe_layers,
+    with_options,
+)
 from actwise.errors import RunError
 
 if TYPE_CHECKING:
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
 @OUT
 @FORMAT
 @TOOLS
+@RECIPE
 @CONFIG
 @SET
 def run(
@@ -31,14 +44,16 @@ def run(
     out: Path,
     format_name: str | None,
     tools: Path | None,
+    recipe: str | None,
     config: Path | None,
     settings: Sequence[str],
 ) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
-    from actwise.config import load_config
+    from actwise.config import layered, read_toml
     from actwise.data.prepare import prepare
 
-    resolved = load_config(config, settings)
+    own = [] if config is None else [read_toml(config)]
+    resolved = layered([*recipe_layers(recipe), *own], settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     _run(out, model, prepare(files, resolved), resolved)
 
@@ -46,14 +61,15 @@ def run(
 @click.command()
 @click.option("--out", default="runs/demo", type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--model", default="base", help="Folder or hub name; `base` is shipped.")
+@RECIPE
 @SET
-def demo(out: Path, model: str, settings: Sequence[str]) -> None:
+def demo(out: Path, model: str, recipe: str | None, settings: Sequence[str]) -> None:
     """Run everything on the desk, the embedded customer-service world, with the shipped model."""
-    from actwise.config import load_config
+    from actwise.config import layered, read_toml
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
 
-    config = load_config(DEMO, settings)
+    config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
     _run(out, model, prepare_desk(config), config)
 
 

@@ -11,7 +11,8 @@ contradicted. Where nothing in an answer decides, it is neither right nor wrong 
 its wording or a judging model gives. A missing thought, a stray tag or words after a call are
 faults of format: they cost reward and leave `right` alone. Words before a call are not judged.
 
-*Reward* is the weighted mean of the components, in [0, 1], and 0 where the kind of action is
+*Reward* is the weighted mean of the components, in [0, 1] (or 1 where all of them are faultless and
+else 0, by `reward.combine`), and 0 where the kind of action is
 wrong (a call instead of an answer or an answer instead of a call), so that a tidy format never
 pays for the wrong kind. It is also 0 in thinking mode without a thought, or the shortest way to
 more reward would be to think nothing (`reward.require_thought`).
@@ -30,6 +31,8 @@ from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
 
 _MAX_NOTES = 20
+_RUN = 4
+"""Words of a run that is looked for twice."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Verdict:
     missing: tuple[str, ...]
     """Those for which there is no verdict; the notes say why."""
     reward: float
-    """Weighted mean of the components; 0 for the wrong kind of action and for a thoughtless one."""
+    """Weighted mean of the components, or what `reward.combine` says; 0 for the wrong kind of
+    action and for a thoughtless one."""
     tool_names: bool | None
     """The multiset of called names is the recorded one; None where the record answers."""
     arguments: float | None
@@ -155,7 +159,7 @@ def judge(
         thought_length=components.get("thought_length"),
         extra=found,
         missing=tuple(lost),
-        reward=0.0 if nothing else _weighted_mean({**components, **found}, settings),
+        reward=0.0 if nothing else _reward(completion, action, {**components, **found}, settings),
         tool_names=action.tool_names,
         arguments=action.arguments,
         recall=action.recall,
@@ -237,6 +241,32 @@ def texts(context: Sequence[Message]) -> list[str]:
 def _thought_length(completion: ParsedCompletion, settings: JudgeConfig) -> float:
     words = len((completion.thought or "").split())
     return min(1.0, words / settings.thought_length_target)
+
+
+def _reward(
+    completion: ParsedCompletion,
+    action: _Action,
+    components: dict[str, float],
+    settings: JudgeConfig,
+) -> float:
+    if settings.combine == "all":
+        # An answer may be right in other words than the record's, which its correctness counts.
+        whole = dict.fromkeys(action.components, float(action.right is True))
+        weights = settings.weights()
+        reward = float(all(v == 1 for n, v in {**components, **whole}.items() if weights[n]))
+    else:
+        reward = _weighted_mean(components, settings)
+    if settings.repetition:
+        texts_said = (completion.thought or "", completion.answer)
+        reward *= 1 - settings.repetition * max(map(repeated_share, texts_said))
+    return reward
+
+
+def repeated_share(text: str) -> float:
+    """Return the share of a text's runs of four words that occurred before in it."""
+    words = text.split()
+    runs = [tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
 def _weighted_mean(components: dict[str, float], settings: JudgeConfig) -> float:

@@ -211,13 +211,23 @@ class JudgeConfig(BaseModel):
     behind an address, without one on this machine."""
     custom: dict[str, CustomReward] = Field(default_factory=dict)
     """Rewards of your own, by name."""
-    combine: Literal["sum", "normalize_each"] = "sum"
-    """For RL: advantages from the weighted sum, or from each component by itself (GDPO)."""
+    repetition: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the reward that a completion loses where all of its runs of four words occurred
+    before in it, and in proportion where some did; repetition never earns more than its absence."""
+    combine: Literal["sum", "all", "normalize_each"] = "sum"
+    """For RL: the weighted mean of the components; 1 where the action is right and every component
+    is faultless, else 0 (Tool-N1); or advantages from each component by itself (GDPO)."""
 
     @model_validator(mode="after")
     def _answers_earn_something(self) -> "JudgeConfig":
         if not self.answer_weight and not self.format_weight:
             raise ValueError("answer_weight and format_weight cannot both be 0")
+        return self
+
+    @model_validator(mode="after")
+    def _one_reward_to_take_from(self) -> "JudgeConfig":
+        if self.repetition and self.combine == "normalize_each":
+            raise ValueError("repetition takes from one reward, and normalize_each has several")
         return self
 
     @model_validator(mode="after")

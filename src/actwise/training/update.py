@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actwise.config import RlConfig
+from actwise.config import EntropyConfig, RlConfig
 from actwise.engine.rollouts import Group, Rollout, by_conversation
 from actwise.model.policy import Policy
 from actwise.model.workers import in_order
@@ -41,6 +41,7 @@ def accumulate(
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
     passes = passes_of(groups, max_batch_tokens, policy.device)
+    bonus = entropy_bonus(groups, config.entropy)
 
     @torch.no_grad()
     def logprobs(one: Pass) -> Tensor:
@@ -71,15 +72,25 @@ def accumulate(
             num_tokens=num_tokens,
             max_completion_tokens=max_tokens,
         )
-        return parts.loss, {
+        entropy = scores.entropy.sum() / learning_tokens
+        return parts.loss - bonus * entropy if bonus else parts.loss, {
             "loss": parts.loss.detach(),
             "kl": parts.kl * num_tokens / learning_tokens,
             "clipped_low": parts.ratio_clipped_low,
             "clipped_high": parts.ratio_clipped_high,
-            "entropy": scores.entropy.sum() / learning_tokens,
+            "entropy": entropy.detach(),
         }
 
     return add_gradients(policy, range(len(passes)), loss_of)
+
+
+def entropy_bonus(groups: Sequence[Group], config: EntropyConfig) -> float:
+    """Return what the entropy of a batch counts: nothing from the target on.
+
+    The mean surprise of sampled tokens is an unbiased estimate of the entropy they were drawn with.
+    """
+    logprobs = [lp for g in groups for r in g.rollouts for lp in r.sample.logprobs]
+    return config.weight if -sum(logprobs) / len(logprobs) < config.target else 0.0
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Scores(NamedTuple):
     logprobs: Tensor
     """(T,) with gradient"""
     entropy: Tensor
-    """(T,) of the distribution each token was drawn from, in nats; without gradient"""
+    """(T,) of the distribution each token was drawn from, in nats, with gradient"""
 
 
 def score_tokens(
@@ -124,16 +124,24 @@ class _Chosen(torch.autograd.Function):
         chances_TV /= total_T1
         lse_T = (top_T1 + total_T1.log2()).squeeze(1)
         mean_T = torch.linalg.vecdot(chances_TV, scores_TV)
-        ctx.save_for_backward(chances_TV, tokens_T)
-        ctx.temperature, ctx.dtype = temperature, logits_TV.dtype
         entropy_T = (lse_T - mean_T) * math.log(2)
-        ctx.mark_non_differentiable(entropy_T)
+        ctx.save_for_backward(chances_TV, tokens_T, entropy_T)
+        ctx.temperature, ctx.dtype = temperature, logits_TV.dtype
+        ctx.set_materialize_grads(False)
         return (chosen_T - lse_T) * math.log(2), entropy_T
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        chances_TV, tokens_T = ctx.saved_tensors
-        grad_T1 = grads[0][:, None] / ctx.temperature
-        dlogits_TV = chances_TV * -grad_T1
-        dlogits_TV.scatter_add_(1, tokens_T[:, None], grad_T1)
+    def backward(
+        ctx: Any, dlogprobs_T: Tensor | None, dentropy_T: Tensor | None
+    ) -> tuple[Tensor, None, None]:
+        chances_TV, tokens_T, entropy_T = ctx.saved_tensors
+        dlogits_TV = torch.zeros((), device=chances_TV.device)
+        if dlogprobs_T is not None:
+            grad_T1 = dlogprobs_T[:, None] / ctx.temperature
+            dlogits_TV = chances_TV * -grad_T1
+            dlogits_TV.scatter_add_(1, tokens_T[:, None], grad_T1)
+        if dentropy_T is not None:
+            # xlogy: a probability that has underflowed to 0 takes no part.
+            slope_TV = torch.xlogy(chances_TV, chances_TV) + chances_TV * entropy_T[:, None]
+            dlogits_TV = dlogits_TV - slope_TV * (dentropy_T[:, None] / ctx.temperature)
         return dlogits_TV.to(ctx.dtype), None, None

@@ -26,7 +26,7 @@ from actwise.run.files import read_records
 from actwise.template.render import Template
 from actwise.training.anchor import Anchor
 from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
-from actwise.training.objective import group_advantages, live_groups
+from actwise.training.objective import Combine, group_advantages, live_groups
 from actwise.training.selection import Resting, most_varied
 from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
 from actwise.training.stages import RL
@@ -195,7 +195,8 @@ def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeConfi
     if config.advantage == "rejection":
         return [_accepted(group) for group in groups]
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    if judge.combine == "sum":
+    combine: Combine = "normalize_each" if judge.combine == "normalize_each" else "sum"
+    if combine == "sum":
         rewards = [[r.verdict.reward] for r in rollouts]
         weights = None
     else:
@@ -206,9 +207,9 @@ def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeConfi
     rewards_NK = torch.tensor(rewards, dtype=torch.float64)
     group_N = torch.tensor([i for i, group in enumerate(groups) for _ in group.rollouts])
     advantages = group_advantages(
-        rewards_NK, group_N, weights_K=weights, scale=config.scale, combine=judge.combine
+        rewards_NK, group_N, weights_K=weights, scale=config.scale, combine=combine
     )
-    live = live_groups(rewards_NK, group_N, weights, combine=judge.combine)
+    live = live_groups(rewards_NK, group_N, weights, combine=combine)
     scored = iter(zip(advantages.tolist(), live.tolist(), strict=True))
     found = []
     for group in groups:

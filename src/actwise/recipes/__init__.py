@@ -1,0 +1,96 @@
+"""Related work as recipes: a TOML file for each, of settings and what they are held against.
+
+A recipe says which part of a work is ported and which is not, so that nobody takes a row of our
+table for a row of theirs. To use one with changes, copy it (`actwise recipes NAME > mine.toml`) and
+name the copy (`actwise run --recipe mine.toml`). Adding one is adding a file.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actwise.config import overlaid, read_toml, validated
+from actwise.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+
+
+class Recipe(BaseModel):
+    """Settings that port a work, and what they are held against."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    """Also that of its file."""
+    work: str
+    """What the work is called."""
+    arxiv: str = Field(pattern=r"^\d{4}\.\d{5}$")
+    """Its number there."""
+    ported: str
+    """What of it is done here."""
+    left_out: str
+    """What of it is not."""
+    metric: str
+    """What is compared, by its name in results or metrics."""
+    sign: Literal["+", "-"]
+    """Whether the recipe is expected above its control or below."""
+    control_steps: float = Field(1.0, gt=0)
+    """Steps of RL that the control gets for one of the recipe's, so that both cost as much."""
+    settings: dict[str, Any]
+    """Sections of the configuration."""
+    control: dict[str, Any]
+    """What is other in what it is held against, which has the same settings besides."""
+
+    def control_settings(self) -> dict[str, Any]:
+        """Return the sections of what it is held against."""
+        return overlaid(self.settings, self.control)
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that are shipped, in order."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def recipe_file(given: str) -> Path:
+    """Return the file of a recipe.
+
+    Args:
+        given: Name of one that is shipped, or a file of the user's own.
+
+    Raises:
+        ConfigError: There is neither; says what may have been meant.
+    """
+    if given in names():
+        return FOLDER / f"{given}.toml"
+    if given.endswith(".toml") or "/" in given:
+        return Path(given)
+    close = difflib.get_close_matches(given.lower(), names(), n=1, cutoff=0.4)
+    meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names())}"
+    raise ConfigError(f"--recipe {given}: no such recipe; {meant}")
+
+
+def read_recipe(given: str) -> Recipe:
+    """Read a recipe; see `recipe_file`.
+
+    Raises:
+        ConfigError: There is none, or it holds what no recipe or no configuration does.
+    """
+    file = recipe_file(given)
+    try:
+        recipe = Recipe.model_validate(read_toml(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = {"missing": "is missing", "extra_forbidden": "means nothing in a recipe"}
+        raise ConfigError(
+            f"{file}: {key}: {what.get(first['type'], first['msg'])}; see one that is shipped with "
+            "`actwise recipes NAME`"
+        ) from error
+    for sections in (recipe.settings, recipe.control_settings()):
+        try:
+            validated(sections)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from error
+    return recipe

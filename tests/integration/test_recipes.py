@@ -1,0 +1,30 @@
+"""Recipes on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actwise.recipes import names, read_recipe, recipe_file
+from integration.conftest import Actwise
+
+
+def test_recipes_lists_them_and_prints_a_file_to_copy(actwise: Actwise, tmp_path: Path) -> None:
+    listed = json.loads(actwise("recipes", "--json").out)
+    assert [recipe["name"] for recipe in listed] == names()
+    assert actwise("recipes").out.count("2505.00024") == 1
+    copy = tmp_path / "copy.toml"
+    copy.write_text(actwise("recipes", "tool-n1").out)
+    assert copy.read_bytes() == recipe_file("tool-n1").read_bytes()
+    assert read_recipe(str(copy)) == read_recipe("tool-n1")
+    assert "did you mean" in actwise("recipes", "tooln1").complaint
+
+
+@pytest.mark.parametrize("verb", ["run", "demo"])
+def test_an_unknown_recipe_stops_a_run_before_anything_is_read(
+    actwise: Actwise, tmp_path: Path, verb: str
+) -> None:
+    data = ["--data", tmp_path / "none.jsonl", "--model", "none"] if verb == "run" else []
+    out = tmp_path / "out"
+    assert "no such recipe" in actwise(verb, *data, "--out", out, "--recipe", "nil").complaint
+    assert not out.exists()
