@@ -1,7 +1,8 @@
 """Whether outcomes teach thinking: GRPO from a start with few annotated thoughts, or none.
 
 Every arm begins from the base. In those with thoughts both modes are learned in one stage, thoughts
-from so many annotated conversations or derived from the records, and GRPO goes on from there. They
+of so many annotated conversations beside such as are derived from all records, or these alone, and
+GRPO goes on from there. They
 are held against the recorded actions alone (SFT without thinking, at its best, and GRPO after it),
 the same thoughts by SFT alone, rejection sampling of as many completions, and the thoughts of half
 of all conversations, which is the ceiling.
@@ -36,31 +37,31 @@ def after_rl(annotated: int) -> str:
 
 START, RL = start_of(40), after_rl(40)
 
-_NO_SFT = "sft.steps=0"
+_NO_SFT, _BOTH = "sft.steps=0", "think.source=both"
 _BASE = (stages.BASE,)
 _FIRST = "annotated-40"
 
 
 def _annotated(number: int) -> Arm:
-    source = f"think.conversations={number}" if number else "think.source=derived"
-    return Arm(f"annotated-{number}", (_NO_SFT, source), _BASE, f"{number} annotated")
+    source = (_BOTH, f"think.conversations={number}") if number else ("think.source=derived",)
+    return Arm(f"annotated-{number}", (_NO_SFT, *source), _BASE, f"{number} annotated")
 
 
 PAPER = Experiment(
     "paper",
     (
-        Arm(_FIRST, (_NO_SFT,)),
+        Arm(_FIRST, (_NO_SFT, _BOTH)),
         *(_annotated(number) for number in ANNOTATED if number != 40),
         Arm("direct", ("think.steps=0", "rl.mode=direct"), _BASE, "no thoughts"),
         Arm(
             "sft-alone",
-            (_NO_SFT, "rl.steps=0", "think.steps=900", "think.patience=2"),
+            (_NO_SFT, _BOTH, "rl.steps=0", "think.steps=900", "think.patience=2"),
             _BASE,
             "SFT on both modes alone, until it gets no better",
         ),
         Arm(
             "rejection",
-            (_NO_SFT, "rl.advantage=rejection", "rl.likelihood.weight=0"),
+            (_NO_SFT, _BOTH, "rl.advantage=rejection", "rl.likelihood.weight=0"),
             (*_BASE, stages.THINK.name),
             "rejection sampling in place of GRPO",
         ),
@@ -71,6 +72,7 @@ PAPER = Experiment(
                 "rl.steps=0",
                 "think.steps=900",
                 "think.patience=2",
+                "think.source=recorded",
                 f"think.conversations={CEILING}",
                 "think.renamings=1",
                 "think.share=0.7",
