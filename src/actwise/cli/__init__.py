@@ -16,6 +16,7 @@ from actwise.cli.audit import audit
 from actwise.cli.bench import bench
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
+from actwise.cli.fetch import fetch
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.recipes import recipes
@@ -43,6 +44,7 @@ for verb in (
     audit,
     list_settings,
     recipes,
+    fetch,
     experiment,
     bench,
 ):

@@ -142,14 +142,10 @@ def check_folder(name: str) -> None:
     """
     path = Path(name)
     if path.suffix == ".gguf" or (path.is_dir() and _has_only(path, "*.gguf")):
-        folder = path if path.is_dir() else path.parent
         file = next(iter(path.glob("*.gguf"))) if path.is_dir() else path
         raise ModelError(
-            f"{name} is in GGUF, which is not trained; make a folder of it: pip install gguf; "
-            'python -c "from transformers import AutoModelForCausalLM as M, AutoTokenizer as T, '
-            f"GgufConfig as G; d, f = {str(folder)!r}, {file.name!r}; "
-            "T.from_pretrained(d, gguf_file=f).save_pretrained('model'); M.from_pretrained(d, "
-            "gguf_file=f, quantization_config=G(dequantize=True)).save_pretrained('model')\""
+            f"{name} is in GGUF, which is not trained; make a folder of it: pip install "
+            f"'actwise[gguf]'; actwise fetch-model {file} --to FOLDER"
         )
     if not path.is_dir():
         return

@@ -51,7 +51,7 @@ class Policy:
         Args:
             name: Folder or hub name of a causal language model.
             shipped_template: See `Template.load`.
-            dtype: Type of the weights; optimiser states follow it.
+            dtype: Type of the weights. Gradients of smaller types than float32 are added up in it.
             lora_rank: Train adapters of this rank on all linear layers; None trains all weights.
             train_embeddings: Whether the embeddings and the output layer are trained, too, where
                 all weights are.
@@ -78,6 +78,9 @@ class Policy:
                 layer.requires_grad_(False)
         if lora_rank is not None:
             model = _with_adapters(model, text, lora_rank)
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # gradients of several passes are added up
+                parameter.grad_dtype = torch.promote_types(parameter.dtype, torch.float32)
         use_fast_products(model)
         use_lean_layers(text)
         # A server stops where our sampler does.

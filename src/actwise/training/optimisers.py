@@ -1,8 +1,10 @@
 """Optimisers of a policy's trained parameters, and their learning rate."""
 
 from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from actwise.config import OptimiserConfig
 from actwise.model.policy import Policy
@@ -11,19 +13,65 @@ from actwise.training.muon import Muon
 TORCHS_MUON = partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
 
 
-def optimisers(
-    policy: Policy, config: OptimiserConfig, learning_rate: float
+class Optimisers:
+    """Move the trained parameters of a policy in float32, whatever their type.
+
+    Most of what a small step changes is lost in the rounding of bfloat16. Parameters of such a type
+    are rounded from weights in float32, which are kept here and which the optimisers move.
+    """
+
+    def __init__(self, policy: Policy, config: OptimiserConfig, learning_rate: float) -> None:
+        """Take all trained parameters as they are."""
+        self._policy, self._config, self._peak = policy, config, learning_rate
+        self._exact = {
+            name: p if torch.finfo(p.dtype).bits >= 32 else p.detach().float()
+            for name, p in policy.trainable().items()
+        }
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew but for the weights."""
+        self.parts = _parts(self._policy, self._exact, self._config, self._peak)
+
+    def step(self, learning_rate: float) -> None:
+        """Move the parameters by their gradients, and take these away."""
+        for name, parameter in self._policy.trainable().items():
+            if (exact := self._exact[name]) is not parameter:
+                exact.grad, parameter.grad = parameter.grad, None
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = learning_rate
+            part.step()
+            part.zero_grad(set_to_none=True)
+        self._policy.set_weights(self._exact)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `take` continues from: weights before rounding, and optimisers' states."""
+        exact = {name: weight.detach().clone() for name, weight in self._exact.items()}
+        return {"weights": exact, "optimisers": [part.state_dict() for part in self.parts]}
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Go on from a state, the policy's weights included."""
+        with torch.no_grad():
+            for name, weight in self._exact.items():
+                weight.copy_(state["weights"][name])
+        self._policy.set_weights(self._exact)
+        for part, own in zip(self.parts, state["optimisers"], strict=True):
+            part.load_state_dict(own)
+
+
+def _parts(
+    policy: Policy, exact: dict[str, Tensor], config: OptimiserConfig, learning_rate: float
 ) -> list[torch.optim.Optimizer]:
-    """Return the optimisers of all trained parameters.
+    """Return the optimisers of all trained weights.
 
     Muon (Jordan 2024) makes the update of a matrix orthogonal; scaled to the length that AdamW's
     updates have (Liu et al. 2025, arXiv:2502.16982, section 2.2), it shares AdamW's learning rate.
     It is not meant for embeddings and for vectors. On a GPU it is torch's, in bfloat16.
     """
-    trained = policy.trainable()
-    matrices = layer_matrices(policy) if config.optimiser == "muon" else []
-    chosen = {id(p) for p in matrices}
-    others = [p for p in trained.values() if id(p) not in chosen]
+    chosen = {id(p) for p in layer_matrices(policy)} if config.optimiser == "muon" else set()
+    matrices = [exact[name] for name, p in policy.trainable().items() if id(p) in chosen]
+    others = [exact[name] for name, p in policy.trainable().items() if id(p) not in chosen]
     made: list[torch.optim.Optimizer] = []
     if others:
         made.append(torch.optim.AdamW(others, lr=learning_rate, weight_decay=config.weight_decay))

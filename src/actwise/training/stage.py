@@ -21,7 +21,7 @@ from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.files import damaged
 from actwise.run.folder import Run
-from actwise.training.optimisers import optimisers, suitable_rate
+from actwise.training.optimisers import Optimisers, suitable_rate
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class Training:
         self._fall_from = self._warmup if patience is None else round(steps / (1 + _FALL))
         self._peak = config.learning_rate or suitable_rate(policy, config)
         self._best_weights = policy.weights()
-        self._optimisers = optimisers(policy, config, self._peak)
+        self._optimisers = Optimisers(policy, config, self._peak)
         self.kept: dict[str, Any] = {}
         """What a stage keeps in the checkpoint besides: numbers, texts and tensors."""
         self._run = run
@@ -167,11 +167,7 @@ class Training:
         norm = torch.nn.utils.clip_grad_norm_(weights, self._config.max_grad_norm)
         self._check_number("loss", loss)
         self._check_number("gradient", float(norm))
-        for optimiser in self._optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.learning_rate()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        self._optimisers.step(self.learning_rate())
         self._check_number("weights", float(torch.nn.utils.get_total_norm(weights)))
         return float(norm)
 
@@ -214,8 +210,7 @@ class Training:
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
-            "weights": self._policy.weights(),
-            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            **self._optimisers.state(),
             "generator": self.generator.get_state(),
             "best_score": self.best_score,
             "best_step": self.best_step,
@@ -228,7 +223,7 @@ class Training:
 
     def forget(self) -> None:
         """Reset the optimisers' states."""
-        self._optimisers = optimisers(self._policy, self._config, self._peak)
+        self._optimisers.forget()
 
     def _load(self, path: Path) -> None:
         try:
@@ -242,9 +237,7 @@ class Training:
     def _take(self, state: dict[str, Any]) -> None:
         self.kept = state["kept"]
         self.step = state["step"]
-        self._policy.set_weights(state["weights"])
-        for optimiser, own in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(own)
+        self._optimisers.take(state)
         self.generator.set_state(state["generator"])
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self._best_weights = state["best_weights"]
