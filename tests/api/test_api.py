@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import actwise
+from actwise.api.naming import chosen, models_of
 from actwise.desk import generate
 from actwise.errors import ConfigError, InputError, RunError
 from finding import conversation
@@ -114,13 +115,26 @@ def test_mistakes_are_told_in_one_line(
         actwise.prepare(tmp_path / "absent.jsonl")
     with pytest.raises(RunError, match="holds no run"):
         actwise.load_run(tmp_path)
-    with pytest.raises(RunError, match="has no model 'other'; there are base, rl, sft, think"):
+    with pytest.raises(RunError, match="has no model 'other'; there are base, sft, think, rl"):
         run.model("other")
     model = actwise.load_model(tiny_model_dir)
     with pytest.raises(InputError, match="role"):
         model.act([{"role": "robot", "content": "Hi"}])
     with pytest.raises(InputError, match="tokens and the model holds 8192"):
         model.act([{"role": "user", "content": "x" * 9000}])
+
+
+def test_a_name_stands_for_the_models_of_a_run_or_for_one(run: Any, tiny_model_dir: Path) -> None:
+    models = models_of(str(run.folder))
+    modes = {name: model.thinking for name, model in models.items()}
+    assert modes == {"base": True, "sft": False, "think": True, "rl": True}
+    assert models["base"].path == str(tiny_model_dir)
+    assert models["rl"].config.rl.steps == 1
+    assert models_of(str(run.models["sft"])) == {"sft": models["sft"]}
+    (single,) = models_of(str(tiny_model_dir)).values()
+    assert (single.path, single.thinking) == (str(tiny_model_dir), True)
+    assert chosen(str(run.folder), None).name == run.promoted
+    assert chosen(str(run.folder), "sft") == models["sft"]
 
 
 def test_the_package_knows_its_functions_and_nothing_else() -> None:

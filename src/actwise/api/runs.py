@@ -115,16 +115,13 @@ class LoadedRun:
             RunError: There is no such model.
         """
         from actwise.api import load_model
-        from actwise.training.stages import BASE
+        from actwise.api.naming import models_of_run
 
+        models = models_of_run(self.folder)
         name = self.promoted if name is None else name
-        if name == BASE:
-            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-            return load_model(record["model"])
-        if name not in self.models:
-            known = ", ".join([BASE, *self.models])
-            raise RunError(f"{self.folder}: has no model {name!r}; there are {known}")
-        return load_model(self.models[name])
+        if name not in models:
+            raise RunError(f"{self.folder}: has no model {name!r}; there are {', '.join(models)}")
+        return load_model(models[name].path, models[name].config)
 
 
 def flat(record: Record) -> Record:

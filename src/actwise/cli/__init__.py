@@ -7,6 +7,7 @@ at once.
 import os
 import sys
 import threading
+from contextlib import nullcontext
 from typing import NoReturn
 
 import click
@@ -14,6 +15,7 @@ import click
 from actwise import __version__
 from actwise.cli.audit import audit
 from actwise.cli.bench import bench
+from actwise.cli.chat import chat
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
 from actwise.cli.fetch import fetch
@@ -42,6 +44,7 @@ for verb in (
     evaluate,
     report,
     audit,
+    chat,
     list_settings,
     recipes,
     fetch,
@@ -53,6 +56,8 @@ for verb in (
 
 _RESUMED = ("run", "demo", "experiment", "bench")
 """Verbs that keep what they have done."""
+_ATTENDED = ("chat", "serve")
+"""Verbs that go on after Ctrl-C, or end in an order of their own."""
 
 
 def main() -> None:
@@ -61,8 +66,9 @@ def main() -> None:
     if sys.argv[1:] and sys.argv[1] in _RESUMED:
         interrupted += "; the same command goes on from here"
     told = threading.Event()
+    attended = bool(sys.argv[1:]) and sys.argv[1] in _ATTENDED
     try:
-        with prompt_interrupt(interrupted, told):
+        with nullcontext() if attended else prompt_interrupt(interrupted, told):
             cli(standalone_mode=False, prog_name="actwise")
     except ActwiseError as error:
         _complain(str(error))

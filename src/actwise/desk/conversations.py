@@ -36,7 +36,7 @@ def generate(split: str, count: int, seed: int = 0) -> list[Conversation]:
     """
     if split not in SPLITS:
         raise ConfigError(f"the desk has no split {split!r}; use one of {', '.join(SPLITS)}")
-    return [_conversation(f"desk-{split}-{seed}-{number}") for number in range(count)]
+    return [generate_one(f"desk-{split}-{seed}-{number}") for number in range(count)]
 
 
 def open_world(conversation_id: str) -> World:
@@ -50,11 +50,8 @@ def open_world(conversation_id: str) -> World:
     return World(business, Random(f"{conversation_id}/world"), shifted=split == "shifted")
 
 
-def _domain(conversation_id: str) -> Domain:
-    return Random(f"{conversation_id}/domain").choice(DOMAINS)
-
-
-def _conversation(conversation_id: str) -> Conversation:
+def generate_one(conversation_id: str) -> Conversation:
+    """Return one of the conversations that `generate` makes, by its id."""
     domain = _domain(conversation_id)
     rng = Random(f"{conversation_id}/talk")
     with closing(open_world(conversation_id)) as world:
@@ -71,3 +68,7 @@ def _conversation(conversation_id: str) -> Conversation:
             scenes.remove(scene)
             scene.play(talk)
         return Conversation(id=conversation_id, messages=tuple(talk.messages), tools=world.tools())
+
+
+def _domain(conversation_id: str) -> Domain:
+    return Random(f"{conversation_id}/domain").choice(DOMAINS)

@@ -1,0 +1,86 @@
+"""Messages and tools in OpenAI's shape, as a prompt that a model completes.
+
+It is rendered as every prompt that is trained or measured on, so a model that is talked to sees
+what it has learned from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actwise.conversation import Conversation, Decision
+from actwise.errors import InputError
+from actwise.formats.readers.openai import read_messages
+from actwise.formats.record import Unusable
+from actwise.formats.tools import read_tools
+from actwise.model.policy import Policy
+from actwise.template.parse import ParsedCompletion
+from actwise.template.render import Template
+from actwise.template.streaming import CompletionReader
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is to complete."""
+
+    template: Template
+    decision: Decision
+    thinking: bool
+    token_ids: tuple[int, ...]
+    opened: bool
+    """Whether it ends with the mark that opens a thought."""
+    room: int
+    """Tokens that the completion may have in the model's context; at least 1."""
+
+    def parse(self, text: str) -> ParsedCompletion:
+        """Take a completion of this prompt apart."""
+        tools = self.decision.conversation.tools
+        return self.template.parse(text, thinking=self.thinking, tools=tools)
+
+    def reader(self) -> CompletionReader:
+        """Return what reads a completion of this prompt while it is being written."""
+        return CompletionReader(
+            self.parse, thinking=self.thinking, syntax=self.template.syntax, opened=self.opened
+        )
+
+
+def read_prompt(
+    policy: Policy,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]] = (),
+    *,
+    thinking: bool,
+) -> Prompt:
+    """Read messages and tools and render them for a model.
+
+    Args:
+        policy: The model.
+        messages: In OpenAI's shape, up to where the assistant is to act.
+        tools: On offer, in OpenAI's shape.
+        thinking: Whether the model is to think before.
+
+    Raises:
+        InputError: They cannot be read or rendered, or leave no room in the model's context.
+    """
+    try:
+        conversation = Conversation(
+            id="conversation",
+            messages=read_messages([dict(message) for message in messages]),
+            tools=read_tools([dict(tool) for tool in tools]),
+        )
+    except Unusable as error:
+        raise InputError(error.detail, file="messages") from error
+    template = policy.template
+    decision = Decision(conversation, len(conversation.messages))
+    text = template.prompt_text(decision, thinking=thinking)
+    token_ids = tuple(template.encode(text))
+    room = policy.context_length - len(token_ids)
+    if room < 1:
+        raise InputError(
+            f"the conversation has {len(token_ids)} tokens and the model holds "
+            f"{policy.context_length}",
+            file="messages",
+            remedy="leave the oldest messages out",
+        )
+    opened = thinking and text.rstrip().endswith(template.syntax.think[0].strip())
+    return Prompt(template, decision, thinking, token_ids, opened, room)
