@@ -172,6 +172,13 @@ class EntropyConfig(_Section):
     """Nats per token from which on a batch of completions gets no bonus: more feeds junk tokens."""
 
 
+class HintsConfig(_Section):
+    """The beginning of the recorded thought, where no completion was right (SPARKLE)."""
+
+    levels: int = Field(0, ge=0, le=4)
+    """Quarters of the thought that are given at most; 0 gives no hints. Thinking mode only."""
+
+
 class LikelihoodConfig(_Section):
     """How likely thoughts make the recorded action, where no completion was right."""
 
@@ -223,6 +230,7 @@ class RlConfig(OptimiserConfig):
     anchor: AnchorConfig = AnchorConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
     entropy: EntropyConfig = EntropyConfig()
+    hints: HintsConfig = HintsConfig()
     mask_truncated: bool = False
     """Whether completions that hit the budget are left out of the loss."""
     evaluate_every: int = Field(25, ge=1)

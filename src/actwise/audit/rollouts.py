@@ -24,6 +24,8 @@ class Record(BaseModel):
     right: bool | None
     """None where it cannot be checked."""
     advantage: float
+    given: int = 0
+    """Tokens of it that were given: a hint."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class AuditedRollout:
 
 
 def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[AuditedRollout]:
-    """Read the rollouts of a stage; a last line that is still being written is left out.
+    """Read the rollouts of a stage that had no hint.
+
+    A last line that is still being written is left out.
 
     Raises:
         InputError: A line is no rollout.
@@ -73,6 +77,8 @@ def read_rollouts(path: Path, decisions: Mapping[str, Decision]) -> list[Audited
     contexts: dict[str, Context] = {}
     rollouts = []
     for record in _records(path):
+        if record.given:
+            continue
         decision = decisions.get(record.decision)
         if decision is not None and record.decision not in contexts:
             contexts[record.decision] = Context(m.content for m in decision.history)

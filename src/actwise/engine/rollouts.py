@@ -83,6 +83,9 @@ class Group:
     rollouts: tuple[Rollout, ...] = ()
     live: bool = False
     """Whether the rewards of the rollouts differ, so that there is something to learn."""
+    given: tuple[int, ...] = ()
+    """The end of the prompt that is the beginning of the completion: a hint, say. It is judged with
+    what follows it and never learned."""
 
     @property
     def conversation(self) -> Conversation:
@@ -97,6 +100,21 @@ class Group:
 def groups_of(template: Template, decisions: Iterable[Decision], *, thinking: bool) -> list[Group]:
     """Return a group without rollouts for each decision, with the prompt of a mode."""
     return [Group(d, tuple(template.prompt(d, thinking=thinking))) for d in decisions]
+
+
+def after_thought(
+    template: Template, decision: Decision, thought: str, *, closed: bool = False
+) -> Group:
+    """Return a group without rollouts that completes a decision from a given thought on.
+
+    Args:
+        template: The model's.
+        decision: The decision.
+        thought: What the completion begins with; may be empty.
+        closed: Whether the thought ends there.
+    """
+    given = tuple(template.encode(template.thought_text(decision, thought, closed=closed)))
+    return Group(decision, (*template.prompt(decision, thinking=True), *given), given=given)
 
 
 def by_conversation(groups: Sequence[Group]) -> list[list[Group]]:

@@ -8,7 +8,6 @@ answer and was not cut. Users' own rewards are asked wherever the kind of action
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from actwise.conversation import Decision
 from actwise.engine.rollouts import Group, Judged, Sample
 from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.endpoint import endpoint
@@ -31,7 +30,7 @@ def judge_groups(
         RunError: A reward of the user's own fails, or the judging endpoint refuses to be asked.
     """
     completions = [
-        _Completion(template, group.decision, rollout.sample, thinking)
+        _Completion(template, group, rollout.sample, thinking)
         for group in groups
         for rollout in group.rollouts
     ]
@@ -105,11 +104,9 @@ def spent_since(before: dict[str, float], settings: JudgeConfig) -> dict[str, fl
 class _Completion:
     """A sample with what can be said of it before it is judged."""
 
-    def __init__(
-        self, template: Template, decision: Decision, sample: Sample, thinking: bool
-    ) -> None:
-        self.decision = decision
-        self.text = template.decode(list(sample.token_ids))
+    def __init__(self, template: Template, group: Group, sample: Sample, thinking: bool) -> None:
+        self.decision = decision = group.decision
+        self.text = template.decode([*group.given, *sample.token_ids])
         tools = decision.conversation.tools
         self.parsed = template.parse(self.text, thinking=thinking, tools=tools)
         self.truncated = sample.stop_reason == "length"

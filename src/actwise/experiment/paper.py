@@ -2,10 +2,9 @@
 
 Every arm begins from the base. In those with thoughts both modes are learned in one stage, thoughts
 of so many annotated conversations beside such as are derived from all records, or these alone, and
-GRPO goes on from there. They
-are held against the recorded actions alone (SFT without thinking, at its best, and GRPO after it),
-the same thoughts by SFT alone, rejection sampling of as many completions, and the thoughts of half
-of all conversations, which is the ceiling.
+GRPO goes on from there. They are held against the recorded actions alone (SFT without thinking, at
+its best, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as many
+completions, and the thoughts of half of all conversations, which is the ceiling.
 """
 
 from actwise.experiment.design import Arm, Experiment, Model

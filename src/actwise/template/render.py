@@ -22,7 +22,7 @@ from actwise.errors import InputError, ModelError
 from actwise.run.limits import limited
 from actwise.template.guard import BREAK, Guard
 from actwise.template.parse import ParsedCompletion, parse_completion
-from actwise.template.probe import REMEDY, find_expression, split_at_stop
+from actwise.template.probe import REMEDY, THOUGHT, find_expression, split_at_stop
 from actwise.template.source import tokenizer_source
 
 _SECONDS, _MEMORY = 10.0, 2 << 30
@@ -146,6 +146,20 @@ class Template:
                 remedy="remove the assistant's turns before the first message of the user",
             )
         return "".join(split)
+
+    def thought_text(self, decision: Decision, thought: str, *, closed: bool) -> str:
+        """Return how a completion in thinking mode begins.
+
+        Args:
+            decision: The decision that is completed.
+            thought: What it thinks, or the beginning of it; may be empty.
+            closed: Whether the thought ends there, so that the action follows.
+        """
+        text = self.completion_text(decision, thought=THOUGHT)
+        before, _, rest = text.partition(THOUGHT)
+        close = self.syntax.think[1].strip()
+        after = rest[: rest.index(close) + len(close)] if closed else ""
+        return f"{before}{self._guard(thought)}{after}"
 
     def render(
         self, chat_template: str, decision: Decision, *turn: Message, **options: bool

@@ -25,6 +25,7 @@ from actwise.rewards.settings import JudgeConfig
 from actwise.run.files import read_records
 from actwise.template.render import Template
 from actwise.training.anchor import Anchor
+from actwise.training.hints import beside, check_hints, hint_figures, hinted
 from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
 from actwise.training.objective import Combine, group_advantages, live_groups
 from actwise.training.selection import Resting, most_varied
@@ -38,8 +39,10 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
     """Refuse conversations without what is to be trained.
 
     Raises:
-        RunError: Only calls are to be trained, and there are none.
+        RunError: Only calls are to be trained, and there are none; or hints are to be given, and
+            there is no thought to take them from.
     """
+    check_hints(train, config.rl)
     if not any(_taking_part(c, config.rl) for c in train):
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
 
@@ -84,7 +87,12 @@ def _steps(
     while training.step < config.steps:
         before = spent(judge)
         groups = _collect(context, conversations, training)
-        figures = _figures(groups, config) | spent_since(before, judge)
+        figures = _figures(groups, config)
+        if config.hints.levels:
+            hinted_groups = _tried_again(context, groups, training)
+            figures |= hint_figures(groups, hinted_groups)
+            groups = with_advantages(beside(groups, hinted_groups), config, judge)
+        figures |= spent_since(before, judge)
         learned = _thinned(groups, config, judge)
         figures |= _improve(context, training, learned, anchor.weights)
         anchor.follow(context.policy)
@@ -168,16 +176,32 @@ def roll_out(context: Context, batch: Sequence[Conversation], training: Training
         )
     ]
     awake = [d for d in decisions if not resting.rests(d.key, training.step)]
-    groups = context.engine.generate(
-        groups_of(template, awake or decisions, thinking=thinking),
+    groups = groups_of(template, awake or decisions, thinking=thinking)
+    return with_advantages(_sample(context, groups, training), config, context.config.reward)
+
+
+def _sample(context: Context, groups: Sequence[Group], training: Training) -> list[Group]:
+    """Return groups with judged completions."""
+    config, template = context.config.rl, context.policy.template
+    completed = context.engine.generate(
+        groups,
         num_generations=config.num_generations,
         params=SamplingParams(
             context.max_tokens, template.stop_token_ids, config.temperature, config.top_p
         ),
         generator=training.generator,
     )
-    groups = judge_groups(template, groups, thinking=thinking, settings=context.config.reward)
-    return with_advantages(groups, config, context.config.reward)
+    thinking, settings = config.mode == "thinking", context.config.reward
+    return judge_groups(template, completed, thinking=thinking, settings=settings)
+
+
+def _tried_again(context: Context, groups: Sequence[Group], training: Training) -> list[Group]:
+    """Return judged completions of decisions that were always failed, this time with hints."""
+    config, step = context.config.rl, training.step
+    draw = random.Random(f"{context.config.seed}/hints/{step}")
+    left = 1 - step / config.steps
+    asked = hinted(context.policy.template, groups, config.hints, draw, left)
+    return _sample(context, asked, training) if asked else []
 
 
 def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
@@ -278,7 +302,7 @@ def _explained(groups: Sequence[Group], config: RlConfig, template: Template) ->
     for group in groups:
         thoughts = [thought for r in group.rollouts if (thought := r.parsed.closed_thought)]
         verdicts = {r.verdict.right for r in group.rollouts}
-        if thoughts and False in verdicts and True not in verdicts:
+        if thoughts and not group.given and False in verdicts and True not in verdicts:
             found.append(explain(template, group.decision, group.prompt, thoughts))
     return found
 
@@ -338,4 +362,5 @@ def _record(step: int, group: Group, rollout: Rollout) -> dict[str, object]:
         "reward": rollout.verdict.reward,
         "right": rollout.verdict.right,
         "advantage": rollout.advantage,
+        "given": len(group.given),
     }
