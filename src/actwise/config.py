@@ -67,6 +67,10 @@ class ModelConfig(_Section):
     workers: int | None = Field(None, ge=1)
     """Training passes computed at once on a CPU, each on `threads` cores and in memory of its own;
     as many as there are cores for where not given. Results do not depend on it."""
+    checkpointing: bool | None = None
+    """Whether activations are computed again in the backward pass instead of being kept, which
+    takes about a third more time and a fraction of the memory. Results do not depend on it. Where
+    not given, if the longest conversations would not fit into memory otherwise."""
     max_length: int | None = Field(None, ge=16)
     """Longest prompt and completion in tokens; the model's own limit where not given."""
 

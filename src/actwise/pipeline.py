@@ -20,6 +20,7 @@ from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
+from actwise.model.checkpointing import choose_checkpointing
 from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
@@ -254,6 +255,7 @@ def run_pipeline(
         # Not before model and data are known to fit each other.
         run.begin(policy.digests() | source_digests(config.reward))
         choose_threads(run, config.model, policy)
+        choose_checkpointing(policy, config, fitted.splits.train)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         return pipeline()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from actwise.bench import contest, limits, memory, ours, parts, peers, rows
+from actwise.bench import contest, limits, ours, parts, peers, rows
 from actwise.bench.contest import Bench
 from actwise.bench.measure import Request, run_benchmark
 from actwise.bench.report import page, table
@@ -21,6 +21,7 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation, Decision
 from actwise.engine.rollouts import Group, Sample
 from actwise.errors import ConfigError, RunError
+from actwise.model.memory import tensor_peak
 from actwise.model.policy import Policy
 from actwise.run.progress import Progress
 from actwise.template.render import Template
@@ -327,7 +328,7 @@ def test_the_peak_of_tensors_is_that_of_those_alive_together() -> None:
         two, three = (torch.empty(2 << 20, dtype=torch.uint8) for _ in range(2))
         del two, three
 
-    assert memory._tensor_peak(work) == 4 << 20
+    assert tensor_peak(work) == 4 << 20
 
 
 # --- the command ------------------------------------------------------------------------------

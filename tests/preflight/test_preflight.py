@@ -16,6 +16,7 @@ from actwise.conversation import Conversation, Message, ToolCall
 from actwise.data.prepare import Prepared
 from actwise.data.split import Splits
 from actwise.errors import InputError
+from actwise.model import checkpointing
 from actwise.model.policy import Policy
 from actwise.preflight import Preflight, preflight
 from actwise.preflight.estimate import Estimate, cost_findings, estimate
@@ -247,6 +248,20 @@ def test_a_model_that_knows_nothing_needs_the_stages_before_rl(tiny_model_dir: P
     alone = examine(tiny_model_dir, splits(), "sft.steps=0", "think.steps=0", with_model=True)
     assert codes(alone)["no_live_group"] == "error"
     assert alone.refused
+
+
+def test_where_memory_is_short_it_is_told_that_activations_are_computed_again(
+    tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("rl.steps=0", "rl.mode=direct", "think.steps=0")
+    found = examine(tiny_model_dir, splits(), *settings, with_model=True)
+    assert "activations" not in codes(found)
+    monkeypatch.setattr(checkpointing, "device_memory", lambda device: 1_000_000)
+    found = examine(tiny_model_dir, splits(), *settings, with_model=True)
+    assert codes(found)["activations"] == "note"
+    asked = ("model.checkpointing=true",)  # whoever asks for it knows
+    found = examine(tiny_model_dir, splits(), *settings, *asked, with_model=True)
+    assert "activations" not in codes(found)
 
 
 def test_without_rl_nothing_is_sampled(tiny_model_dir: Path) -> None:

@@ -9,7 +9,6 @@ between tensors of different sizes.
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from actwise.bench.peers import TrlUpdate, load_model
 from actwise.bench.shapes import Workload
 from actwise.config import RunConfig
 from actwise.errors import RunError
-from actwise.model.memory import peak_memory, restart_peak
+from actwise.model.memory import peak_memory, restart_peak, tensor_peak
 from actwise.model.policy import Policy
 
 
@@ -101,15 +100,4 @@ def _measure(task: Task, sender: Connection) -> None:
         sender.send((grown, None))
         return
     workers, policy.workers = policy.workers, 1  # the profiler sees one thread
-    sender.send((workers * _tensor_peak(update), grown))
-
-
-def _tensor_peak(update: Callable[[], object]) -> int:
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-    ) as profile:
-        update()
-    # Not public; the public list has added up what each operation allocates and frees.
-    events = profile.profiler.kineto_results.events()
-    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
-    return max(accumulate((size for _, size in changes), initial=0))
+    sender.send((workers * tensor_peak(update), grown))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # logs are read and refused before transformers is imported
     from actwise.template.render import Template
 
 
+_LOOKED_AT = 8
+
+
 @dataclass(frozen=True)
 class Unfit:
     """A conversation that a model cannot take."""
@@ -73,6 +76,18 @@ def longest_completion(template: "Template", conversations: Iterable[Conversatio
         len(template.completion(decision, thought=None))
         for decision in all_decisions(list(conversations))
     )
+
+
+def longest_prompt(template: "Template", conversations: Iterable[Conversation]) -> int:
+    """Return the tokens of the longest prompt; looked for where the text is longest."""
+    longest = sorted(conversations, key=_characters)[-_LOOKED_AT:]
+    return max(len(template.prompt(c.decisions()[-1], thinking=False)) for c in longest)
+
+
+def _characters(conversation: Conversation) -> int:
+    calls = (str(c.arguments) for m in conversation.messages for c in m.tool_calls)
+    texts = (m.content for m in conversation.messages)
+    return sum(map(len, (*texts, *calls, str(conversation.tools))))
 
 
 def divide(

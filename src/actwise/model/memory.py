@@ -1,9 +1,12 @@
-"""How much memory a process has used at most."""
+"""How much memory there is, and how much of it was used at most."""
 
 import contextlib
+import os
 import re
 import resource
 import sys
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -31,3 +34,25 @@ def peak_memory(device: torch.device) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
     assert found is not None, "every Linux tells it"
     return int(found[1]) * 1024
+
+
+def device_memory(device: torch.device) -> int:
+    """Return the memory of a GPU in bytes, or of this machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def tensor_peak(function: Callable[[], object]) -> int:
+    """Return by how many bytes the tensors on the CPU grow at most while a function runs.
+
+    Only what this thread allocates is seen.
+    """
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        function()
+    # Not public; the public list has added up what each operation allocates and frees.
+    events = profile.profiler.kineto_results.events()
+    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return max(accumulate((size for _, size in changes), initial=0))

@@ -34,6 +34,8 @@ class Policy:
         self.template = template
         self.workers = 1
         """Passes that training computes at once; see `actwise.model.loading.choose_threads`."""
+        self.checkpointing = False
+        """Whether activations are computed again; see `actwise.model.checkpointing`."""
 
     @classmethod
     def load(

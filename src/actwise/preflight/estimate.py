@@ -1,17 +1,16 @@
 """What the whole run will take, from what a few of its steps took."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from actwise.config import MODES, RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
 from actwise.findings.finding import Finding
+from actwise.model.checkpointing import Needs
+from actwise.model.memory import device_memory
 from actwise.model.policy import Policy
 from actwise.preflight.trial import Speeds
 from actwise.report.words import size
@@ -75,7 +74,7 @@ def estimate(
     return Estimate(
         stages,
         speeds.peak_memory,
-        _memory(policy.device),
+        device_memory(policy.device),
         # While a checkpoint is written, the one before is still there.
         training * (whole + _CHECKPOINT * trained) + _CHECKPOINT * trained,
         shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.exists())).free,
@@ -115,12 +114,6 @@ def _decisions(conversations: Sequence[Conversation]) -> int:
     return sum(1 for _ in all_decisions(conversations))
 
 
-def _memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def cost_findings(cost: Estimate) -> Iterator[Finding]:
     """Yield what the machine may not have enough of."""
     if cost.disk > _ROOM * cost.free_disk:
@@ -139,6 +132,20 @@ def cost_findings(cost: Estimate) -> Iterator[Finding]:
             0,
             f"a few steps took {size(cost.peak_memory)} of {size(cost.memory)}",
             "A larger batch may not fit.",
-            "Lower max_batch_tokens, --set model.workers=1, or --set model.lora_rank=16 and, where "
-            "that is not enough, --set model.dtype=bfloat16.",
+            "--set model.checkpointing=true, --set model.workers=1, lower max_batch_tokens, or "
+            "--set model.lora_rank=16 and, where that is not enough, --set model.dtype=bfloat16.",
         )
+
+
+def recomputed(needs: Needs) -> Finding:
+    """Tell why activations are computed again."""
+    return Finding(
+        "note",
+        "activations",
+        0,
+        f"training needs {size(needs.state)}, the activations of its longest conversations "
+        f"{size(needs.activations)} more, of {size(needs.memory)}",
+        "They are computed again in the backward pass, which takes about a third more time.",
+        "Lower max_batch_tokens, or use a smaller model, adapters or fewer model.workers, to do "
+        "without.",
+    )

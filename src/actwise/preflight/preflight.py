@@ -17,7 +17,7 @@ from actwise.errors import InputError
 from actwise.findings.finding import Finding, by_severity
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
-from actwise.preflight.estimate import Estimate, cost_findings, estimate
+from actwise.preflight.estimate import Estimate, cost_findings, estimate, recomputed
 from actwise.preflight.prediction import start_findings
 from actwise.preflight.targets import (
     FEW,
@@ -138,6 +138,8 @@ def preflight(
         samples, speeds = trial.samples, trial.speeds
         cost = estimate(policy, splits, config, speeds, out)
         findings += [*_sample_findings(samples, config), *cost_findings(cost)]
+        if policy.checkpointing and config.model.checkpointing is None:
+            findings.append(recomputed(trial.needs))
         findings += [] if samples is None else start_findings(samples, config)
     return Preflight(
         {"train": len(splits.train), "dev": len(splits.dev)}

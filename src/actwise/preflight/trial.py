@@ -22,6 +22,7 @@ from actwise.engine import Engine, SamplingParams
 from actwise.engine.local import LocalEngine
 from actwise.engine.rollouts import Group
 from actwise.evaluation.evaluate import Evaluator
+from actwise.model.checkpointing import Needs, choose_checkpointing
 from actwise.model.memory import peak_memory
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
@@ -96,6 +97,7 @@ class Trial:
     samples: Samples | None
     """None without RL."""
     speeds: Speeds
+    needs: Needs
 
 
 def try_out(
@@ -122,6 +124,7 @@ def try_out(
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
             choose_threads(run, config.model, policy)
+            needs = choose_checkpointing(policy, config, train)
             context = Context(
                 run, policy, engine, train, config, max_tokens, lambda mode: 0.0, policy.weights
             )
@@ -142,6 +145,7 @@ def try_out(
     return Trial(
         samples,
         Speeds(seconds, tokens, evaluation, sampling, sampled, step, peak_memory(policy.device)),
+        needs,
     )
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 from actwise.tree.forest import Forest, Node, common_prefix, shared_prefix_of
 from actwise.tree.layout import Layout, lay_out
 
+_BRANCHES = 3
+"""Times the trunk's length that the branches of a pass may have, however long the trunk is."""
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -96,6 +99,11 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
     return passes
 
 
+def largest_pass(trunk: int, limit: int) -> int:
+    """Return the most tokens that a pass of `pack` has, for trunks up to a length."""
+    return max(limit, (1 + _BRANCHES) * trunk)
+
+
 def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
     """Return a pass as a forest, and the end and length of each completion in the parts' order."""
     forest = Forest()
@@ -121,7 +129,7 @@ def lay_out_pass(parts: Sequence[Part], device: torch.device) -> tuple[Layout, T
 
 def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
     """Divide a conversation that is larger than a pass, into parts of about equal branches."""
-    room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
+    room = max(limit - len(tree.trunk), _BRANCHES * len(tree.trunk))
     count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
     begin, branches = 0, 0
     for i, tokens in enumerate(tree.branch_tokens):
