@@ -40,6 +40,7 @@ LAYERS = [
     ({"preflight"}, "can it work, and what will it cost"),
     ({"bench"}, "speed and memory beside peers"),
     ({"experiment"}, "repeated runs with seeds"),
+    ({"serving"}, "models behind OpenAI's chat completions, and a page"),
     ({"chat"}, "talking to a model in a terminal"),
     ({"api"}, "the functions of the Python API"),
     ({"cli"}, "one verb for each thing a person wants"),

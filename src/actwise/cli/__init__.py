@@ -22,6 +22,7 @@ from actwise.cli.fetch import fetch
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.recipes import recipes
+from actwise.cli.serve import serve
 from actwise.cli.training import demo, evaluate, list_settings, report, run
 from actwise.errors import ActwiseError, printable
 
@@ -45,6 +46,7 @@ for verb in (
     report,
     audit,
     chat,
+    serve,
     list_settings,
     recipes,
     fetch,
