@@ -188,9 +188,9 @@ class LikelihoodConfig(_Section):
 
     weight: float = Field(0.3, ge=0)
     """Weight of that loss beside the judge's rewards; 0 computes none. Thinking mode only."""
-    action_weight: float = Field(1.0, ge=0)
-    """What learning the recorded action after these thoughts counts within it; with 0 thoughts
-    alone learn, by how likely they make the action."""
+    action_weight: float = Field(0.0, ge=0)
+    """What learning the recorded action after these thoughts counts within it. With 0 thoughts
+    alone learn, by how likely they make the action; with more, actions part from thoughts."""
 
 
 class RlConfig(OptimiserConfig):

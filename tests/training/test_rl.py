@@ -425,7 +425,14 @@ def test_the_record_is_learned_where_no_completion_is_right(policy: Policy, run:
             )
 
     before = likelihood()
-    (metrics,) = run_rl(run, policy, answered, learning_rate=1e-4, evaluate_every=9)
+    (metrics,) = run_rl(
+        run,
+        policy,
+        answered,
+        learning_rate=1e-4,
+        evaluate_every=9,
+        likelihood={"action_weight": 1.0},
+    )
     assert metrics["live_groups"] == 0
     assert metrics["unsolved"] == pytest.approx(2 / 9)
     assert metrics["surprise"] > 0
