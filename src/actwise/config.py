@@ -113,6 +113,16 @@ class SftConfig(OptimiserConfig):
     """Steps between evaluations on the development split; the best checkpoint is kept."""
 
 
+class InjectionConfig(_Section):
+    """Behaviours put into thoughts before they are learned (BRIDGE)."""
+
+    exploration: float = Field(0.0, ge=0, le=1)
+    """Share of the thoughts, of those where a later step is still locked, that try it and say what
+    is not known yet; much of it breaks a small model."""
+    exploitation: float = Field(0.0, ge=0, le=1)
+    """Share of the thoughts, of those that rest on results of tools, that gather what is known."""
+
+
 class ThinkConfig(SftConfig):
     """The start in thinking mode: a few thoughts, beside all recorded actions."""
 
@@ -138,6 +148,7 @@ class ThinkConfig(SftConfig):
     """Self-generated: thoughts tried for each decision."""
     temperature: float = Field(0.8, gt=0)
     """Self-generated: sampling temperature."""
+    injection: InjectionConfig = InjectionConfig()
 
 
 class SelectionConfig(_Section):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actwise.audit import Audit, audit_run
 from actwise.audit.copying import Context
-from actwise.audit.figures import change
+from actwise.audit.figures import change, histogram, influence
 from actwise.audit.reading import facts, independent_verdict, read, words
 from actwise.cli.audit import audit as audit_command
 from actwise.conversation import Message, ToolCall
@@ -414,3 +414,20 @@ def test_the_audit_needs_no_torch(make_run: Any) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
     assert (folder / "audit.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("rates", "shares", "mean"),
+    [
+        ([0.0, 1.0], [0.5, 0, 0, 0, 0, 0.5], 0.0),
+        ([0.5], [0, 0, 1, 0, 0, 0], 0.5),
+        # sqrt(1/8 * 7/8), the root of 0.1875 twice, and of 7/64
+        ([0.125, 0.25, 0.75, 0.875], [0, 0.5, 0, 0.25, 0.25, 0], (2 * 0.330719 + 2 * 0.433013) / 4),
+        ([], [0, 0, 0, 0, 0, 0], 0.0),
+    ],
+)
+def test_influence_is_largest_where_half_are_right(
+    rates: list[float], shares: list[float], mean: float
+) -> None:
+    assert histogram(rates) == shares
+    assert influence(rates) == pytest.approx(mean, abs=1e-6)

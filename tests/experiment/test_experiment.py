@@ -106,7 +106,7 @@ def test_an_arm_that_takes_its_beginning_from_another_is_the_run_it_would_have_b
 ) -> None:
     (alone,) = (Arm("direct", arm.settings) for arm in PAPER.arms if arm.name == "direct")
     shared = finished / "seed-0" / "direct"
-    run_task(Task(tmp_path, 0, alone, PAPER.arms[0], BASE, TINY, ("actwise",)))
+    run_task(Task(tmp_path, 0, alone, PAPER, BASE, TINY, ("actwise",)))
     fresh = tmp_path / "seed-0" / "direct"
     for stage in ("sft", "rl"):
         one, other = (

@@ -19,6 +19,7 @@ GOOD = Samples(
     closed=0.96,
     learnable=0.75,
     live=0.75,
+    influence=0.4,
     not_checkable=0.0,
     format=1.0,
     truncated=0.0,

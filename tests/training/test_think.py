@@ -117,6 +117,33 @@ def test_annotated_conversations_come_in_versions_with_other_names(
     assert {of_one[0].thought for of_one in learned} == {"Find W1."}
 
 
+def test_behaviours_are_put_into_thoughts_before_they_are_learned(
+    policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"share": 1.0, "source": "recorded", "injection": {"exploitation": 1.0}}
+    # Results that are no JSON have no fields to gather; here they are "12 km".
+    learned = begun(policy, run, monkeypatch, think=given)
+    assert {t.thought for of_one in learned for t in of_one} == {
+        "Find W1.",
+        "Find W22.",
+        "Find X9.",
+        "Say.",
+    }
+    fields = [
+        c.model_copy(
+            update={
+                "messages": tuple(
+                    m.model_copy(update={"content": '{"way": "12 km"}'}) if m.role == "tool" else m
+                    for m in c.messages
+                )
+            }
+        )
+        for c in CONVERSATIONS
+    ]
+    learned = begun(policy, run, monkeypatch, train=fields, think=given)
+    assert {of_one[1].thought for of_one in learned} == {"Known: way 12 km. Say."}
+
+
 def test_where_no_thoughts_are_recorded_they_are_derived(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

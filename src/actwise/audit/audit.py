@@ -8,7 +8,17 @@ from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
-from actwise.audit.figures import FIGURES, TRICKS, change, live_share, mean_of, thirds
+from actwise.audit.figures import (
+    FIGURES,
+    TRICKS,
+    change,
+    histogram,
+    influence,
+    live_share,
+    mean_of,
+    rates_of,
+    thirds,
+)
 from actwise.audit.findings import Evidence, findings
 from actwise.audit.recorded import recorded_decisions
 from actwise.audit.rollouts import AuditedRollout, read_rollouts
@@ -36,6 +46,10 @@ class Window:
     rollouts: int
     live_groups: float
     """Share of groups whose rewards differ."""
+    influence: float
+    """See `figures.influence`."""
+    rates: list[float]
+    """Share of groups by how many of their completions are right; see `figures.RATES`."""
     figures: dict[str, Interval]
     """By the names of `FIGURES` and `TRICKS`; a figure that applies nowhere is absent."""
 
@@ -153,11 +167,14 @@ def _window(rollouts: Sequence[AuditedRollout]) -> Window:
     found = {
         name: mean_of(figure.value, rollouts) for name, figure in {**FIGURES, **TRICKS}.items()
     }
+    rates = rates_of(rollouts)
     return Window(
         rollouts[0].record.step,
         rollouts[-1].record.step,
         len(rollouts),
         live_share(rollouts),
+        influence(rates),
+        histogram(rates),
         {name: interval for name, interval in found.items() if interval is not None},
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from actwise.audit.reading import facts, has_stray_tag, words
 from actwise.audit.rollouts import AuditedRollout
 from actwise.results.stats import Interval, bootstrap_mean
+from actwise.thoughts.kinds import share_not_executing
 
 Value = Callable[[AuditedRollout], float | None]
 """None where the figure does not apply."""
@@ -131,6 +132,10 @@ FIGURES: Mapping[str, Figure] = {
     "thought_words": Figure(
         "words of thought", lambda r: float(len(r.reading.thought_words)), share=False
     ),
+    "reflecting": Figure(
+        "sentences that reflect or change course",
+        lambda r: share_not_executing(r.reading.thought),
+    ),
     "calls": Figure("calls", lambda r: float(len(r.reading.calls)), share=False),
     "extra_calls": Figure("calls beyond the record", _extra_calls, share=False),
     "needless_calls": Figure("needless calls", _needless_call),
@@ -209,3 +214,33 @@ def live_share(rollouts: Sequence[AuditedRollout]) -> float:
     for rollout in rollouts:
         groups.setdefault(rollout.group, set()).add(rollout.record.reward)
     return sum(len(rewards) > 1 for rewards in groups.values()) / len(groups)
+
+
+RATES = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
+"""How often the completions of one decision are right."""
+
+
+def rates_of(rollouts: Sequence[AuditedRollout]) -> list[float]:
+    """Return the share of right completions of each group, of those that can be checked."""
+    groups: dict[tuple[int, str], list[bool]] = {}
+    for rollout in rollouts:
+        if rollout.record.right is not None:
+            groups.setdefault(rollout.group, []).append(rollout.record.right)
+    return [sum(rights) / len(rights) for rights in groups.values()]
+
+
+def histogram(rates: Sequence[float]) -> list[float]:
+    """Return the share of groups by the bins of `RATES`."""
+    bins = [0] * len(RATES)
+    for rate in rates:
+        bins[-1 if rate == 1 else math.ceil(4 * rate)] += 1
+    return [number / max(len(rates), 1) for number in bins]
+
+
+def influence(rates: Sequence[float]) -> float:
+    """Return how much a step can change, in [0, 1/2]: the mean of sqrt(a (1 - a)) over groups.
+
+    What an update changes is proportional to it, a being the share of right completions of a
+    decision (BRIDGE, arXiv:2505.18917); largest where half of them are, and 0 where all or none.
+    """
+    return sum(math.sqrt(a * (1 - a)) for a in rates) / max(len(rates), 1)

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actwise.audit.audit import Audit, Suspect
-from actwise.audit.figures import FIGURES, TRICKS, Figure
+from actwise.audit.figures import FIGURES, RATES, TRICKS, Figure
 from actwise.errors import printable
 from actwise.findings.lines import finding_lines
 from actwise.report.words import CURVES, number
@@ -48,6 +48,11 @@ def rows(audit: Audit) -> list[tuple[str, list[str], str]]:
         if any(intervals) and (name in FIGURES or any(i and i.value for i in intervals)):
             values = [_number(figure, i.value if i else None) for i in intervals]
             found.append((figure.title, values, _change(figure, audit.changes.get(name))))
+    for number_of_bin, title in enumerate(RATES):
+        shares = [number(w.rates[number_of_bin], share=True, unit=False) for w in audit.windows]
+        found.append((f"groups right: {title}", shares, ""))
+    influences = [number(w.influence, share=False, unit=False) for w in audit.windows]
+    found.append(("influence, mean √(a(1 − a))", influences, ""))
     for name, means in audit.metrics.items():
         word = CURVES[name]
         values = [number(mean, share=word.share, unit=False) for mean in means]

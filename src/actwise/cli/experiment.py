@@ -88,6 +88,24 @@ def ablations(settings: Sequence[str], **options: Any) -> None:
     _experiment(design(config), heading, settings=settings, **options)
 
 
+@experiment.command()
+@_options
+def recipes(settings: Sequence[str], arms: str | None, out: Path, **options: Any) -> None:
+    """Hold each recipe of a related work against its control; --arms takes names of recipes."""
+    prepare_torch()
+    from actwise.config import load_config
+    from actwise.desk import RECIPES
+    from actwise.experiment.recipes import recipes as design
+    from actwise.experiment.recipes import with_controls
+    from actwise.recipes import names, read_recipe
+
+    found = [read_recipe(name) for name in names()]
+    chosen = None if arms is None else ",".join(with_controls(arms.split(",")))
+    heading = "What the recipes of related work do on the desk"
+    experiment = design(load_config(RECIPES, settings), found)
+    _experiment(experiment, heading, settings=settings, arms=chosen, out=out, **options)
+
+
 def _experiment(
     design: Any,
     heading: str,

@@ -6,7 +6,9 @@ from actwise.desk.conversations import SPLITS, generate, generate_one, open_worl
 
 MODEL = Path(__file__).parent / "model"
 """Folder of the model that is shipped."""
-DEMO, PAPER = (Path(__file__).parent / name for name in ("demo.toml", "paper.toml"))
-"""Settings of `actwise demo` and of `actwise experiment`."""
+DEMO, PAPER, RECIPES = (
+    Path(__file__).parent / f"{name}.toml" for name in ("demo", "paper", "recipes")
+)
+"""Settings of `actwise demo` and of the experiments."""
 
-__all__ = ["DEMO", "MODEL", "PAPER", "SPLITS", "generate", "generate_one", "open_world"]
+__all__ = ["DEMO", "MODEL", "PAPER", "RECIPES", "SPLITS", "generate", "generate_one", "open_world"]

@@ -16,9 +16,9 @@ from actwise.conversation import Decision, all_decisions
 from actwise.desk.splits import prepare_desk
 from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.experiment.design import Arm, Experiment, Model
-from actwise.experiment.runs import THINKING_STAGES, run_folder
+from actwise.experiment.runs import run_folder
 from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
-from actwise.results.summary import METRICS, Record, both_checked, share_right, slices_of
+from actwise.results.summary import METRICS, Record, both_known, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
 from actwise.training.stages import STAGES
@@ -54,10 +54,10 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
 
     Returns:
         "experiment", "seeds", "config" (what the runs share), "versions", "missing" (arms that are
-        not finished), "rows" (the table: one model on one split, as in `results.json`, with
-        "per_seed" action accuracies), "floors"
+        not finished), "claims" (what is expected), "rows" (the table: one model on one split, as in
+        `results.json`, with "per_seed" action accuracies), "floors"
         (means over the seeds of what trivial policies reach, by split), "paired"
-        (differences of action accuracy by slice), "thoughts" and "interventions" (see
+        (differences of the experiment's metrics by slice), "thoughts" and "interventions" (see
         `desk.thoughts` and `interventions`), "runs" (what each training was like), "seconds" (of
         all stages that were computed).
     """
@@ -81,6 +81,7 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
         "versions": {"actwise": first["actwise"], **first["versions"]},
         "missing": [arm.name for arm in experiment.arms if arm not in arms],
         "changed": {arm.name: arm.changed for arm in arms if arm.changed},
+        "claims": [asdict(claim) for claim in experiment.claims],
         "floors": _floors(out, seeds, experiment.arms[0]),
         "rows": [_row(name, split, found) for (name, split), found in records.items()],
         "paired": [
@@ -88,10 +89,11 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
             for split in SPLITS
             for ours, theirs in experiment.comparisons
             if {ours, theirs} <= known
+            for metric in experiment.metrics
             for part in ("all", "call", "answer", "reasoning")
-            if (difference := _paired(ours, theirs, split, part, records)) is not None
+            if (difference := _paired(ours, theirs, split, part, records, metric)) is not None
         ],
-        **_thoughts(out, seeds, experiment.arms[0]),
+        **_thoughts(out, seeds, experiment.arms[0], experiment.examined),
         "runs": runs,
         "seconds": sum(sum(run["seconds"].values()) for run in runs),
     }
@@ -154,12 +156,13 @@ def _paired(
     split: str,
     part: str,
     records: dict[tuple[str, str], list[list[Record]]],
+    metric: str,
 ) -> Figures | None:
     a: list[list[float]] = []
     b: list[list[float]] = []
     clusters: list[list[str]] = []
     for one, other in zip(records[ours, split], records[theirs, split], strict=True):
-        of_one, of_other, conversations = both_checked(_part(one, part), other)
+        of_one, of_other, conversations = both_known(_part(one, part), other, MEASURES[metric])
         if not conversations:
             return None
         a.append(of_one)
@@ -171,13 +174,14 @@ def _paired(
         "model": ours,
         "against": theirs,
         "slice": part,
+        "metric": metric,
         "difference": found.difference._asdict(),
         "relative": None if found.relative is None else found.relative._asdict(),
         "per_seed": [_mean(x) - _mean(y) for x, y in zip(a, b, strict=True)],
     }
 
 
-def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
+def _thoughts(out: Path, seeds: int, arm: Arm, examined: Sequence[str]) -> Figures:
     """Return what the thoughts before and after GRPO are like, and what they do."""
     checked: dict[tuple[str, str], list[list[Record]]] = {}
     intervened: dict[str, list[list[Record]]] = {}
@@ -185,7 +189,7 @@ def _thoughts(out: Path, seeds: int, arm: Arm) -> Figures:
         folder = run_folder(out, seed, arm)
         config = RunConfig.model_validate(_read(folder / "run.json")["config"])
         splits = prepare_desk(config).splits
-        for stage in THINKING_STAGES:
+        for stage in examined:
             for split in SPLITS:
                 file = folder / "evaluations" / f"{stage}-thinking-{split}.jsonl"
                 decisions = {d.key: d for d in all_decisions(splits.tests[split])}
@@ -265,6 +269,7 @@ def _training(file: Path, limit: int) -> Figures:
     found = {
         "steps": len(steps),
         "stopped": len(steps) < limit,
+        "sampled_tokens": sum(step.get("sampled_tokens", 0.0) for step in steps),
         "best_step": best,
         "best": scores[best],
         "last": scores[max(scores)],

@@ -1,6 +1,11 @@
 """What an experiment compares: arms (runs with settings of their own) and the models in them."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from actwise.desk import PAPER
+from actwise.training.stages import RL, THINK
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,20 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What one model is expected to be, held against another."""
+
+    model: str
+    against: str
+    work: str
+    """What is ported."""
+    metric: str
+    """By its name in `collect.MEASURES`."""
+    sign: Literal["+", "-"]
+    """Whether the model is expected above the other or below."""
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Arms that are run, and models that are compared, for each of several seeds."""
 
@@ -41,3 +60,10 @@ class Experiment:
     models: tuple[Model, ...]
     comparisons: tuple[tuple[str, str], ...]
     """Pairs of names of models: the one, and the one it is held against."""
+    settings: Path = PAPER
+    """File of the settings that all runs share."""
+    metrics: tuple[str, ...] = ("action_accuracy",)
+    """What is compared, by the names of `collect.MEASURES`."""
+    claims: tuple[Claim, ...] = ()
+    examined: tuple[str, ...] = (THINK.name, RL.name)
+    """Stages of the first arm whose thoughts are checked and replaced."""

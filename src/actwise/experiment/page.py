@@ -4,11 +4,13 @@ The generated part stands between two marks, so that what a person writes around
 and why) stays when it is written again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from actwise.errors import InputError
+from actwise.experiment.cells import every, find, interval, markdown, percent, signed, slice_of
+from actwise.experiment.claims import claims
 from actwise.experiment.paper import (
     ANNOTATED,
     BASE,
@@ -89,6 +91,8 @@ def page(figures: Figures) -> str:
     if figures["experiment"] == "paper":
         parts += [_beside_the_paper(figures), _learned(figures), _trainings(figures)]
         parts.append(_thoughts(figures))
+    elif figures["claims"]:
+        parts = [_setting(figures), claims(figures), *parts[1:], _course(figures)]
     else:
         parts += [_what_mattered(figures), _course(figures)]
     return "\n\n".join([*parts, _time(figures)])
@@ -102,15 +106,15 @@ def readme_block(figures: Figures) -> str:
     for model in dict.fromkeys(row["model"] for row in figures["rows"]):
         cells = [model]
         for split in splits:
-            row = _find(figures["rows"], model=model, split=split)
-            cells.append(_interval(row["metrics"]["action_accuracy"]))
-            cells.append(_interval(_slice(row, "reasoning")))
+            row = find(figures["rows"], model=model, split=split)
+            cells.append(interval(row["metrics"]["action_accuracy"]))
+            cells.append(interval(slice_of(row, "reasoning")))
         lines.append(cells)
     caption = (
         f"Decisions that are right, in per cent, with 95 % intervals over {figures['seeds']} seeds "
         'and their conversations; "reasoning" are the decisions that need it.'
     )
-    return "\n\n".join([caption, _markdown(header, lines), _beside_the_paper(figures)])
+    return "\n\n".join([caption, markdown(header, lines), _beside_the_paper(figures)])
 
 
 def _splits(figures: Figures) -> list[str]:
@@ -133,46 +137,46 @@ def _table(figures: Figures, split: str) -> str:
     header = ["model", *_SHARES.values(), *_PARTS.values(), "words of thought"]
     lines = []
     for row in (row for row in figures["rows"] if row["split"] == split):
-        shares = [_interval(row["metrics"].get(name)) for name in _SHARES]
-        parts = [_interval(_slice(row, name)) for name in _PARTS]
+        shares = [interval(row["metrics"].get(name)) for name in _SHARES]
+        parts = [interval(slice_of(row, name)) for name in _PARTS]
         words = row["metrics"].get("thought_words")
         lines.append([row["model"], *shares, *parts, f"{words['value']:.1f}" if words else ""])
     for name, floor in figures["floors"][split].items():
-        cells = [f"({name.replace('_', ' ')})", _percent(floor)]
+        cells = [f"({name.replace('_', ' ')})", percent(floor)]
         lines.append([*cells, *[""] * (len(header) - len(cells))])
-    return f"{_markdown(header, lines)}\n\nIn brackets: policies that look at nothing."
+    return f"{markdown(header, lines)}\n\nIn brackets: policies that look at nothing."
 
 
 def _differences(figures: Figures, split: str) -> str:
     header = ["model", "against", "points", "relative gain", "points, need reasoning", "seeds"]
     lines = []
-    for found in _all(figures["paired"], split=split, slice="all"):
-        same = {key: found[key] for key in ("split", "model", "against")}
-        reasoning = next(_all(figures["paired"], **same, slice="reasoning"), None)
+    for found in every(figures["paired"], split=split, slice="all", metric="action_accuracy"):
+        same = {key: found[key] for key in ("split", "model", "against", "metric")}
+        reasoning = next(every(figures["paired"], **same, slice="reasoning"), None)
         seeds = " ".join(f"{100 * value:+.1f}" for value in found["per_seed"])
         lines.append(
             [
                 found["model"],
                 found["against"],
-                _signed(found["difference"]),
-                _signed(found["relative"], " %"),
-                _signed(reasoning and reasoning["difference"]),
+                signed(found["difference"]),
+                signed(found["relative"], " %"),
+                signed(reasoning and reasoning["difference"]),
                 seeds,
             ]
         )
-    return "Differences on the same decisions.\n\n" + _markdown(header, lines)
+    return "Differences on the same decisions.\n\n" + markdown(header, lines)
 
 
 def _beside_the_paper(figures: Figures) -> str:
     lines = []
     for against, theirs in ((SFT, OVER_SFT), (BASE, OVER_BASE), (BASE_DIRECT, OVER_BASE)):
-        found = list(_all(figures["paired"], model=RL, against=against, slice="all"))
-        ours = [f"{_signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
+        found = list(every(figures["paired"], model=RL, against=against, slice="all"))
+        ours = [f"{signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
         lines.append([f"over {against}", f"+{100 * theirs:.1f} %", "; ".join(ours)])
     return (
         f'Relative gain of "{RL}", beside that of the paper\'s abstract (a model of 1.7 billion '
         "parameters on other data, so the sizes are not comparable, the directions are).\n\n"
-        + _markdown(["gain", "paper", "here"], lines)
+        + markdown(["gain", "paper", "here"], lines)
     )
 
 
@@ -193,7 +197,7 @@ def _learned(figures: Figures) -> str:
         lines.append(cells)
     return (
         "## How far GRPO goes\n\n(GRPO - start) / (ceiling - start), of decisions that are right; "
-        f'the ceiling is "{CEILING_MODEL}".\n\n{_markdown(header, lines)}'
+        f'the ceiling is "{CEILING_MODEL}".\n\n{markdown(header, lines)}'
     )
 
 
@@ -215,8 +219,8 @@ def _trainings(figures: Figures) -> str:
                     run["arm"],
                     stage,
                     f"{training['steps']} ({training['best_step']})",
-                    _percent(run["development"][stage]),
-                    _percent(training["last"]),
+                    percent(run["development"][stage]),
+                    percent(training["last"]),
                     *(
                         _from_to([training], name) if f"first_{name}" in training else ""
                         for name in ("reward", "live_groups", "entropy", "thought_words")
@@ -226,13 +230,13 @@ def _trainings(figures: Figures) -> str:
     return (
         "## Each training\n\nDevelopment scores; reward, live groups, entropy in nats per token "
         "and words of thought from the first tenth of GRPO's steps to the last.\n\n"
-        f"{_markdown(header, lines)}"
+        f"{markdown(header, lines)}"
     )
 
 
 def _thoughts(figures: Figures) -> str:
     quality = [
-        [_STAGES[t["stage"]], t["split"], t["slice"], *(_interval(t[name]) for name in _THOUGHTS)]
+        [_STAGES[t["stage"]], t["split"], t["slice"], *(interval(t[name]) for name in _THOUGHTS)]
         for t in figures["thoughts"]
     ]
     given = [
@@ -240,7 +244,7 @@ def _thoughts(figures: Figures) -> str:
             _STAGES[i["stage"]],
             _GIVEN[i["thought"]],
             str(i["decisions"]),
-            *(_interval(i[name]) for name in ("keeps", "follows", "other")),
+            *(interval(i[name]) for name in ("keeps", "follows", "other")),
         ]
         for i in figures["interventions"]
     ]
@@ -249,10 +253,10 @@ def _thoughts(figures: Figures) -> str:
             "## Are the thoughts any good?",
             'Share of thoughts of which each is true, among those that hold such a thing; "act '
             'follows": the act refuses where the thought does, and states the number it comes to.',
-            _markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
+            markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
             "Does the thought matter? On decisions of `test` that need reasoning, what becomes of "
             "the act when another thought is put in its place.",
-            _markdown(
+            markdown(
                 [
                     "model",
                     "thought",
@@ -269,11 +273,11 @@ def _thoughts(figures: Figures) -> str:
 
 def _what_mattered(figures: Figures) -> str:
     lines = []
-    for found in _all(figures["paired"], split="test", slice="all"):
+    for found in every(figures["paired"], split="test", slice="all"):
         low, high = found["difference"]["low"], found["difference"]["high"]
         word = "better" if low > 0 else "worse" if high < 0 else "not told apart"
         against = "" if found["against"] == RL else f" (against {found['against']})"
-        text = f"* {found['model']}{against}: **{word}**, {_signed(found['difference'])}"
+        text = f"* {found['model']}{against}: **{word}**, {signed(found['difference'])}"
         lines.append((found["difference"]["value"], text))
     ordered = [text for _, text in sorted(lines, key=lambda line: line[0])]
     return (
@@ -296,13 +300,17 @@ def _course(figures: Figures) -> str:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [run for run in figures["runs"] if run["arm"] == arm]
-        rl = [run["trainings"][stages.RL.name] for run in runs]
+        rl = [
+            run["trainings"][stages.RL.name] for run in runs if stages.RL.name in run["trainings"]
+        ]
+        if not rl:
+            continue
         before = [_before_rl(run) for run in runs]
         scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
         lines.append(
             [
                 figures["changed"].get(arm, "(nothing)"),
-                *(_percent(sum(values) / len(values)) for values in scores),
+                *(percent(sum(values) / len(values)) for values in scores),
                 *(
                     _from_to(rl, name)
                     for name in ("reward", "live_groups", "entropy", "thought_words")
@@ -313,7 +321,7 @@ def _course(figures: Figures) -> str:
         "## How GRPO went\n\nMeans over the seeds. Development scores before it, the best of its "
         "own evaluations and the last one; and from its first tenth to its last: reward, share of "
         "live groups, entropy in nats per token, and words of thought.\n\n"
-        + _markdown(header, lines)
+        + markdown(header, lines)
     )
 
 
@@ -339,39 +347,3 @@ def _time(figures: Figures) -> str:
             by_stage.setdefault(stage, []).append(value)
     means = ", ".join(f"{s} {sum(v) / len(v):.0f} s" for s, v in by_stage.items())
     return f"Computing took {seconds / 3600:.1f} hours in all, one thread each; a run: {means}."
-
-
-def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _all(found: Iterable[Figures], **wanted: str) -> Iterator[Figures]:
-    return (f for f in found if all(f[key] == value for key, value in wanted.items()))
-
-
-def _find(found: Iterable[Figures], **wanted: str) -> Figures:
-    return next(_all(found, **wanted))
-
-
-def _slice(row: Figures, name: str) -> Figures | None:
-    part = row["slices"].get(name)
-    return part and part["action_accuracy"]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _interval(interval: Figures | None) -> str:
-    if interval is None:
-        return ""
-    value, low, high = (_percent(interval[key]) for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
-
-
-def _signed(interval: Figures | None, unit: str = "") -> str:
-    if interval is None:
-        return "–"
-    value, low, high = (f"{100 * interval[key]:+.1f}" for key in ("value", "low", "high"))
-    return f"{value}{unit} ({low} to {high})"

@@ -15,7 +15,6 @@ from rich.console import Console
 
 from actwise.config import RunConfig, load_config
 from actwise.data.split import Splits
-from actwise.desk import PAPER
 from actwise.desk.splits import prepare_desk
 from actwise.engine.local import LocalEngine
 from actwise.errors import ConfigError, RunError
@@ -26,12 +25,9 @@ from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
-from actwise.training.stages import RL, THINK
 
 INTERVENED = 120
 """Decisions of `test` on which thoughts are replaced, for each model and seed."""
-
-THINKING_STAGES = (THINK.name, RL.name)
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,8 @@ class Task:
     out: Path
     seed: int
     arm: Arm
-    first: Arm
-    """The first arm of the experiment; what is shared is taken from there."""
+    experiment: Experiment
+    """Of whose first arm what is shared is taken."""
     model: str
     settings: tuple[str, ...]
     command: tuple[str, ...]
@@ -60,7 +56,12 @@ class Task:
     def config(self) -> RunConfig:
         """Return the configuration of the run."""
         changed = (*self.settings, *self.arm.settings, f"seed={self.seed}")
-        return load_config(PAPER, changed)
+        return load_config(self.experiment.settings, changed)
+
+    @property
+    def first(self) -> Arm:
+        """The first arm of the experiment."""
+        return self.experiment.arms[0]
 
 
 def run_folder(out: Path, seed: int, arm: Arm) -> Path:
@@ -87,7 +88,7 @@ def run_experiment(
         out: Folder of the experiment.
         seeds: Number of repetitions.
         model: Folder or hub name of the base model.
-        settings: As for `--set`; they overrule those of `paper.toml`, and an arm's overrule them.
+        settings: As for `--set`; they overrule the experiment's, and an arm's overrule them.
         arms: Names of arms that are run, besides the first; all where not given.
         executor: Where the runs are computed; as many at a time as it has workers.
         command: As typed, kept with each run.
@@ -105,7 +106,7 @@ def run_experiment(
     others = [arm for arm in others if not arms or arm.name in arms]
 
     def submit(seed: int, arm: Arm) -> None:
-        task = Task(out, seed, arm, first, model, tuple(settings), tuple(command))
+        task = Task(out, seed, arm, experiment, model, tuple(settings), tuple(command))
         running[executor.submit(run_task, task)] = task
 
     running: dict[Future[None], Task] = {}
@@ -160,12 +161,12 @@ def run_task(task: Task) -> None:
             )
         if task.arm == task.first:
             with Run.open(task.folder, request, Progress(console)) as run:
-                _intervene(run, config, prepared.splits)
+                _intervene(run, config, prepared.splits, task.experiment.examined)
 
 
-def _intervene(run: Run, config: RunConfig, splits: Splits) -> None:
+def _intervene(run: Run, config: RunConfig, splits: Splits, stages: Sequence[str]) -> None:
     results = run.read_json("results.json")
-    for stage in THINKING_STAGES:
+    for stage in stages:
         file = f"interventions/{stage}.jsonl"
         if run.intact(file):
             continue

@@ -89,7 +89,8 @@ def _samples(found: Preflight) -> list[str]:
         f"off, {100 * samples.not_checkable:.0f} % not checkable, {samples.tokens:.0f} tokens each",
         *_passed(samples),
         f"decisions with something to learn: {100 * samples.learnable:.0f} % are right sometimes, "
-        f"{100 * samples.live:.0f} % have rewards that differ",
+        f"{100 * samples.live:.0f} % have rewards that differ; "
+        f"influence {samples.influence:.2f} of at most 0.50 (mean √(a(1 − a)) of their pass rates)",
     ]
 
 

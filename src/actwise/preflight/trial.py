@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from actwise.audit.figures import influence
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.engine import Engine, SamplingParams
@@ -60,6 +61,8 @@ class Samples:
     """Share of decisions with a pass rate above 0 and below 1."""
     live: float
     """Share of decisions whose rewards differ, so that they have a gradient."""
+    influence: float
+    """How much a step can change, in [0, 1/2]; see `actwise.audit.figures.influence`."""
     not_checkable: float
     """Share of completions that can be called neither right nor wrong."""
     format: float
@@ -239,7 +242,8 @@ def _sampled_steps(
 
 
 def _samples(run: Run, stage: Stage, engine: _Timed) -> Samples:
-    rollouts = read_records(run.folder / "rollouts" / f"{stage.name}.jsonl")
+    sampled = read_records(run.folder / "rollouts" / f"{stage.name}.jsonl")
+    rollouts = [rollout for rollout in sampled if not rollout["given"]]
     metrics = read_records(run.folder / "metrics" / f"{stage.name}.jsonl")
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:
@@ -255,8 +259,9 @@ def _samples(run: Run, stage: Stage, engine: _Timed) -> Samples:
         mean([step["closed"] for step in metrics]) if "closed" in metrics[0] else None,
         sum(0 < rate < 1 for rate in pass_rates) / len(groups),
         mean([step["live_groups"] for step in metrics]),
+        influence(pass_rates),
         mean([float(rollout["right"] is None) for rollout in rollouts]),
         mean([step["format"] for step in metrics]),
         mean([float(rollout["stop"] == "length") for rollout in rollouts]),
-        engine.tokens / len(rollouts),
+        engine.tokens / len(sampled),
     )

@@ -38,6 +38,9 @@ class Recipe(BaseModel):
     """Whether the recipe is expected above its control or below."""
     control_steps: float = Field(1.0, gt=0)
     """Steps of RL that the control gets for one of the recipe's, so that both cost as much."""
+    trial: dict[str, Any] = {}
+    """Sections of the configuration that `actwise experiment recipes` has for both, so that the
+    claim can show on its scale; `run` does not."""
     settings: dict[str, Any]
     """Sections of the configuration."""
     control: dict[str, Any]
@@ -88,7 +91,7 @@ def read_recipe(given: str) -> Recipe:
             f"{file}: {key}: {what.get(first['type'], first['msg'])}; see one that is shipped with "
             "`actwise recipes NAME`"
         ) from error
-    for sections in (recipe.settings, recipe.control_settings()):
+    for sections in (recipe.trial, recipe.settings, recipe.control_settings()):
         try:
             validated(sections)
         except ConfigError as error:

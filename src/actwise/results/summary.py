@@ -37,20 +37,23 @@ def share_right(records: Sequence[Record]) -> float:
     return sum(known) / max(len(known), 1)
 
 
-def both_checked(
-    ours: Sequence[Record], theirs: Sequence[Record]
+def both_known(
+    ours: Sequence[Record],
+    theirs: Sequence[Record],
+    value: Callable[[Record], float | None] = METRICS["action_accuracy"],
 ) -> tuple[list[float], list[float], list[str]]:
-    """Return where two models are right, on the decisions at which both can be checked.
+    """Return a metric of two models, on the decisions at which it applies to both.
 
     Args:
         ours: Judged decisions of one model.
         theirs: Those of the other, which hold the same decisions.
+        value: The metric; whether they are right where not given.
 
     Returns:
-        1.0 or 0.0 for each decision of the one and of the other, and its conversation.
+        The value at each decision of the one and of the other, and its conversation.
     """
-    other = {record["decision"]: record["verdict"]["right"] for record in theirs}
-    pairs = [(r["verdict"]["right"], other[r["decision"]], r["conversation"]) for r in ours]
+    other = {record["decision"]: value(record) for record in theirs}
+    pairs = [(value(r), other[r["decision"]], r["conversation"]) for r in ours]
     known = [(float(a), float(b), c) for a, b, c in pairs if a is not None and b is not None]
     return [a for a, _, _ in known], [b for _, b, _ in known], [c for _, _, c in known]
 
@@ -105,7 +108,7 @@ def paired(
     differences = []
     for name in ["all", *sorted({s for record in model[1] for s in slices_of(record)})]:
         ours = [r for r in model[1] if name == "all" or name in slices_of(r)]
-        of_model, of_other, clusters = both_checked(ours, against[1])
+        of_model, of_other, clusters = both_known(ours, against[1])
         if not clusters:
             continue
         result = paired_bootstrap(of_model, of_other, clusters, seed=0)

@@ -92,7 +92,8 @@ def _steps(
             hinted_groups = _tried_again(context, groups, training)
             figures |= hint_figures(groups, hinted_groups)
             groups = with_advantages(beside(groups, hinted_groups), config, judge)
-        figures |= spent_since(before, judge)
+        sampled = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
+        figures |= spent_since(before, judge) | {"sampled_tokens": float(sampled)}
         learned = _thinned(groups, config, judge)
         figures |= _improve(context, training, learned, anchor.weights)
         anchor.follow(context.policy)

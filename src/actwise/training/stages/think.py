@@ -22,6 +22,7 @@ from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups
 from actwise.template.render import Template
+from actwise.thoughts.injection import with_behaviours
 from actwise.training.stage import Context, Course, Plan, batch_of, mean
 from actwise.training.stages import THINK
 from actwise.training.stages.sft import Target, direct_targets, sft_tree, supervised
@@ -55,7 +56,7 @@ def begin(context: Context) -> Course:
         RunError: The thoughts that are asked for do not exist.
     """
     config, seed = context.config.think, context.config.seed
-    pools = _thoughts(context)
+    pools = [_injected(pool, context.config) for pool in _thoughts(context)]
     direct = direct_targets(context.train)
     thinking_per_step = max(1, round(config.share * config.conversations_per_step))
     direct_per_step = config.conversations_per_step - thinking_per_step
@@ -108,6 +109,21 @@ def _thoughts(context: Context) -> list[list[list[Target]]]:
             "think.source=derived makes them of the recorded actions"
         )
     return pools
+
+
+def _injected(pool: list[list[Target]], config: RunConfig) -> list[list[Target]]:
+    """Return thoughts with the behaviours that are to be put into them."""
+    shares = config.think.injection.model_dump()
+    if not any(shares.values()):
+        return pool
+    return [
+        [
+            Target(t.decision, with_behaviours(t.decision, t.thought or "", draw, **shares))
+            for number, t in enumerate(of_one)
+            for draw in [Random(f"{config.seed}/injection/{number}/{t.decision.key}")]
+        ]
+        for of_one in pool
+    ]
 
 
 def _versions(conversations: list[Conversation], context: Context) -> list[Conversation]:

@@ -1,0 +1,62 @@
+"""What was expected of each recipe, and what came of it, with what it cost."""
+
+from collections.abc import Sequence
+
+from actwise.experiment.cells import Figures, every, find, markdown, signed
+from actwise.training import stages
+
+_COUNTED = ("thought_words", "thought_tokens")
+"""Metrics that are no shares."""
+
+
+def claims(figures: Figures) -> str:
+    """Return a row for each recipe that is finished, with its control's cost beside its own."""
+    known = {row["model"] for row in figures["rows"]}
+    header = ["recipe", "work", "metric", "expected"]
+    header += ["`test`", "`shifted`", "so", "steps", "sampled tokens", "minutes"]
+    lines = []
+    for claim in figures["claims"]:
+        cells = [claim["model"], claim["work"], claim["metric"].replace("_", " "), claim["sign"]]
+        if not {claim["model"], claim["against"]} <= known:
+            lines.append([*cells, *["not run"] * 2, *[""] * 4])
+            continue
+        found = {split: _difference(figures, claim, split) for split in ("test", "shifted")}
+        factor = 1 if claim["metric"] in _COUNTED else 100
+        cells += [signed(difference, factor=factor) for difference in found.values()]
+        costs = [_cost(figures, arm) for arm in (claim["model"], claim["against"])]
+        lines.append(
+            [*cells, _so(found["test"], claim["sign"]), *map(" / ".join, zip(*costs, strict=True))]
+        )
+    return (
+        "## Each recipe against its control\n\nDifferences on the same decisions, shares in "
+        "points; steps of RL, tokens sampled in them and minutes of all that was not shared, of "
+        f"the recipe / of its control, means over the seeds.\n\n{markdown(header, lines)}"
+    )
+
+
+def _difference(figures: Figures, claim: Figures, split: str) -> Figures:
+    wanted = {key: claim[key] for key in ("model", "against", "metric")}
+    found: Figures = find(figures["paired"], **wanted, split=split, slice="all")["difference"]
+    return found
+
+
+def _so(difference: Figures, sign: str) -> str:
+    low, high = difference["low"], difference["high"]
+    if low <= 0 <= high:
+        return "not told apart"
+    return "**as expected**" if (low > 0) == (sign == "+") else "**the other way**"
+
+
+def _cost(figures: Figures, arm: str) -> tuple[str, str, str]:
+    runs = list(every(figures["runs"], arm=arm))
+    rl = [run["trainings"].get(stages.RL.name, {}) for run in runs]
+    tokens = _mean([training.get("sampled_tokens", 0.0) for training in rl])
+    return (
+        f"{_mean([training.get('steps', 0) for training in rl]):.0f}",
+        f"{tokens / 1e6:.2f} M",
+        f"{_mean([sum(run['seconds'].values()) for run in runs]) / 60:.1f}",
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,181 @@
+"""Every recipe against its control: what the arms share, what they cost, what the page says."""
+
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+import actwise
+from actwise.config import load_config, validated
+from actwise.desk import RECIPES
+from actwise.errors import ConfigError
+from actwise.experiment.claims import claims
+from actwise.experiment.collect import MEASURES, collect
+from actwise.experiment.page import page
+from actwise.experiment.recipes import recipes, with_controls
+from actwise.experiment.runs import run_experiment
+from actwise.recipes import Recipe, names, read_recipe
+from actwise.run.files import read_records
+from actwise.run.progress import Progress
+
+BASE = str(Path(actwise.__file__).parent / "desk" / "model")
+TINY = (
+    "desk.train=3",
+    "desk.dev=1",
+    "desk.test=2",
+    "desk.shifted=1",
+    "think.steps=1",
+    "think.conversations=2",
+    "think.conversations_per_step=1",
+    "rl.steps=2",
+    "rl.conversations_per_step=1",
+    "rl.num_generations=2",
+    "evaluate.thought_tokens=8",
+)
+
+
+def recipe(**given: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "mine",
+            "work": "Mine",
+            "arxiv": "2501.00001",
+            "ported": "",
+            "left_out": "",
+            "metric": "action_accuracy",
+            "sign": "+",
+            "settings": {"rl": {"temperature": 0.5}},
+            "control": {"rl": {"temperature": 1.0}},
+            **given,
+        }
+    )
+
+
+def test_a_control_has_steps_that_cost_as_much_and_both_the_settings_of_the_trial() -> None:
+    own = recipe(control_steps=2.5, trial={"rl": {"steps": 10, "evaluate_every": 5}})
+    design = recipes(load_config(RECIPES), [own])
+    settings = {
+        arm.name: load_config(RECIPES, arm.settings).rl
+        for arm in design.arms
+        if arm.name != "start"
+    }
+    assert {name: (c.steps, c.temperature) for name, c in settings.items()} == {
+        "mine": (10, 0.5),
+        "mine-control": (25, 1.0),
+    }
+    assert {c.evaluate_every for c in settings.values()} == {5}
+    assert design.comparisons == (("mine", "mine-control"),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shared"),
+    [
+        ({"rl": {"temperature": 0.5}}, ("base", "think")),
+        ({"reward": {"combine": "all"}}, ("base", "think")),
+        ({"think": {"steps": 7}}, ("base",)),
+        ({"sft": {"steps": 7}}, ()),
+        ({"data": {"renamed": 0.1}}, ()),
+        ({"reward": {"text_match": "exact"}}, ()),
+    ],
+)
+def test_only_what_comes_out_the_same_is_shared(
+    settings: dict[str, object], shared: tuple[str, ...]
+) -> None:
+    design = recipes(load_config(RECIPES), [recipe(settings=settings)])
+    assert {arm.name: arm.shares for arm in design.arms}["mine"] == shared
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_recipe_is_compared_by_a_metric_that_there_is(name: str) -> None:
+    found = read_recipe(name)
+    assert found.metric in MEASURES
+    design = recipes(load_config(RECIPES), [found])
+    for arm in design.arms:
+        validated(load_config(RECIPES, arm.settings).model_dump())
+
+
+def test_a_recipe_is_named_together_with_its_control() -> None:
+    assert with_controls(["t1", "prorl"]) == ["t1", "t1-control", "prorl", "prorl-control"]
+
+
+def run(out: Path, found: list[Recipe], arms: list[str]) -> None:
+    design = recipes(load_config(RECIPES, TINY), found)
+    with ThreadPoolExecutor(1) as executor:
+        run_experiment(
+            design,
+            out,
+            1,
+            BASE,
+            TINY,
+            arms=arms,
+            executor=executor,
+            command=["actwise"],
+            progress=Progress(Console(file=StringIO())),
+        )
+
+
+@pytest.mark.slow
+def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    found = [recipe(metric="thought_words", sign="-"), recipe(name="other")]
+    run(tmp_path, found, with_controls(["mine"]))
+    torch.set_num_threads(threads)
+    design = recipes(load_config(RECIPES, TINY), found)
+    figures = collect(design, tmp_path, 1)
+    assert figures["missing"] == ["other", "other-control"]
+    start = tmp_path / "seed-0" / "start"
+    for arm in ("mine", "mine-control"):
+        folder = tmp_path / "seed-0" / arm
+        name = "evaluations/think-thinking-test.jsonl"
+        assert (folder / name).read_bytes() == (start / name).read_bytes()
+        (training,) = (r["trainings"]["rl"] for r in figures["runs"] if r["arm"] == arm)
+        rollouts = read_records(folder / "metrics/rl.jsonl")
+        assert training["sampled_tokens"] == sum(step["sampled_tokens"] for step in rollouts) > 0
+    text = page(figures)
+    assert "| mine | Mine (2501.00001) | thought words | - |" in text
+    assert "| other | Other" not in text and "| not run | not run |" in text
+    with pytest.raises(ConfigError, match="there is no nothing"):
+        run(tmp_path, found, ["nothing"])
+
+
+def figures_of(low: float, high: float, metric: str = "action_accuracy") -> dict[str, object]:
+    """Return what an experiment of one recipe found, with the same difference on both splits."""
+    difference = {"value": (low + high) / 2, "low": low, "high": high}
+    same = {"model": "mine", "against": "mine-control", "metric": metric, "slice": "all"}
+    runs = [
+        {
+            "arm": arm,
+            "seconds": {"rl": 60.0 * minutes},
+            "trainings": {"rl": {"steps": steps, "sampled_tokens": 1e6 * steps}},
+        }
+        for arm, minutes, steps in (("mine", 3, 2), ("mine-control", 5, 4))
+        for _ in range(2)
+    ]
+    return {
+        "rows": [{"model": "mine"}, {"model": "mine-control"}],
+        "claims": [same | {"work": "Mine", "sign": "+"}],
+        "paired": [same | {"split": s, "difference": difference} for s in ("test", "shifted")],
+        "runs": runs,
+    }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.03, "+2.0 (+1.0 to +3.0) | **as expected** |"),
+        (-0.03, -0.01, "-2.0 (-3.0 to -1.0) | **the other way** |"),
+        (-0.01, 0.03, "+1.0 (-1.0 to +3.0) | not told apart |"),
+    ],
+)
+def test_the_table_says_what_came_of_a_claim_and_what_both_cost(
+    low: float, high: float, said: str
+) -> None:
+    text = claims(figures_of(low, high))
+    assert f"{said} 2 / 4 | 2.00 M / 4.00 M | 3.0 / 5.0 |" in text
+
+
+def test_a_metric_that_is_no_share_is_not_in_points() -> None:
+    assert "-1.5 (-2.0 to -1.0)" in claims(figures_of(-2.0, -1.0, "thought_words"))
