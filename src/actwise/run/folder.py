@@ -76,6 +76,11 @@ class Run:
                 run._checksums.adopt()
             yield run
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the folder held this run before."""
+        return self._recorded is not None
+
     def begin(self, inputs: Mapping[str, str] | None = None) -> None:
         """Write down what was asked; until then, another request may still take the folder.
 
