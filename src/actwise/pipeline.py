@@ -246,7 +246,7 @@ def run_pipeline(
         "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
     }
-    with Run.open(folder, request, Progress(console)) as run:
+    with Run.open(folder, request, Progress(console), stages=STAGES) as run:
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length)
         pipeline = Pipeline(run, model, policy, fitted, config)

@@ -19,6 +19,7 @@ from actwise.cli.chat import chat
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
 from actwise.cli.fetch import fetch
+from actwise.cli.init import init
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.recipes import recipes
@@ -38,6 +39,7 @@ def cli(context: click.Context) -> None:
 
 
 for verb in (
+    init,
     check,
     convert,
     preflight,
