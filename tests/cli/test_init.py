@@ -1,6 +1,8 @@
 """A file of settings to begin with."""
 
+import random
 import shlex
+import string
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,14 @@ from integration.conftest import Actwise
 from integration.test_cli import log_of, talk
 
 
+def words(number: int) -> str:
+    """Return words that no other number has."""
+    letters = random.Random(number).choices(string.ascii_lowercase, k=18)
+    return " ".join("".join(letters[i : i + 6]) for i in (0, 6, 12))
+
+
 def logs(folder: Path, number: int, *more: Any, thoughts: bool = True) -> Path:
-    records = [talk(f"Where is order {i} of mine?", f"It is at stop {i}.") for i in range(number)]
+    records = [talk(f"Where is {words(i)}?", f"At {words(-i - 1)}.") for i in range(number)]
     if not thoughts:
         for record in records:
             del record["messages"][1]["reasoning_content"]

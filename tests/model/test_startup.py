@@ -114,7 +114,8 @@ def test_a_hub_that_cannot_be_reached_is_tried_once(unreachable: Path) -> None:
         check_hub("nobody/nothing")
     assert "the hub cannot be reached (" in str(refused.value)
     assert str(refused.value).endswith(
-        "name a model's folder, or `base`, the small one that is shipped"
+        "name a model's folder (`actwise fetch-model` makes one), or `base`, the small one that is "
+        "shipped"
     )
 
 

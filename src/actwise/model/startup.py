@@ -93,7 +93,8 @@ def check_hub(name: str) -> None:
         return
     raise ModelError(
         f"{name}: no such folder, not in the cache of the hub, and the hub cannot be reached "
-        f"({reason}); name a model's folder, or `base`, the small one that is shipped"
+        f"({reason}); name a model's folder (`actwise fetch-model` makes one), or "
+        "`base`, the small one that is shipped"
     )
 
 
