@@ -4,7 +4,8 @@ import pytest
 from pydantic import BaseModel
 
 import actwise
-from actwise.config import RunConfig, describe, load_config
+from actwise.cli.settings import describe
+from actwise.config import RunConfig, load_config
 from actwise.errors import ConfigError
 
 
@@ -115,7 +116,7 @@ def leaves(model: BaseModel, prefix: str = "") -> list[str]:
 
 
 def test_every_setting_is_described() -> None:
-    described = {key: (default, meaning) for key, default, meaning in describe()}
+    described = {s.key: (s.default, s.meaning) for s in describe()}
     assert set(leaves(RunConfig())) <= described.keys()  # those of optional sections come on top
     assert "reward.tools.<name>.arguments.<name>.ignore" in described
     assert [key for key, (_, meaning) in described.items() if not meaning] == []
@@ -123,12 +124,12 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_described_default_is_what_a_run_gets() -> None:
-    described = {key: default for key, default, _ in describe()}
+    described = {s.key: s.default for s in describe()}
     for key in leaves(RunConfig()):
         value = RunConfig()
         for part in key.split("."):
             value = getattr(value, part)
-        assert described[key] == str(value), key
+        assert described[key] == value, key
 
 
 def test_the_settings_of_the_demo_are_settings() -> None:

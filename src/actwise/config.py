@@ -7,7 +7,7 @@ resolved configuration is stored with the run.
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -383,37 +383,6 @@ def validated(record: dict[str, Any]) -> RunConfig:
             raise ConfigError(f"{key}: no such setting; see `actwise settings`") from error
         message = str(first["msg"]).removeprefix("Value error, ")
         raise ConfigError(f"{key}: {message}" if key else message) from error
-
-
-def describe() -> list[tuple[str, str, str]]:
-    """Return every setting as (key, default, meaning)."""
-    return list(_describe(RunConfig, ""))
-
-
-def _describe(section: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
-    rows: list[tuple[str, str, str]] = []
-    for name, info in section.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            rows += _describe(kind, f"{prefix}{name}.")
-            continue
-        default = (
-            "(to be given)" if info.is_required() else info.get_default(call_default_factory=True)
-        )
-        rows.append((f"{prefix}{name}", str(default), _meaning(section, name)))
-        # SomeSection | None, or dict[str, SomeSection]: sections by names of the user's own.
-        inner = "<name>." if get_origin(kind) is dict else ""
-        for part in get_args(kind):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                rows += _describe(part, f"{prefix}{name}.{inner}")
-    return rows
-
-
-def _meaning(section: type[BaseModel], name: str) -> str:
-    """Return a field's docstring; a section that only changes a default inherits it."""
-    inherited = [c for c in section.__mro__ if issubclass(c, BaseModel) and name in c.model_fields]
-    text = next(d for c in inherited if (d := c.model_fields[name].description))
-    return " ".join(text.split())
 
 
 def _assign(record: dict[str, Any], path: list[str], value: Any) -> None:

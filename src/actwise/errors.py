@@ -8,7 +8,9 @@ ActwiseError            anything below: one line on the terminal, exit code 2
                         reward of the user's own failed, an endpoint refuses to be asked
 """
 
+import json
 import re
+from typing import Any
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -54,3 +56,12 @@ def printable(text: str) -> str:
     title of the window. Line feeds and tabs stay.
     """
     return _STEERING.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def printable_json(value: Any) -> str:
+    """Return a value as JSON for a terminal: what would steer it is written as an escape of JSON's.
+
+    It reads back as the same value.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

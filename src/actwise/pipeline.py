@@ -26,6 +26,7 @@ from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
 from actwise.model.threads import choose_threads
+from actwise.preflight.outline import expected_time, outline
 from actwise.report import write_report
 from actwise.report.words import size
 from actwise.results.examples import choose_examples
@@ -89,10 +90,9 @@ class Pipeline:
         training = course.training
         with self._run.progress.track(stage.name, training.steps, training.step) as show:
             for figures in course.steps:
-                shown = {name: figures[name] for name in course.shown}
-                if math.isfinite(training.best_score):
-                    shown["best"] = training.best_score
-                show(training.step, **shown)
+                known = math.isfinite(training.best_score)
+                best = training.best_score if known else None
+                show(training.step, **{name: figures[name] for name in course.shown}, best=best)
         training.finish()
         self._development[stage.name] = training.best_score
         if not self._run.intact(f"models/{stage.name}"):
@@ -125,7 +125,7 @@ class Pipeline:
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
         """Run a stage; what it took is kept from the run that finished it."""
-        file = f"checkpoints/{name}.cost.json"
+        file = _cost(name)
         device = self._policy.device
         give_back()
         restart_peak(device)
@@ -246,7 +246,7 @@ def run_pipeline(
         "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
     }
-    with Run.open(folder, request, Progress(console)) as run:
+    with Run.open(folder, request, Progress(console), stages=STAGES) as run:
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length)
         pipeline = Pipeline(run, model, policy, fitted, config)
@@ -258,4 +258,24 @@ def run_pipeline(
         choose_checkpointing(policy, config, fitted.splits.train)
         if begin_from is not None:
             run.take_over(begin_from, taken)
+        _say_what_comes(run, model, policy, fitted, config)
         return pipeline()
+
+
+def _say_what_comes(
+    run: Run, model: str, policy: Policy, fitted: Prepared, config: RunConfig
+) -> None:
+    for line in outline(model, policy, fitted, config):
+        run.progress.say(line)
+    names = [BASE, *(stage.name for stage in stages_of(config))]
+    done = [name for name in names if (run.folder / _cost(name)).exists()]
+    if run.goes_on:
+        run.progress.say(f"goes on in {run.folder}; done already: {', '.join(done) or 'nothing'}")
+    elif not run.progress.quiet:
+        time = expected_time(policy, fitted, config, run.folder)
+        run.progress.say(time or "time: not estimated, for so few steps")
+
+
+def _cost(name: str) -> str:
+    """Return the file that says what a stage took; it is there once the stage is done."""
+    return f"checkpoints/{name}.cost.json"

@@ -17,11 +17,13 @@ class Outcome:
 
     @property
     def complaint(self) -> str:
-        """The one line on stderr, of a command that was refused."""
+        """The one line on stderr, of a command that was refused, after what it was doing."""
         assert self.code == 2
-        assert self.err.startswith("actwise: ")
-        assert self.err.count("\n") == 1 and self.err.endswith("\n")
-        return self.err.removeprefix("actwise: ").rstrip("\n")
+        assert self.err.endswith("\n")
+        *doing, last = self.err.splitlines()
+        assert all(line.startswith(("reading ", "loading ")) for line in doing), self.err
+        assert last.startswith("actwise: ")
+        return last.removeprefix("actwise: ")
 
 
 Actwise = Callable[..., Outcome]

@@ -401,3 +401,17 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(
     steps = [record["step"] for record in read_records(out / "metrics" / "sft.jsonl")]
     assert steps == list(range(1, 41))
     assert (out / "models" / "sft" / "model.safetensors").exists()
+
+
+def test_json_holds_nothing_that_steers_a_terminal(actwise: Actwise, tmp_path: Path) -> None:
+    steering = "\x1b]0;title\x07\x7f\x9b2J\u202e\u2066"
+    name = f"get{steering}order"
+    record = talk("Hi")
+    record["messages"][1] = {
+        "role": "assistant",
+        "tool_calls": [{"function": {"name": name, "arguments": {}}}],
+    }
+    record["tools"] = [{"type": "function", "function": {"name": name, "parameters": {}}}]
+    out = actwise("check", "--json", log_of(tmp_path, record, record)).out
+    assert not set(steering) - set("]0;title2J") & set(out)
+    assert name in json.loads(out)["calls_per_tool"]

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from actwise.cli import main
 from actwise.rewards.custom import reward_function
+from runs import check_same_end
 
 NOTHING_TRAINED = ["--set=sft.steps=0", "--set=think.steps=0", "--set=rl.steps=0"]
 
@@ -139,11 +140,32 @@ def test_other_versions_are_told_and_the_run_goes_on(
     assert ", now it is 9.9: what is finished stays, the rest is computed with that" in said
 
 
-def test_settings_that_changed_are_named(run: Command) -> None:
+def test_settings_of_every_stage_that_changed_are_named(run: Command) -> None:
     assert run()[0] == 0
-    code, said = run("--set=rl.temperature=0.5")
+    code, said = run("--set=reward.answer_facts=0.5")
     assert code == 2
-    assert "holds a run with other config (rl.temperature: 1.0, now 0.5); choose" in said
+    assert "holds a run with other config (reward.answer_facts: 0.8, now 0.5); choose" in said
+
+
+def test_a_run_with_other_settings_of_a_stage_goes_on_from_the_stages_before(run: Command) -> None:
+    """It ends as one that had these settings from the beginning, bit for bit."""
+    short = ["--set=sft.steps=2", "--set=sft.evaluate_every=2", "--set=rl.mode=direct"]
+    short += ["--set=rl.evaluate_every=1", "--set=rl.num_generations=2"]
+    short += ["--set=evaluate.max_completion_tokens=8"]
+    assert run(*short, "--set=rl.steps=1")[0] == 0
+    out = run.folder / "out"
+    made = (out / "checkpoints" / "sft.pt").stat().st_mtime_ns
+    code, said = run(*short, "--set=rl.steps=2")
+    assert code == 0, said
+    assert "out: other settings (rl.steps: 1, now 2)" in said
+    assert "base, sft stay as they are; what there was of rl is now in out/superseded/1" in said
+    assert (out / "checkpoints" / "sft.pt").stat().st_mtime_ns == made
+    aside = out / "superseded" / "1"
+    assert len((aside / "metrics" / "rl.jsonl").read_text().splitlines()) == 1
+    out.rename(run.folder / "changed")
+    assert run(*short, "--set=rl.steps=2")[0] == 0
+    shutil.rmtree(run.folder / "changed" / "superseded")
+    check_same_end(run.folder / "changed", out)
 
 
 @pytest.mark.parametrize(

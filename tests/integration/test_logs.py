@@ -70,7 +70,7 @@ def test_a_model_knows_what_it_was_trained_on(
     again = ("--set", "evaluate.max_completion_tokens=4", "--mode", "direct")
     warned = actwise("eval", log, "--model", model, *again)
     assert warned.code == 0, warned.err
-    assert "warning: 4 of 6 conversations are among those that the model was trained on" in (
+    assert "warning: 4 of 6 conversations (67%) are among those that the model was trained on" in (
         " ".join(warned.err.split())
     )
     held_out = actwise("eval", log, "--model", model, "--split", "test", *again)

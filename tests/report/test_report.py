@@ -352,7 +352,7 @@ def test_needs_no_torch() -> None:
 
 def test_table(tmp_path: Path) -> None:
     results = json.loads((_run(tmp_path / "run") / "results.json").read_text())
-    text = write_table(results)
+    text = write_table(results, width=120)
     rows = [line.split() for line in text.splitlines() if line]
     assert ["RL", "thinking", "test", "78.1", "73.1–83.1", "79.1", "58.1", "88.1"] + ["–"] * 4 + [
         "41.3"
@@ -361,6 +361,17 @@ def test_table(tmp_path: Path) -> None:
     assert all(line == line.rstrip() for line in text.splitlines())
     assert max(cell_len(line) for line in text.splitlines()) <= 120
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_column_of_the_table_is_cut_or_left_out(tmp_path: Path, width: int) -> None:
+    results = json.loads((_run(tmp_path / "run") / "results.json").read_text())
+    lines = write_table(results, width=width).splitlines()
+    assert max(map(cell_len, lines[:-1])) <= width
+    rows = [line.split() for line in lines if line.startswith("RL ")]
+    found = [cell for row in rows if row[1:3] == ["thinking", "test"] for cell in row[3:]]
+    assert found == ["78.1", "73.1–83.1", "79.1", "58.1", "88.1"] + ["–"] * 4 + ["41.3"]
+    assert "…" not in "".join(lines)
 
 
 def test_table_prints_names_as_they_are() -> None:

@@ -176,13 +176,14 @@ def test_what_cannot_be_checked_counts_in_no_accuracy() -> None:
 
 
 def rows_and_differences(
-    low: float, high: float
+    low: float, high: float, conversations: int = 30
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rows = [
         {
             "model": model,
             "mode": mode,
             "split": split,
+            "conversations": conversations,
             "metrics": {"action_accuracy": {"value": value, "low": 0, "high": 1}},
         }
         for split in ("test", "shifted")
@@ -208,7 +209,7 @@ def rows_and_differences(
     ("low", "high", "found"),
     [
         (0.01, 0.09, "better than sft (direct): +5.0 points (+1.0 to +9.0), +12.5 % relative"),
-        (-0.01, 0.11, "not told apart from sft (direct): +5.0 points (-1.0 to +11.0)"),
+        (-0.01, 0.11, "not told apart from sft (direct): +5.0 points (-1.0 to +11.0). Promoted"),
         (-0.2, -0.1, "worse than sft (direct)"),
     ],
 )
@@ -221,6 +222,13 @@ def test_the_sentence_says_what_was_found_on_the_first_split(
     assert found in sentence
     assert sentence.count("points") == 1
     assert sentence.endswith("Promoted by the development split: rl.")
+
+
+def test_the_sentence_warns_of_few_conversations() -> None:
+    headline = ("rl (thinking)", "sft (direct)")
+    few = verdict_sentence(*rows_and_differences(-0.3, 0.3, 9), "rl", headline)
+    assert "(-30.0 to +30.0). 9 conversations are few to tell models apart by. Promoted" in few
+    assert "few" not in verdict_sentence(*rows_and_differences(-0.3, 0.3, 30), "rl", headline)
 
 
 def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from actwise.config import MODES, Mode, RunConfig, load_config, validated
-from actwise.data.load import Logs, on_side, overlap, read_logs
+from actwise.data.load import Logs, on_side, read_logs, seen
 from actwise.data.prepare import Prepared
 from actwise.data.prepare import prepare as prepare_files
 from actwise.doctor import Diagnosis, examine
 from actwise.errors import RunError
 from actwise.formats import read_files
 from actwise.model.startup import model_path, prepare_torch
+from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
     from actwise.api.acting import Model
@@ -69,10 +70,11 @@ def load_template(model: str) -> "Template":
     Raises:
         ModelError: It cannot be loaded, or cannot express what is trained here.
     """
-    prepare_torch()
+    path = model_path(model)
+    prepare_torch(path)
     from actwise.template.render import Template
 
-    return Template.load(model_path(model))
+    return Template.load(path)
 
 
 def prepare(files: Files, config: Settings = None) -> Prepared:
@@ -111,18 +113,17 @@ def train(
         ActwiseError: Whatever the user can mend.
     """
     resolved = as_config(config)
-    prepared = data if isinstance(data, Prepared) else prepare(data, resolved)
-    prepare_torch()
+    console = console or Console(quiet=True)
+    path = model_path(model)
+    if not isinstance(data, Prepared):
+        _say(console, f"reading {_named(_paths(data))}")
+        data = prepare(data, resolved)
+    _say(console, "loading torch and transformers")
+    prepare_torch(path)
     from actwise.pipeline import run_pipeline
 
-    run_pipeline(
-        Path(out),
-        model_path(model),
-        prepared,
-        resolved,
-        command=command,
-        console=console or Console(quiet=True),
-    )
+    _say(console, f"loading {model}")
+    run_pipeline(Path(out), path, data, resolved, command=command, console=console)
     return load_run(out)
 
 
@@ -153,17 +154,24 @@ def evaluate(
         ActwiseError: Whatever the user can mend.
     """
     resolved = as_config(config)
-    logs = files if isinstance(files, Logs) else read_logs(_paths(files), resolved)
     console = console or Console(quiet=True)
+    path = model_path(model)
+    if isinstance(files, Logs):
+        logs = files
+    else:
+        _say(console, f"reading {_named(_paths(files))}")
+        logs = read_logs(_paths(files), resolved)
     if split is not None:
-        logs = on_side(logs, model, split)
-    elif warning := overlap(logs, model):
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False, highlight=False)
-    prepare_torch()
+        logs = on_side(logs, path, split)
+    _say(console, "loading torch and transformers")
+    prepare_torch(path)
     from actwise.api.runs import Evaluation
     from actwise.evaluation.measure import measure
 
-    results, records = measure(model_path(model), logs, modes, resolved, console=console)
+    _say(console, f"loading {model}")
+    results, records = measure(path, logs, modes, resolved, console=console)
+    if split is None:
+        results |= seen(logs, path)
     return Evaluation(results, records)
 
 
@@ -191,11 +199,12 @@ def load_model(name: str | os.PathLike[str], config: Settings = None) -> "Model"
     Raises:
         ModelError: It cannot be loaded or used.
     """
-    prepare_torch()
+    path = model_path(os.fspath(name))
+    prepare_torch(path)
     from actwise.api.acting import Model
     from actwise.model.loading import load_policy
 
-    return Model(load_policy(model_path(os.fspath(name)), as_config(config)))
+    return Model(load_policy(path, as_config(config)))
 
 
 def as_config(settings: Settings) -> RunConfig:
@@ -213,3 +222,12 @@ def as_config(settings: Settings) -> RunConfig:
 
 def _paths(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(f) for f in files]
+
+
+def _named(files: Sequence[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
+def _say(console: Console, text: str) -> None:
+    """Tell what is going on, so that nobody wonders at the silence."""
+    Progress(console).say(text)

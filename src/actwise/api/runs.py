@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actwise.errors import RunError
 from actwise.report import write_table
+from actwise.results.failures import failures_sentence
 from actwise.run.files import read_records
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Evaluation:
     """A model measured on logs."""
 
     results: dict[str, Any]
-    """Rows of the table, and what was skipped; as in `results.json`."""
+    """Rows of the table, and what was skipped, as in `results.json`; where the model was trained on
+    some of the conversations, how many: "seen", "held_out", "conversations"."""
     records: dict[str, list[Record]]
     """Judged decisions by mode: "decision", "kind", "text", "thought", "verdict" and more."""
 
@@ -30,6 +32,19 @@ class Evaluation:
     def table(self) -> str:
         """The table as text."""
         return write_table(self.results)
+
+    @property
+    def warning(self) -> str | None:
+        """Why the figures flatter, if they do: the model was trained on what it is measured on."""
+        found = self.results
+        if "seen" not in found:
+            return None
+        return (
+            f"{found['seen']} of {found['conversations']} conversations "
+            f"({found['seen'] / found['conversations']:.0%}) are among those that the model was "
+            f"trained on or chosen by, so the figures flatter; --split test measures the "
+            f"{found['held_out']} that were held out"
+        )
 
     def decisions(self) -> Any:
         """Return the judged decisions: a data frame where pandas is installed, else records."""
@@ -71,6 +86,22 @@ class LoadedRun:
     def promoted(self) -> str:
         """Name of the model that was best on the development split; "base" if nothing helped."""
         return str(self.results["promoted"])
+
+    @property
+    def split(self) -> str:
+        """Name of the first test split, of which the verdict is."""
+        return str(self.results["rows"][0]["split"])
+
+    @property
+    def failures(self) -> str:
+        """How much the promoted model gets wrong on that split, and of what kinds."""
+        row = next(
+            row
+            for row in reversed(self.results["rows"])
+            if row["model"] == self.promoted and row["split"] == self.split
+        )
+        file = f"evaluations/{row['model']}-{row['mode']}-{row['split']}.jsonl"
+        return failures_sentence(read_records(self.folder / file))
 
     @property
     def models(self) -> dict[str, Path]:

@@ -1,8 +1,6 @@
 """The audit for a terminal."""
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from actwise.audit.audit import Audit, Suspect
@@ -10,6 +8,7 @@ from actwise.audit.figures import FIGURES, RATES, TRICKS, Figure
 from actwise.errors import printable
 from actwise.findings.lines import finding_lines
 from actwise.report.words import CURVES, number
+from actwise.results.columns import FoldedTable
 from actwise.results.stats import Interval
 
 _SHOWN = 4
@@ -60,12 +59,10 @@ def rows(audit: Audit) -> list[tuple[str, list[str], str]]:
     return found
 
 
-def _figures(audit: Audit) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("by steps")
-    for window in audit.windows:
-        table.add_column(f"{window.first_step}–{window.last_step}", justify="right", no_wrap=True)
-    table.add_column("change, 95 % interval", no_wrap=True)
+def _figures(audit: Audit) -> FoldedTable:
+    windows = [f"{window.first_step}–{window.last_step}" for window in audit.windows]
+    change = "change, 95 % interval"
+    table = FoldedTable(["by steps", *windows, change], left=(change,))
     for title, values, change in rows(audit):
         table.add_row(title, *values, change)
     return table

@@ -19,15 +19,17 @@ from actwise.cli.chat import chat
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
 from actwise.cli.fetch import fetch
+from actwise.cli.init import init
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.recipes import recipes
 from actwise.cli.serve import serve
-from actwise.cli.training import demo, evaluate, list_settings, report, run
+from actwise.cli.settings import list_settings
+from actwise.cli.training import demo, evaluate, report, run
 from actwise.errors import ActwiseError, printable
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -37,6 +39,7 @@ def cli(context: click.Context) -> None:
 
 
 for verb in (
+    init,
     check,
     convert,
     preflight,

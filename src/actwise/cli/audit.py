@@ -1,11 +1,11 @@
 """Looking back at a run: what its reward has taught."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
+
+from actwise.cli.console import echo_json, print_result
 
 
 @click.command()
@@ -35,7 +35,7 @@ def audit(folder: Path, files: Sequence[Path], examples: int, as_json: bool) -> 
     found = audit_run(folder, files, examples=examples)
     page = write_audit(found, folder)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        echo_json(found.to_dict())
         return
-    Console().print(render(found), soft_wrap=True)
+    print_result(render(found))
     click.echo(f"audit: {page}")

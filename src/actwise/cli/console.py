@@ -1,11 +1,28 @@
-"""What the verbs print beside their results."""
+"""What the verbs print: results on stdout, progress and warnings on stderr."""
 
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from actwise.errors import printable
+from actwise.errors import printable, printable_json
+
+
+def print_result(found: RenderableType) -> None:
+    """Print a result: on a terminal broken between words, elsewhere each line as it is."""
+    console = Console()
+    console.print(found, soft_wrap=not console.is_terminal)
+
+
+def echo(text: str) -> None:
+    """Print text as a result; what would steer the terminal is written as an escape."""
+    print_result(Text(printable(text)))
+
+
+def echo_json(found: Any) -> None:
+    """Print a result as JSON."""
+    click.echo(printable_json(found))
 
 
 def echo_skipped(skipped: list[dict[str, Any]], *, err: bool = False) -> None:
@@ -16,6 +33,11 @@ def echo_skipped(skipped: list[dict[str, Any]], *, err: bool = False) -> None:
         click.echo(printable(told), err=err)
 
 
-def error_console() -> Console:
+def width() -> int:
+    """Return how wide results may be."""
+    return Console().width
+
+
+def error_console(*, quiet: bool = False) -> Console:
     """Return where progress is shown, apart from results."""
-    return Console(stderr=True)
+    return Console(stderr=True, quiet=quiet)

@@ -1,15 +1,13 @@
 """Looking at logs and writing them in another format."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from actwise.cli.console import echo_skipped
+from actwise.cli.console import echo_json, echo_skipped, print_result
 from actwise.cli.options import FILES, FORMAT, TOOLS
 from actwise.errors import InputError, printable
 
@@ -71,9 +69,9 @@ def check(
         pass
     diagnosis = examination.diagnosis()
     if as_json:
-        click.echo(json.dumps(diagnosis.to_dict(), indent=1, ensure_ascii=False))
+        echo_json(diagnosis.to_dict())
     else:
-        Console().print(render(diagnosis), soft_wrap=True)
+        print_result(render(diagnosis))
     if html is not None:
         write_page(diagnosis, html, files=[str(file) for file in files])
     if any(finding.severity == "error" for finding in diagnosis.findings):
@@ -112,4 +110,4 @@ def _show(items: Any, decision: str, file: str, model: str) -> None:
     from actwise.doctor.show import find_decision, render_tokens
 
     found = find_decision(items, decision, file=file)
-    Console().print(render_tokens(load_template(model), found), soft_wrap=True)
+    print_result(render_tokens(load_template(model), found))

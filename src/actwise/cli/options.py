@@ -33,6 +33,8 @@ RECIPE = click.option(
     "overrule it.",
 )
 OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the result alone, no progress.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 def recipe_layers(recipe: str | None) -> list[dict[str, Any]]:

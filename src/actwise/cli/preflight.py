@@ -1,16 +1,15 @@
 """Looking ahead at a run: what cannot work, and what it will cost."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from actwise.cli.console import error_console
+from actwise.cli.console import echo_json, error_console, print_result
 from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS, with_options
 from actwise.model.startup import model_path, prepare_torch
+from actwise.run.progress import Progress
 
 
 @click.command()
@@ -53,23 +52,26 @@ def preflight(
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
+    path = model_path(model)
+    console = error_console()
     prepared = prepare(files, resolved)
-    prepare_torch()
+    Progress(console).say("loading torch and transformers")
+    prepare_torch(path)
     from actwise.preflight import preflight as examine
     from actwise.preflight import render
 
     found = examine(
-        model_path(model),
+        path,
         prepared,
         resolved,
         decisions=decisions,
         with_model=not no_model,
         out=out,
-        console=error_console(),
+        console=console,
     )
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        echo_json(found.to_dict())
     else:
-        Console().print(render(found), soft_wrap=True)
+        print_result(render(found))
     if found.refused:
         sys.exit(2)

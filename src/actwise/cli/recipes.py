@@ -1,12 +1,12 @@
 """Related work as recipes: to list, to copy and edit."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
+
+from actwise.cli.console import echo_json, print_result
 
 if TYPE_CHECKING:
     from actwise.recipes import Recipe
@@ -25,9 +25,9 @@ def recipes(name: str | None, as_json: bool) -> None:
         return
     found = [read_recipe(name) for name in names()]
     if as_json:
-        click.echo(json.dumps([recipe.model_dump() for recipe in found], indent=1))
+        echo_json([recipe.model_dump() for recipe in found])
     else:
-        Console().print(_table(found))
+        print_result(_table(found))
 
 
 def _table(found: Sequence["Recipe"]) -> Table:

@@ -1,6 +1,7 @@
 """Running the stages, measuring, and reading what came out."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actwise.cli.console import echo_skipped, error_console
+from actwise.cli.console import echo, echo_json, echo_skipped, error_console, width
 from actwise.cli.options import (
     CONFIG,
     DATA,
     FILES,
     FORMAT,
+    JSON,
     MODEL,
     OUT,
+    QUIET,
     RECIPE,
     SET,
     TOOLS,
@@ -25,6 +28,7 @@ from actwise.cli.options import (
 from actwise.errors import RunError
 
 if TYPE_CHECKING:
+    from actwise.api.runs import LoadedRun
     from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 @RECIPE
 @CONFIG
 @SET
+@QUIET
+@JSON
 def run(
     files: Sequence[Path],
     model: str,
@@ -47,15 +53,16 @@ def run(
     recipe: str | None,
     config: Path | None,
     settings: Sequence[str],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
     from actwise.config import layered, read_toml
-    from actwise.data.prepare import prepare
 
     own = [] if config is None else [read_toml(config)]
     resolved = layered([*recipe_layers(recipe), *own], settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
-    _run(out, model, prepare(files, resolved), resolved)
+    _run(out, model, files, resolved, quiet=quiet, as_json=as_json)
 
 
 @click.command()
@@ -63,14 +70,25 @@ def run(
 @click.option("--model", default="base", help="Folder or hub name; `base` is shipped.")
 @RECIPE
 @SET
-def demo(out: Path, model: str, recipe: str | None, settings: Sequence[str]) -> None:
+@QUIET
+@JSON
+def demo(
+    out: Path,
+    model: str,
+    recipe: str | None,
+    settings: Sequence[str],
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Run everything on the desk, the embedded customer-service world, with the shipped model."""
     from actwise.config import layered, read_toml
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
+    from actwise.run.progress import Progress
 
     config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
-    _run(out, model, prepare_desk(config), config)
+    Progress(error_console(quiet=quiet)).say("making conversations of the desk")
+    _run(out, model, prepare_desk(config), config, quiet=quiet, as_json=as_json)
 
 
 @click.command("eval")
@@ -94,6 +112,8 @@ def demo(out: Path, model: str, recipe: str | None, settings: Sequence[str]) -> 
 @TOOLS
 @CONFIG
 @SET
+@QUIET
+@JSON
 def evaluate(
     files: Sequence[Path],
     model: str,
@@ -104,64 +124,99 @@ def evaluate(
     tools: Path | None,
     config: Path | None,
     settings: Sequence[str],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Measure a model on logs."""
     from actwise.api import evaluate as measure
     from actwise.config import load_config
+    from actwise.report import write_table
+    from actwise.results.failures import failures_sentence
     from actwise.run.files import write_json, write_records
+    from actwise.run.progress import Progress
 
     resolved = load_config(config, settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    found = measure(model, files, modes=modes, split=side, config=resolved, console=error_console())
-    click.echo(found.table)
-    echo_skipped(found.results["skipped"])
+    console = error_console(quiet=quiet)
+    found = measure(model, files, modes=modes, split=side, config=resolved, console=console)
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
+    if as_json:
+        echo_json(found.results)
+    else:
+        click.echo(write_table(found.results, width()))
+        for mode, records in found.records.items():
+            echo(f"wrong {mode}: {failures_sentence(records)}")
+        echo_skipped(found.results["skipped"])
+    if found.warning is not None:
+        Progress(error_console()).say(f"warning: {found.warning}")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def report(folder: Path) -> None:
+@QUIET
+@JSON
+def report(folder: Path, quiet: bool, as_json: bool) -> None:
     """Write the report of a run folder, finished or not, and print its table."""
     from actwise.report import write_report, write_table
 
     page = write_report(folder)
-    results = folder / "results.json"
-    if results.exists():
-        click.echo(write_table(json.loads(results.read_text(encoding="utf-8"))))
-    click.echo(f"report: {page}")
+    file = folder / "results.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if as_json:
+        echo_json(results)
+        return
+    if results is not None:
+        click.echo(write_table(results, width()))
+    if not quiet:
+        click.echo(f"report: {page}")
 
 
-@click.command("settings")
-def list_settings() -> None:
-    """List every setting with its default and meaning."""
-    from actwise.config import describe
-
-    for key, default, meaning in describe():
-        click.echo(f"{key} = {default}\n    {meaning}")
-
-
-def _run(out: Path, model: str, prepared: "Prepared", config: "RunConfig") -> None:
+def _run(
+    out: Path,
+    model: str,
+    data: "Sequence[Path] | Prepared",
+    config: "RunConfig",
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     from actwise.api import train
+    from actwise.report import write_table
     from actwise.report.words import size
 
     done = train(
-        prepared,
+        data,
         out,
         model=model,
         config=config,
-        console=error_console(),
+        console=error_console(quiet=quiet),
         command=["actwise", *sys.argv[1:]],
     )
-    click.echo(done.table)
-    click.echo(done.verdict)
+    if as_json:
+        echo_json(done.results)
+        return
+    click.echo(write_table(done.results, width()))
+    echo(done.verdict)
     echo_skipped(done.results["skipped"])
     stages = done.results["stages"]
     times = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in stages)
     peak = max(stage["peak_memory"] for stage in stages)
-    click.echo(f"time: {times}; peak memory: {size(peak)}")
+    echo(f"time: {times}; peak memory: {size(peak)}")
+    echo(f"wrong on {done.split}: {done.failures}")
     click.echo(f"results: {out / 'results.json'}\nreport: {out / 'report.html'}")
+    if done.promoted in done.models:
+        click.echo(f"model: {done.models[done.promoted]}")
+    else:
+        echo(f"model: none is better than {done.promoted} on the development split, so it stays")
+    click.echo(f"next: {next_command(done)}")
+
+
+def next_command(done: "LoadedRun") -> str:
+    """Return what to type next: the audit, where a recipe learned from what it sampled."""
+    sampled = any((done.folder / "rollouts").glob("*.jsonl"))
+    return shlex.join(["actwise", "audit" if sampled else "report", str(done.folder)])

@@ -87,18 +87,27 @@ def on_side(logs: Logs, model: str, side: str) -> Logs:
     return replace(logs, conversations=known.only(side, logs.conversations))
 
 
-def overlap(logs: Logs, model: str) -> str | None:
-    """Say how many of the logs a model was trained on or chosen by, if it was on any."""
+def seen(logs: Logs, model: str) -> dict[str, int]:
+    """Count what a model that is to be measured on logs has seen of them.
+
+    Args:
+        logs: What it is to be measured on.
+        model: Its folder, which may say what it was trained on; see `Sides`.
+
+    Returns:
+        "seen", conversations that it was trained on or chosen by, "held_out", such as lie on
+        another side of its split, and "conversations", all of them; empty where it has seen none.
+    """
     known = Sides.load(Path(model))
     counts = known.count(logs.conversations) if known is not None else Counter[str]()
     trained = counts["train"] + counts["dev"]
     if not trained:
-        return None
-    return (
-        f"{trained} of {len(logs.conversations)} conversations are among those that the model was "
-        f"trained on or chosen by, so the figures flatter; --split test measures the "
-        f"{counts['test']} that were held out"
-    )
+        return {}
+    return {
+        "seen": trained,
+        "held_out": counts.total() - trained,
+        "conversations": len(logs.conversations),
+    }
 
 
 def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:

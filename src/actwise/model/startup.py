@@ -1,12 +1,17 @@
 """What is done before torch is imported: the model is found, the environment is set."""
 
+import difflib
 import os
 import re
+import warnings
 from pathlib import Path
 
 from actwise.desk import MODEL
 from actwise.errors import ModelError
 from actwise.model.kernels.allocator import keep_freed_memory
+
+_SECONDS = 8
+"""Given to the hub for a first answer."""
 
 
 def model_path(name: str) -> str:
@@ -17,18 +22,96 @@ def model_path(name: str) -> str:
     """
     if name == "base":
         return str(MODEL)
-    remedy = "name a model's folder or hub name, or `base`"
-    if Path(name).is_dir():
-        if not any((Path(name) / f).exists() for f in ("config.json", "adapter_config.json")):
-            raise ModelError(f"{name}: holds no model, for it has no config.json; {remedy}")
-    # A hub name is NAME or OWNER/NAME; anything else can only be meant as a folder.
-    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
-        raise ModelError(f"{name}: no such folder; {remedy}")
+    path = Path(name)
+    if path.is_dir():
+        if not _holds_model(path):
+            raise ModelError(f"{name}: holds no model, for it has no config.json{_instead(path)}")
+    # A hub name is NAME or OWNER/NAME; anything else, or what begins like a folder that is there,
+    # can only be meant as a folder.
+    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name) or (
+        path.parent != Path() and path.parent.is_dir()
+    ):
+        raise ModelError(f"{name}: no such folder{_instead(path)}")
     return name
 
 
-def prepare_torch() -> None:
-    """Set what has to be set before torch is imported."""
+def _holds_model(folder: Path) -> bool:
+    return any((folder / f).exists() for f in ("config.json", "adapter_config.json"))
+
+
+def _instead(path: Path) -> str:
+    """Name a model near a path that is none, if there is one."""
+    inside = [*sorted(path.glob("*")), *sorted(path.glob("models/*"))]
+    beside = [p for p in sorted(path.parent.glob("*")) if p.name in _alike(path)]
+    near = [folder for folder in [*beside, *inside] if folder.is_dir() and _holds_model(folder)]
+    meant = f"; did you mean {' or '.join(map(str, near[:3]))}?" if near else ""
+    return meant or "; name a model's folder or hub name, or `base`"
+
+
+def _alike(path: Path) -> list[str]:
+    siblings = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+    return difflib.get_close_matches(path.name, siblings)
+
+
+def check_hub(name: str) -> None:
+    """See in seconds whether a model of the hub can be had; libraries would try for a minute.
+
+    Where the hub cannot be reached, a copy in its cache is used.
+
+    Args:
+        name: From `model_path`.
+
+    Raises:
+        ModelError: It is neither there nor in the cache.
+    """
+    if Path(name).is_dir():
+        return
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        HfApi().model_info(name, timeout=_SECONDS)
+        return
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"{name}: no such folder, and no such model on the hub, or a private one; name a "
+            "model's folder or hub name, or `base`"
+        ) from error
+    except HfHubHTTPError:
+        return  # the hub answers, and what it refuses it says again when files are fetched
+    except OfflineModeIsEnabled:
+        reason = "HF_HUB_OFFLINE is set"
+    except Exception as error:  # whatever the library for HTTP, or a proxy, calls it
+        reason = " ".join(str(error).split()) or type(error).__name__
+    files = ("config.json", "adapter_config.json")
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in files):
+        constants.HF_HUB_OFFLINE = True
+        return
+    raise ModelError(
+        f"{name}: no such folder, not in the cache of the hub, and the hub cannot be reached "
+        f"({reason}); name a model's folder (`actwise fetch-model` makes one), or "
+        "`base`, the small one that is shipped"
+    )
+
+
+def prepare_torch(model: str | None = None) -> None:
+    """Set what has to be set before torch is imported.
+
+    Args:
+        model: The one that will be loaded, from `model_path`, where it is known.
+
+    Raises:
+        ModelError: See `check_hub`.
+    """
+    if model is not None:
+        check_hub(model)
+    # What libraries announce for their next versions is for who calls them, not for who calls us.
+    libraries = r"(torch|transformers|peft|huggingface_hub|tokenizers|safetensors)\b"
+    warnings.filterwarnings("ignore", category=FutureWarning, module=libraries)
     # Threads that spin while they wait slow each other down on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

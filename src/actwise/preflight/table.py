@@ -1,8 +1,6 @@
 """The preflight for a terminal."""
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from actwise.errors import printable
@@ -12,6 +10,7 @@ from actwise.preflight.preflight import Preflight
 from actwise.preflight.targets import BINS, Distribution
 from actwise.preflight.trial import Samples
 from actwise.report.words import duration, size
+from actwise.results.columns import FoldedTable
 
 
 def render(found: Preflight) -> RenderableType:
@@ -47,11 +46,8 @@ def render(found: Preflight) -> RenderableType:
     return Group(*parts)
 
 
-def _rewards(found: Preflight) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("reward on", no_wrap=True)
-    for title in ("number", "mean", *BINS):
-        table.add_column(title, justify="right", no_wrap=True)
+def _rewards(found: Preflight) -> FoldedTable:
+    table = FoldedTable(["reward on", "number", "mean", *BINS])
     for mode, probes in found.rewards.items():
         for title, rewards in (
             ("recorded action", probes.gold),
@@ -94,11 +90,8 @@ def _samples(found: Preflight) -> list[str]:
     ]
 
 
-def _cost(cost: Estimate) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("stage")
-    for title in ("steps", "tokens trained", "tokens sampled", "time"):
-        table.add_column(title, justify="right", no_wrap=True)
+def _cost(cost: Estimate) -> FoldedTable:
+    table = FoldedTable(["stage", "steps", "tokens trained", "tokens sampled", "time"])
     for stage in cost.stages:
         cells = (stage.steps, stage.trained_tokens, stage.sampled_tokens)
         table.add_row(stage.name, *(f"{n:,}" if n else "·" for n in cells), duration(stage.seconds))

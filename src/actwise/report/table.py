@@ -3,13 +3,11 @@
 import io
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from actwise.report.folder import Range, Results, Row
 from actwise.report.words import METRICS, model_title, number, span
+from actwise.results.columns import FoldedTable
 
 _SLICES = ("call", "answer", "reasoning")
 _METRICS = (
@@ -22,11 +20,12 @@ _METRICS = (
 )
 
 
-def write_table(results: dict[str, Any]) -> str:
+def write_table(results: dict[str, Any], width: int = 100) -> str:
     """Return the table of `results.json` as text without colours.
 
     Args:
         results: What `results.json` holds; see `folder.Results`.
+        width: Characters of a line; columns for which there is no room follow below.
 
     Returns:
         One line per row and one per floor; shares are in per cent.
@@ -36,29 +35,19 @@ def write_table(results: dict[str, Any]) -> str:
     """
     content = Results.model_validate(results)
     slices = [name for name in _SLICES if any(name in row.slices for row in content.rows)]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("model", "mode", "split"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("action\naccuracy", justify="right", no_wrap=True)
-    table.add_column("range", no_wrap=True)
-    for title in [*slices, *(METRICS[name].title.replace(" ", "\n", 1) for name in _METRICS)]:
-        table.add_column(Text(title), justify="right", no_wrap=True)
+    titles = [*slices, *(METRICS[name].title.replace(" ", "\n", 1) for name in _METRICS)]
+    table = FoldedTable(
+        ["model", "mode", "split", "action\naccuracy", "range", *titles], lead=3, left=("range",)
+    )
     for split in content.splits():
         for row in content.of_split(split):
-            table.add_row(*(Text(cell) for cell in _cells(row, slices)))
+            table.add_row(*_cells(row, slices))
         for name, floor in content.floors.get(split, {}).items():
-            cells = (
-                f"({name.replace('_', ' ')})",
-                "floor",
-                split,
-                number(floor, share=True, unit=False),
-            )
-            table.add_row(*(Text(cell) for cell in cells))
+            accuracy = number(floor, share=True, unit=False)
+            table.add_row(f"({name.replace('_', ' ')})", "floor", split, accuracy)
         table.add_section()
     out = io.StringIO()
-    # As wide as it needs: a table that a narrow terminal wraps can still be read, a cut one not.
-    console = Console(file=out, width=1000, color_system=None, legacy_windows=False)
-    console.print(table)
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
     lines = [line.rstrip() for line in out.getvalue().rstrip().split("\n")]
     lines += ["", "Shares in per cent; the range is the 95 % interval of action accuracy."]
     return "\n".join(lines) + "\n"

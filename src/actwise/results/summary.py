@@ -12,6 +12,9 @@ from actwise.results.stats import bootstrap_mean, paired_bootstrap
 
 Record = dict[str, Any]
 
+_FEW = 30
+"""Conversations below which intervals are wide and themselves uncertain."""
+
 METRICS: dict[str, Callable[[Record], float | None]] = {
     "action_accuracy": lambda r: r["verdict"]["right"],
     "tool_names": lambda r: r["verdict"]["tool_names"],
@@ -167,13 +170,17 @@ def verdict_sentence(
         for r in rows
         if r["split"] == split and "action_accuracy" in r["metrics"]
     ]
+    few = min(r["conversations"] for r in rows if r["split"] == split)
+    if few < _FEW:
+        found.append(f"{few} conversations are few to tell models apart by.")
     return f"On {split}, {' '.join(found)} Promoted by the development split: {promoted}."
 
 
 def _comparison(paired_difference: dict[str, Any]) -> str:
     value, low, high = (100 * paired_difference["difference"][k] for k in ("value", "low", "high"))
     found = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-    relative = paired_difference["relative"]
+    # Where nothing was told apart, a relative figure would make much of what may be chance.
+    relative = paired_difference["relative"] if low > 0 or high < 0 else None
     gain = "" if relative is None else f", {100 * relative:+.1f} % relative"
     model, against = paired_difference["model"], paired_difference["against"]
     return f"{model} is {found} {against}: {value:+.1f} points ({low:+.1f} to {high:+.1f}){gain}."

@@ -127,6 +127,10 @@ class Checksums:
     def forget(self, name: str) -> None:
         """Delete a file or folder with its checksums."""
         remove(self._folder / name)
+        self.drop(name)
+
+    def drop(self, name: str) -> None:
+        """Take back what is known of a file or folder, which is no longer there."""
         for full in [n for n in self._files if n == name or n.startswith(f"{name}/")]:
             del self._files[full]
         self._write()

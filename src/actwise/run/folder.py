@@ -7,6 +7,7 @@ evaluations/*.jsonl one line per decision, by model, mode and split
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
 results.json, examples.json, report.html
+superseded/*/       what was computed with settings that have changed since, with its run.json
 checksums.json      by which damage is noticed
 """
 
@@ -15,13 +16,14 @@ import json
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from actwise.errors import RunError
 from actwise.run import checksums
+from actwise.run.changes import Changes, compare
 from actwise.run.checksums import Checksums
 from actwise.run.files import (
     PARTIAL,
@@ -39,33 +41,48 @@ from actwise.run.lock import try_lock
 from actwise.run.progress import Progress
 
 _LOCK = ".lock"
+_SUPERSEDED = "superseded"
+_OUTCOMES = ("results.json", "examples.json", "report.html", "audit.json", "audit.html")
+"""What is made of all stages together."""
 
 
 class Run:
     """An open run folder; only one process at a time has it."""
 
-    def __init__(self, folder: Path, request: dict[str, Any], progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, request: dict[str, Any], progress: Progress, stages: Collection[str]
+    ) -> None:
         self.folder = folder
         self.progress = progress
         self._request = request
+        self._stages = stages
+        self._changes: Changes | None = None
         self._record = folder / "run.json"
         self._recorded: dict[str, Any] | None = None
         self._checksums: Checksums
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, folder: Path, request: dict[str, Any], progress: Progress) -> Iterator["Run"]:
+    def open(
+        cls,
+        folder: Path,
+        request: dict[str, Any],
+        progress: Progress,
+        stages: Collection[str] = (),
+    ) -> Iterator["Run"]:
         """Take hold of a folder, to begin a run or to go on with the same one.
 
         Args:
             folder: Created where it does not exist.
             request: What identifies the run; compared with that of the run in the folder.
             progress: Where the stages show how far they are.
+            stages: Names of the sections of the configuration that are a stage's. Where some of
+                those differ, the run goes on from the stages before; see `changes.compare`.
 
         Raises:
             RunError: If the folder holds another run, or something else, or cannot be written.
         """
-        run = cls(folder, request, progress)
+        run = cls(folder, request, progress, stages)
         with run._locked():
             run._checksums = Checksums(folder)
             run._check_same()
@@ -76,8 +93,15 @@ class Run:
                 run._checksums.adopt()
             yield run
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the folder held this run before."""
+        return self._recorded is not None
+
     def begin(self, inputs: Mapping[str, str] | None = None) -> None:
         """Write down what was asked; until then, another request may still take the folder.
+
+        What was computed with settings that have changed since is set aside.
 
         Args:
             inputs: Digests of what else the run depends on, by what a person calls it. Where the
@@ -88,8 +112,7 @@ class Run:
         """
         inputs = dict(inputs or {})
         if self._recorded is None:
-            created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            self.write_json("run.json", {**self._request, "inputs": inputs, "created": created})
+            self._write_down(inputs)
             return
         before = self._recorded.get("inputs", inputs)
         changed = [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]
@@ -102,6 +125,51 @@ class Run:
                     f"{self.folder}: began with {name} {versions[0][name]}, now it is "
                     f"{versions[1][name]}: what is finished stays, the rest is computed with that"
                 )
+        if self._changes is not None:
+            self._supersede(self._changes)
+            self._write_down(inputs)
+
+    def _write_down(self, inputs: Mapping[str, str]) -> None:
+        created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self.write_json("run.json", {**self._request, "inputs": inputs, "created": created})
+
+    def _supersede(self, changes: Changes) -> None:
+        """Set aside what no longer holds, so that nothing is lost, and say so."""
+        self.progress.say(f"{self.folder}: other settings ({'; '.join(changes.differences)})")
+        patterns = [
+            pattern
+            for stage in changes.redone
+            for pattern in (f"*/{stage}.*", f"evaluations/{stage}-*", f"models/{stage}")
+        ]
+        stale = [path for pattern in patterns for path in self.folder.glob(pattern)]
+        kept = ", ".join(["base", *changes.kept])
+        if not stale:
+            self.progress.say(f"{kept} stay as they are; nothing was computed that does not")
+            return
+        stale += [self.folder / name for name in _OUTCOMES if (self.folder / name).exists()]
+        place = self._aside()
+        for path in stale:
+            name = path.relative_to(self.folder).as_posix()
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            path.rename(place / name)
+            self._checksums.drop(name)
+        self.progress.say(
+            f"{kept} stay as they are; what there was of {', '.join(changes.redone)} is now in "
+            f"{place}"
+        )
+
+    def _aside(self) -> Path:
+        """Return a folder for what is set aside: a new one, or that of a process that was killed.
+
+        It begins with the run.json that its files were made with, so that it reads as a run.
+        """
+        made = sorted((self.folder / _SUPERSEDED).glob("*"), key=lambda path: int(path.name))
+        record = self._record.read_bytes()
+        if made and (made[-1] / "run.json").read_bytes() == record:
+            return made[-1]
+        place = self.folder / _SUPERSEDED / str(len(made) + 1)
+        write_atomically(place / "run.json", lambda temporary: temporary.write_bytes(record))
+        return place
 
     def _other(self, what: str) -> RunError:
         return RunError(
@@ -143,8 +211,11 @@ class Run:
         except (ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{self._record}: no run of actwise; choose another --out") from error
         request = json.loads(json.dumps(self._request))
+        if self._recorded.get("config") != request.get("config"):
+            self._changes = compare(self._recorded, request, self._stages)
+        same = {"config"} if self._changes is not None else set()
         for key in ("model", "config", "tools", "data"):  # tools are a part of what data is
-            if self._recorded.get(key) != request.get(key):
+            if key not in same and self._recorded.get(key) != request.get(key):
                 raise self._other(key + _difference(self._recorded.get(key), request.get(key)))
 
     def write(self, name: str, write: Write, *, lines: Sequence[JsonLines] = ()) -> None:

@@ -1,12 +1,16 @@
 """How far a long piece of work is and how long it will take."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
+
+from actwise.errors import printable
 
 
 class Progress:
@@ -15,32 +19,48 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody watches."""
+        return self._console.quiet
+
     def say(self, text: str) -> None:
         """Print one line for the person watching."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        # Broken between words on a terminal, and one line for whoever reads lines.
+        soft_wrap = not self._console.is_terminal
+        self._console.print(text, highlight=False, markup=False, soft_wrap=soft_wrap)
+
+    def glimpse(self, text: str) -> None:
+        """Print one line, cut to the width: something to look at, such as a sampled text."""
+        line = printable(" ".join(text.split()))
+        self._console.print(
+            line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis", style="dim"
+        )
 
     @contextlib.contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
         """Show how far a stage is and how long it will take.
 
-        Yields a function of the steps done and figures worth showing. On a terminal it draws a
-        bar; elsewhere it prints a line every ten seconds.
+        Yields a function of the steps done and figures worth showing, None for one that is not
+        known yet. On a terminal it draws a bar; elsewhere it prints a line every ten seconds.
         """
         bar = Bar(
             TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=max(4, min(24, self._console.width - 80))),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn(
+                "{task.fields[figures]}", table_column=Column(no_wrap=True, overflow="ellipsis")
+            ),
             console=self._console,
             disable=not self._console.is_terminal,
         )
         task = bar.add_task(title, total=total, completed=done, figures="")
         begin = last = time.monotonic()
 
-        def update(now_done: int, **figures: float) -> None:
+        def update(now_done: int, **figures: float | None) -> None:
             nonlocal last
-            shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
             bar.update(task, completed=now_done, figures=shown)
             now = time.monotonic()
             if not self._console.is_terminal and (now - last > 10 or now_done == total):
@@ -50,6 +70,10 @@ class Progress:
 
         with bar:
             yield update
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
 def _clock(seconds: float) -> str:

@@ -7,6 +7,7 @@ forward pass. Recorded actions of all kinds take part, also those that call noth
 `rl.decisions` says otherwise.
 """
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -106,10 +107,29 @@ def _steps(
                 training.forget()
         training.metrics.append({"step": step, **figures})
         training.rollouts.append(*(_record(step, g, r) for g in groups for r in g.rollouts))
+        if step == 1 or step % config.evaluate_every == 0:
+            _show_one(context, step, groups)
         training.end_step()
         if training.step % WATCHED_STEPS == 0:
             _warn(context, told)
         yield figures
+
+
+def _show_one(context: Context, step: int, groups: Sequence[Group]) -> None:
+    """Show one completion, of a live group if there is one, with what the judge says of it."""
+    group = next((g for g in groups if g.live), groups[0])
+    rollout = group.rollouts[step % len(group.rollouts)]
+    found = {True: "right", False: "wrong", None: "not checkable"}[rollout.verdict.right]
+    acts = " ".join(f"{call.name}({_json(call.arguments)})" for call in rollout.parsed.calls)
+    if rollout.parsed.thought:
+        context.run.progress.glimpse(f"{RL.name} {step}, thought: {rollout.parsed.thought}")
+    context.run.progress.glimpse(
+        f"{RL.name} {step}, {found}: {acts or rollout.parsed.answer or rollout.text}"
+    )
+
+
+def _json(arguments: dict[str, object]) -> str:
+    return json.dumps(arguments, ensure_ascii=False)
 
 
 def _warn(context: Context, told: set[str]) -> None:

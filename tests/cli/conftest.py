@@ -1,0 +1,3 @@
+from integration.conftest import actwise
+
+__all__ = ["actwise"]
