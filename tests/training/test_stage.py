@@ -14,6 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from actwise.config import SftConfig
+from actwise.desk import generate
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.files import read_records
@@ -22,6 +23,7 @@ from actwise.run.progress import Progress
 from actwise.training.muon import Muon
 from actwise.training.optimisers import Optimisers
 from actwise.training.stage import Training, batch_of
+from actwise.training.stages.sft import accumulate, direct_targets, sft_tree
 
 
 @pytest.fixture
@@ -269,3 +271,25 @@ def test_weights_before_rounding_survive_an_interruption(policy: Policy, run: Ru
     for _ in range(5):
         step(first)
     assert all(torch.equal(w, ended[n]) for n, w in policy.weights().items())
+
+
+def test_at_a_small_rate_bfloat16_learns_as_much_as_float32(policy: Policy, run: Run) -> None:
+    rounded = copy.deepcopy(policy)
+    rounded.model.bfloat16()
+    for parameter in rounded.trainable().values():
+        parameter.grad_dtype = torch.float32
+    trees = [sft_tree(policy.template, of_one) for of_one in direct_targets(generate("train", 1))]
+    config = SftConfig(learning_rate=2e-5, warmup=0.0, final=1.0)
+
+    def learned(one: Policy, name: str) -> float:
+        training = Training(run, name, one, config, steps=30, checkpoint_every=1000, seed=0)
+        losses = []
+        for _ in range(30):
+            losses.append(accumulate(one, trees, 2048))
+            training.update(losses[-1])
+            training.end_step()
+        return losses[0] - losses[-1]
+
+    exact = learned(policy, "float32")
+    assert exact > 0.05
+    assert learned(rounded, "bfloat16") == pytest.approx(exact, rel=0.1)
