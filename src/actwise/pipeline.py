@@ -81,7 +81,11 @@ class Pipeline:
         return self._finish()
 
     def _base(self) -> None:
-        self._development[BASE] = max(self._development_score(mode) for mode in MODES)
+        file = f"checkpoints/{BASE}.development.json"
+        if not self._run.intact(file):
+            score = max(self._development_score(mode) for mode in MODES)
+            self._run.write_json(file, score)
+        self._development[BASE] = self._run.read_json(file)
         for mode in MODES:
             self._measure(BASE, mode)
 

@@ -14,6 +14,7 @@ import actwise
 from actwise.api.naming import chosen, models_of
 from actwise.desk import generate
 from actwise.errors import ConfigError, InputError, RunError
+from actwise.evaluation.evaluate import Evaluator
 from finding import conversation
 
 SMALL = {
@@ -39,6 +40,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(log: Path, tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("runs") / "first"
     return actwise.train(log, out, model=str(tiny_model_dir), config=SMALL)
+
+
+def test_a_finished_run_measures_nothing_again(
+    log: Path, tiny_model_dir: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Evaluator, "evaluate", lambda *_, **__: pytest.fail("measured again"))
+    again = actwise.train(log, run.folder, model=str(tiny_model_dir), config=SMALL)
+    assert again.table == run.table
 
 
 def test_logs_are_checked(log: Path) -> None:

@@ -349,9 +349,9 @@ def run(
     *names: str,
     conversations: int = 1,
     shapes: Any = ("desk",),
-    model: str | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    request = Request(conversations, repeats=1, device="cpu", logs=None, model=model)
+    request = Request(conversations, repeats=1, device="cpu", logs=None, **options)
     return run_benchmark(
         out,
         names,
@@ -379,6 +379,21 @@ def test_measured_parts_are_written_and_not_measured_again(
     assert "large: needs a GPU" in text
     with pytest.raises(RunError, match="with other options"):
         run(out, "sft", conversations=2)
+
+
+@pytest.mark.usefixtures("tiny_shape")
+def test_limits_of_adapters_on_weights_of_bfloat16(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", "limits", dtype="bfloat16")["records"][0]["rows"]
+    found = run(tmp_path / "lora", "limits", dtype="bfloat16", lora_rank=4)
+    (update, *sampling), (of_all, *others) = found["records"][0]["rows"], whole
+    # Without gradients of the weights two products of three are left, but no fewer are sampled.
+    assert update["GFLOP"] == pytest.approx(2 / 3 * of_all["GFLOP"], rel=0.05)
+    assert [row["GFLOP"] for row in sampling] == pytest.approx(
+        [row["GFLOP"] for row in others], rel=0.2
+    )
+    assert found["request"]["dtype"] == "bfloat16"
+    with pytest.raises(ConfigError, match="--lora-rank is for limits and rollout"):
+        run(tmp_path / "lora", "update", "limits", lora_rank=4)
 
 
 @pytest.mark.usefixtures("tiny_shape")

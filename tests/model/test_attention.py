@@ -32,6 +32,15 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "Mistral": {"num_key_value_heads": 2, "sliding_window": 7},
     "Qwen3": {"num_key_value_heads": 2, "head_dim": 12},
     "Llama": {"num_key_value_heads": 1},
+    "GptOss": {  # attention sinks
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "sliding_window": 7,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4},
+    },
     "GPTNeoX": {},  # parallel residual, partial rotary embedding, one fused projection
 }
 
@@ -121,13 +130,20 @@ class Dense(TreeAttention):
     """Tree attention as it is computed on other devices than a CPU."""
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
         layout = self.layout if window is None else self.layout.within(window)
-        return self.attend_densely(q, k, v, scale, layout)
+        return self.attend_densely(q, k, v, scale, layout, sinks)
 
 
-@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1), ("GptOss", 2)])
 def test_the_dense_mask_gives_the_same(name: str, seed: int) -> None:
     ordinary = make_model(name, **ARCHITECTURES[name])
     model = for_trees(ordinary)
@@ -154,14 +170,21 @@ class Flexible(TreeAttention):
     """Tree attention as it is computed on a GPU, but not fused."""
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
         layout = self.layout if window is None else self.layout.within(window)
-        return self.attend_flexibly(q, k, v, scale, layout, flex_attention)
+        return self.attend_flexibly(q, k, v, scale, layout, flex_attention, sinks)
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1)])
+@pytest.mark.parametrize(("name", "seed"), [("Qwen3", 0), ("Mistral", 1), ("GptOss", 2)])
 def test_the_block_mask_gives_the_same_scores(name: str, seed: int) -> None:
     ordinary = make_model(name, **(ARCHITECTURES[name] | {"head_dim": 16}))
     case = make_case(seed)

@@ -12,16 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from actwise.config import SftConfig
+from actwise.config import RlConfig, SftConfig
+from actwise.desk import generate
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 from actwise.training.muon import Muon
-from actwise.training.optimisers import Optimisers
+from actwise.training.optimisers import Optimisers, suitable_rate
 from actwise.training.stage import Training, batch_of
+from actwise.training.stages.sft import accumulate, direct_targets, sft_tree
 
 
 @pytest.fixture
@@ -269,3 +272,42 @@ def test_weights_before_rounding_survive_an_interruption(policy: Policy, run: Ru
     for _ in range(5):
         step(first)
     assert all(torch.equal(w, ended[n]) for n, w in policy.weights().items())
+
+
+def test_at_a_small_rate_bfloat16_learns_as_much_as_float32(policy: Policy, run: Run) -> None:
+    rounded = copy.deepcopy(policy)
+    rounded.model.bfloat16()
+    for parameter in rounded.trainable().values():
+        parameter.grad_dtype = torch.float32
+    trees = [sft_tree(policy.template, of_one) for of_one in direct_targets(generate("train", 1))]
+    config = SftConfig(learning_rate=2e-5, warmup=0.0, final=1.0)
+
+    def learned(one: Policy, name: str) -> float:
+        training = Training(run, name, one, config, steps=30, checkpoint_every=1000, seed=0)
+        losses = []
+        for _ in range(30):
+            losses.append(accumulate(one, trees, 2048))
+            training.update(losses[-1])
+            training.end_step()
+        return losses[0] - losses[-1]
+
+    exact = learned(policy, "float32")
+    assert exact > 0.05
+    assert learned(rounded, "bfloat16") == pytest.approx(exact, rel=0.1)
+
+
+def test_the_rate_follows_the_number_of_parameters_and_what_is_trained(
+    tiny_model_dir: Path,
+) -> None:
+    frozen = Policy.load(str(tiny_model_dir), train_embeddings=False)  # as runs have it
+    adapters = Policy.load(str(tiny_model_dir), lora_rank=4)
+    muon = SftConfig(optimiser="muon")
+    assert suitable_rate(frozen, SftConfig()) == 1e-3
+    assert suitable_rate(Policy.load(str(tiny_model_dir)), SftConfig()) == 1e-3
+    assert suitable_rate(frozen, muon) == pytest.approx(5e-3)
+    assert suitable_rate(adapters, RlConfig()) == pytest.approx(1e-3)
+    larger = LlamaForCausalLM(
+        LlamaConfig(vocab_size=64, hidden_size=1024, intermediate_size=1, num_hidden_layers=2)
+    )  # 131,072 in two embeddings, 1,024 in the last norm, 4,199,424 in each layer
+    rate = suitable_rate(Policy(larger, frozen.template), SftConfig())
+    assert rate == pytest.approx(1e-3 * (2e6 / 8_530_944) ** 0.5)

@@ -41,6 +41,8 @@ class Bench:
     """Whether TRL takes part."""
     threads: int
     """Cores of a CPU that each contestant may use."""
+    lora_rank: int | None = None
+    """Of adapters that we train; all weights where None."""
 
     @cached_property
     def config(self) -> RunConfig:
@@ -61,7 +63,12 @@ class Bench:
         return policy
 
     def _load(self) -> Policy:
-        return Policy.load(str(self.folder), dtype=self.shape.dtype, device=str(self.device))
+        return Policy.load(
+            str(self.folder),
+            dtype=self.shape.dtype,
+            lora_rank=self.lora_rank,
+            device=str(self.device),
+        )
 
     @property
     def own_threads(self) -> int:

@@ -150,7 +150,9 @@ def _seen(before: int, tokens: int) -> int:
     return before * tokens + tokens * (tokens + 1) // 2
 
 
-def update_cost(dimensions: Dimensions, tokens: Tokens, *, passes: int, reference: bool) -> Cost:
+def update_cost(
+    dimensions: Dimensions, tokens: Tokens, *, passes: int, reference: bool, adapters: bool = False
+) -> Cost:
     """Return the cost of a gradient.
 
     Args:
@@ -158,13 +160,16 @@ def update_cost(dimensions: Dimensions, tokens: Tokens, *, passes: int, referenc
         tokens: Tokens of the workload.
         passes: Into how many forward and backward passes it is cut; each reads the weights.
         reference: Whether a reference model is scored as well.
+        adapters: Whether adapters, which count for nothing, are trained in place of the weights.
     """
     forward = dimensions.flops(tokens.computed, tokens.scored, tokens.pairs)
     kept = dimensions.kept_bytes(tokens.computed)
     weights = dimensions.weight_bytes * passes
-    # The backward pass has two products for each of the forward pass, reads the weights again and
-    # adds to their gradients.
-    return Cost((3 + reference) * forward, (4 + reference) * weights + 2 * kept)
+    # The backward pass has two products for each of the forward pass, one of them for the gradients
+    # of the weights; it reads the weights again and adds to those gradients.
+    return Cost(
+        (3 - adapters + reference) * forward, (4 - 2 * adapters + reference) * weights + 2 * kept
+    )
 
 
 def prefill_cost(dimensions: Dimensions, tokens: Tokens) -> Cost:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from actwise.run.files import write_json, write_text
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
 
+_WITH_ADAPTERS = {"limits", "rollout"}
+"""Parts that can be measured with adapters."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -35,7 +38,11 @@ class Request:
     logs: str | None
     """Where conversations come from, other than the desk's."""
     model: str | None = None
-    """In index of random weights."""
+    """In place of random weights."""
+    dtype: str | None = None
+    """Of the weights, everybody's; the shape's where None."""
+    lora_rank: int | None = None
+    """Of adapters; all weights are trained where None."""
 
 
 def run_benchmark(
@@ -69,6 +76,11 @@ def run_benchmark(
         ModelError: The model cannot be loaded.
         RunError: The folder holds a benchmark with another request.
     """
+    if request.lora_rank is not None and not set(parts) <= _WITH_ADAPTERS:
+        raise ConfigError(
+            f"--lora-rank is for {' and '.join(sorted(_WITH_ADAPTERS))}; the other parts compare "
+            "with peers that train all weights"
+        )
     device = _device(request.device)
     progress = Progress(console)
     missing = trl_missing()
@@ -85,6 +97,8 @@ def run_benchmark(
     keep_freed_memory()
     for name in shapes:
         shape = SHAPES[name]
+        if request.dtype is not None:
+            shape = replace(shape, dtype=getattr(torch, request.dtype))
         if shape.gpu and device.type == "cpu":
             found["not_measured"][name] = "needs a GPU (--device cuda)"
             _write(out, found)
@@ -102,6 +116,7 @@ def run_benchmark(
                 progress,
                 missing is None,
                 threads,
+                request.lora_rank,
             )
             for part in parts:
                 _measure_part(out, found, part, bench)

@@ -283,6 +283,7 @@ def machine_limits(bench: Bench) -> Record:
             limits.tree_tokens(work),
             passes=update_once.num_passes,
             reference=reference,
+            adapters=bench.lora_rank is not None,
         ),
         "sampling: trunks": limits.prefill_cost(
             bench.dimensions, limits.tree_tokens(work, completions=False)

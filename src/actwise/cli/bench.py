@@ -35,6 +35,14 @@ _SHAPES = ("desk", "service", "large")
     help="Folder or hub name of a model to measure with; one with random weights if absent.",
 )
 @click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Type of everybody's weights; the shape's if absent.",
+)
+@click.option(
+    "--lora-rank", type=click.IntRange(1), help="Train adapters of this rank; limits and rollout."
+)
+@click.option(
     "--threads", type=click.IntRange(1), help="Cores that each contestant may use; all if absent."
 )
 @click.option(
@@ -54,6 +62,8 @@ def bench(
     repeats: int,
     device: str,
     model: str | None,
+    dtype: str | None,
+    lora_rank: int | None,
     threads: int | None,
     files: Sequence[Path],
     format_name: str | None,
@@ -81,7 +91,13 @@ def bench(
         parts or _PARTS,
         _SHAPES if "all" in shapes else tuple(dict.fromkeys(shapes)),
         Request(
-            conversations, repeats, device, ", ".join(file.name for file in files) or None, model
+            conversations,
+            repeats,
+            device,
+            ", ".join(file.name for file in files) or None,
+            model,
+            dtype,
+            lora_rank,
         ),
         logs=logs.conversations,
         threads=threads,

@@ -101,9 +101,19 @@ class Decoding:
         self._own = {layer: tuple(map(change, pair)) for layer, pair in self._own.items()}
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
-        """Return (B, H, 1, D); the new keys and values are added to the rows' own."""
+        """Return (B, H, 1, D); the new keys and values are added to the rows' own.
+
+        See `actwise.model.attention.interface.Attends.attend`.
+        """
         rows, heads, _, dim = q.shape
         kv_heads = k.shape[1]
         repeat = heads // kv_heads
@@ -120,8 +130,12 @@ class Decoding:
         shape = kv_heads, rows, repeat, -1
         out, lse = (x.view(shape).transpose(0, 1).flatten(0, 1) for x in (out, lse))
         scores = torch.bmm(q.view(-1, repeat, dim), own_k.transpose(1, 2))
-        weights = torch.cat([scores.float(), lse], -1).softmax(-1).to(v.dtype)
-        out = torch.baddbmm(out * weights[..., -1:], weights[..., :-1], own_v)
+        seen = [scores.float(), lse]
+        if sinks is not None:
+            seen.append(sinks.float().view(kv_heads, repeat, 1).repeat(rows, 1, 1))
+        weights = torch.cat(seen, -1).softmax(-1).to(v.dtype)
+        last = self._size - first
+        out = torch.baddbmm(out * weights[..., last : last + 1], weights[..., :last], own_v)
         return out.view(rows, heads, 1, dim)
 
     def _attend_to_trunks(

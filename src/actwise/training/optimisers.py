@@ -92,7 +92,6 @@ def layer_matrices(policy: Policy) -> list[torch.nn.Parameter]:
 def suitable_rate(policy: Policy, config: OptimiserConfig) -> float:
     """Return a learning rate for a model's size: a rule of thumb, to be tuned where it matters."""
     parameters = sum(p.numel() for p in policy.model.parameters())
-    trained = sum(p.numel() for p in policy.trainable().values())
-    adapters = 10.0 if trained < parameters else 1.0
+    adapters = 10.0 if any("lora_" in name for name in policy.trainable()) else 1.0
     muon = 5.0 if config.optimiser == "muon" else 1.0
     return config.small_model_rate * adapters * muon * min(1.0, (2e6 / parameters) ** 0.5)

@@ -32,21 +32,36 @@ class AttentionByParts(torch.autograd.Function):
     """Own pieces and paths, merged; queries (1, H, N, D), keys and values (1, K, N, D)."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
-        """Return (1, H, N, D)."""
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        layout: Layout,
+        scale: float,
+        sinks: Tensor | None,
+    ) -> Tensor:
+        """Return (1, H, N, D); see `Attends.attend`."""
         # Scores in units of log 2: exp2 is several times as fast as exp.
         q_KRD = _rows(q * (scale * _LOG2_E), k.shape[1])
         k_KND, v_KND = _rows(k, k.shape[1]), _rows(v, k.shape[1])
         out_KRD, lse_KR = _attend(q_KRD, k_KND, v_KND, layout)
+        sink_KR = None
+        if sinks is not None:
+            sink_KG = sinks.to(q_KRD.dtype).view(k.shape[1], -1) * _LOG2_E
+            sink_KR = sink_KG.repeat(1, q.shape[2])
+            total_KR = torch.logaddexp2(lse_KR, sink_KR)
+            out_KRD.mul_((lse_KR - total_KR).exp2_()[..., None])
+            lse_KR = total_KR
         out = _heads(out_KRD, q)
-        ctx.save_for_backward(q_KRD, k_KND, v_KND, out, lse_KR)
+        ctx.save_for_backward(q_KRD, k_KND, v_KND, out, lse_KR, sink_KR)
         ctx.layout, ctx.scale = layout, scale
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Return the gradients of queries, keys and values."""
-        q_KRD, k_KND, v_KND, out, lse_KR = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of queries, keys and values, and of sinks."""
+        q_KRD, k_KND, v_KND, out, lse_KR, sink_KR = ctx.saved_tensors
         (grad,) = grads
         kv_heads, dtype = len(k_KND), q_KRD.dtype
         delta = (grad.to(dtype) * out).sum(-1, keepdim=True)
@@ -58,7 +73,12 @@ class AttentionByParts(torch.autograd.Function):
             _path_backward(block, rows, k_KND, v_KND, (dq, dk, dv), ctx.layout)
         dq *= ctx.scale
         dk *= 1 / _LOG2_E
-        return _heads(dq, grad), _heads(dk, grad), _heads(dv, grad), None, None
+        dsinks = None
+        if sink_KR is not None:
+            # Its value is zero: what is left of a score's gradient comes through all others.
+            dsink_KR = -(sink_KR - lse_KR).exp2_() * rows.delta_KR
+            dsinks = dsink_KR.unflatten(1, (-1, grad.shape[1] // kv_heads)).sum(1).flatten()
+        return _heads(dq, grad), _heads(dk, grad), _heads(dv, grad), None, None, dsinks
 
 
 class _Rows(NamedTuple):

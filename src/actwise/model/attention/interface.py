@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask
+from torch.nn.attention.flex_attention import AuxRequest, BlockMask
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
@@ -31,7 +31,14 @@ class Attends(Recurs, Protocol):
     """What a forward call is given as `tree=`."""
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
         """Return the outputs (batch, heads, tokens, dim) of one layer.
 
@@ -42,6 +49,7 @@ class Attends(Recurs, Protocol):
             v: Values.
             scale: Multiplies the scores.
             window: How many tokens a token sees at most, itself among them.
+            sinks: By head, the score of a key without a value that every token sees, too.
         """
         ...
 
@@ -67,17 +75,24 @@ class TreeAttention(TreeRecurrence):
         self._block_masks: dict[int | None, BlockMask] = {}
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
         """Return (1, heads, N, dim)."""
         if self._keep:
             self.kept[layer] = k, v
         layout = self._within(window)
         if q.device.type == "cpu":
-            return AttentionByParts.apply(q, k, v, layout, scale)  # type: ignore[no-untyped-call]
+            return AttentionByParts.apply(q, k, v, layout, scale, sinks)  # type: ignore[no-untyped-call]
         if q.device.type == "cuda" and q.shape[2] > BLOCK:
-            return self.attend_flexibly(q, k, v, scale, layout, fused_flex_attention())
-        return self.attend_densely(q, k, v, scale, layout)
+            return self.attend_flexibly(q, k, v, scale, layout, fused_flex_attention(), sinks)
+        return self.attend_densely(q, k, v, scale, layout, sinks)
 
     def _within(self, window: int | None) -> Layout:
         if window not in self._layouts:
@@ -92,11 +107,12 @@ class TreeAttention(TreeRecurrence):
         scale: float,
         layout: Layout,
         attention: Callable[..., Any],
+        sinks: Tensor | None = None,
     ) -> Tensor:
         """Do the same with `flex_attention`, compiled or not."""
         if layout.window not in self._block_masks:
             self._block_masks[layout.window] = block_mask(layout)
-        out: Tensor = attention(
+        found = attention(
             q,
             k,
             v,
@@ -104,16 +120,34 @@ class TreeAttention(TreeRecurrence):
             scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
             kernel_options=kernel_options(q.dtype),
+            return_aux=None if sinks is None else AuxRequest(lse=True),
         )
+        if sinks is None:
+            out: Tensor = found
+            return out
+        # The sink takes its share of the softmax.
+        share: Tensor = (found[1].lse - sinks[:, None]).sigmoid()[..., None]
+        out = found[0] * share.to(q.dtype)
         return out
 
     def attend_densely(
-        self, q: Tensor, k: Tensor, v: Tensor, scale: float, layout: Layout
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        layout: Layout,
+        sinks: Tensor | None = None,
     ) -> Tensor:
         """Do the same with a dense mask, on any device."""
         if layout.window not in self._masks:
             self._masks[layout.window] = layout.visible()[None, None]
         mask = self._masks[layout.window]
+        if sinks is not None:
+            k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+            scores = (q @ k.transpose(2, 3) * scale).float().masked_fill(~mask, -torch.inf)
+            sink = sinks.float()[None, :, None, None].expand(*scores.shape[:3], 1)
+            return torch.cat([scores, sink], -1).softmax(-1)[..., :-1].to(v.dtype) @ v
         return scaled_dot_product_attention(
             q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
@@ -138,10 +172,10 @@ def _forward(
             f"{type(module).__name__} was not handed tree=, so its model cannot be used for trees; "
             "use one whose forward call passes its keyword arguments on"
         )
-    if softcap is not None or s_aux is not None:
+    if softcap is not None:
         raise ModelError(
-            f"{type(module).__name__} caps its scores or has attention sinks, which tree attention "
-            "does not cover; use a model of a family in docs/models.md"
+            f"{type(module).__name__} caps its scores, which tree attention does not cover; use a "
+            "model of a family in docs/models.md"
         )
     if query.shape[-1] != value.shape[-1]:
         raise ModelError(
@@ -154,7 +188,8 @@ def _forward(
     # Under autocast, norms and rotations of queries and keys come out in float32.
     query, key = query.to(value.dtype), key.to(value.dtype)
     layer: int = module.layer_idx  # type: ignore[assignment]
-    return tree.attend(layer, query, key, value, scale, sliding_window).transpose(1, 2), None
+    out = tree.attend(layer, query, key, value, scale, sliding_window, s_aux)
+    return out.transpose(1, 2), None
 
 
 AttentionInterface.register(IMPLEMENTATION, _forward)

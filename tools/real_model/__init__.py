@@ -1,0 +1,1 @@
+"""What runs of a pretrained model on people's logs have measured, as a page."""
