@@ -5,10 +5,14 @@ The page is a pure function of the run folder: writing it twice gives the same b
 
 import json
 import shlex
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from actwise.report import charts, words
 from actwise.report.folder import (
@@ -20,12 +24,20 @@ from actwise.report.folder import (
     RunFolder,
     read_run_folder,
 )
+from actwise.report.judged import Decisions, Measured, read_decisions
+from actwise.report.mistakes import failures, mistakes
+from actwise.report.payload import packed, payload
+from actwise.results.summary import row
 from actwise.run.files import write_atomically
+from actwise.run.folder import CONVERSATIONS
+from actwise.training.stages import BASE, LABELS
 
 KINDS = ("call", "answer")
 """Slices by the kind of decision; the others are labels."""
-CONTEXT_SHOWN = 3
-"""Messages before a decision that an example shows at once; earlier ones open on a click."""
+ARGUMENTS_SHOWN = 12
+"""Arguments that are most often wrong, at most."""
+_HERE = Path(__file__).parent
+_SCRIPT = "".join((_HERE / f"{n}.js").read_text() for n in ("difference", "decisions", "curves"))
 
 
 def write_report(run_dir: Path) -> Path:
@@ -38,16 +50,18 @@ def write_report(run_dir: Path) -> Path:
         InputError: If a file in it is not what its writer makes.
     """
     # What a model wrote can hold half a surrogate pair, which UTF-8 cannot.
-    page = render(read_run_folder(run_dir)).encode("utf-8", errors="replace")
+    run = read_run_folder(run_dir)
+    decisions = read_decisions(run_dir, [BASE, *run.record.stages])
+    page = render(run, decisions).encode("utf-8", errors="replace")
     path = run_dir / "report.html"
     write_atomically(path, lambda temporary: temporary.write_bytes(page))
     return path
 
 
-def render(run: RunFolder) -> str:
+def render(run: RunFolder, decisions: Decisions | None) -> str:
     """Return the page of a run."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -66,13 +80,17 @@ def render(run: RunFolder) -> str:
         "model_and_mode": words.model_and_mode,
         "whisker": charts.whisker,
         "paired_scale": paired_scale,
+        "failures": failures,
+        "decisions_link": decisions_link,
         "Range": Range,
     }
-    results = run.results or Results()
+    results = run.results or Results(rows=rows_so_far(decisions))
+    measured = decisions is not None and decisions.evaluations
     return environment.get_template("page.html.j2").render(
         run=run,
         results=results,
         has_results=bool(results.rows),
+        finished=run.results is not None,
         tiles=headline(results),
         colours=model_colours(results),
         metrics=metric_names(results),
@@ -81,10 +99,33 @@ def render(run: RunFolder) -> str:
         slices=slice_names(results),
         stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.stages],
         curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
-        context_shown=CONTEXT_SHOWN,
+        missing=run.missing() + ([] if decisions is not None else [CONVERSATIONS]),
+        mistakes=mistakes(decisions) if decisions is not None else {},
+        arguments_shown=ARGUMENTS_SHOWN,
+        outcomes=words.OUTCOMES,
+        splits=words.SPLITS,
+        data=packed(payload(decisions, LABELS)) if decisions is not None and measured else None,
+        script=Markup(_SCRIPT),
+        script_digest="sha256-" + b64encode(sha256(_SCRIPT.encode()).digest()).decode(),
         command=shlex.join(run.record.command),
         settings=flat_settings(run.record.config),
     )
+
+
+def rows_so_far(decisions: Decisions | None) -> list[Row]:
+    """Return the rows of the table as far as the run has measured."""
+    measured = {} if decisions is None else decisions.evaluations
+    return [
+        Row.model_validate(row(m.model, m.mode, m.split, records))
+        for m, records in measured.items()
+        if records
+    ]
+
+
+def decisions_link(measured: Measured, **filters: str) -> str:
+    """Return the address on the page at which decisions of one model are filtered."""
+    model = f"{measured.model}-{measured.mode}"
+    return "#decisions?" + urlencode({"split": measured.split, "model": model, **filters})
 
 
 def headline(results: Results) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """The run folder: everything a run was told, did and found, so that it can be read and resumed.
 
 run.json            what was asked: configuration, versions, seed, fingerprints of the data
+conversations.jsonl what is measured on: the conversations of the test splits, each once
 metrics/*.jsonl     one line per training step, by stage
 rollouts/*.jsonl    completions sampled in training, with their verdicts
 evaluations/*.jsonl one line per decision, by model, mode and split
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
-results.json, examples.json, report.html
+results.json, report.html
 superseded/*/       what was computed with settings that have changed since, with its run.json
 checksums.json      by which damage is noticed
 """
@@ -40,9 +41,10 @@ from actwise.run.lines import JsonLines
 from actwise.run.lock import try_lock
 from actwise.run.progress import Progress
 
+CONVERSATIONS = "conversations.jsonl"
 _LOCK = ".lock"
 _SUPERSEDED = "superseded"
-_OUTCOMES = ("results.json", "examples.json", "report.html", "audit.json", "audit.html")
+_OUTCOMES = ("results.json", "report.html", "audit.json", "audit.html")
 """What is made of all stages together."""
 
 
