@@ -38,7 +38,7 @@ from actwise.run.files import (
     write_atomically,
 )
 from actwise.run.lines import JsonLines
-from actwise.run.lock import try_lock
+from actwise.run.lock import is_locked, take_lock
 from actwise.run.progress import Progress
 
 CONVERSATIONS = "conversations.jsonl"
@@ -193,7 +193,7 @@ class Run:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         with lock:
-            if not try_lock(lock):
+            if not take_lock(lock):
                 raise RunError(
                     f"{self.folder}: another process is working on this run; wait for it, or "
                     "choose another --out"
@@ -320,6 +320,11 @@ def _difference(before: Any, now: Any) -> str:
         path.append(str(key))
         before, now = before.get(key), now.get(key)
     return f" ({'.'.join(path)}: {before}, now {now})" if path else ""
+
+
+def going_on(folder: Path) -> bool:
+    """Return whether a process works on the run in a folder."""
+    return is_locked(folder / _LOCK)
 
 
 def check_ordinary(folder: Path) -> None:
