@@ -18,7 +18,7 @@ QUICK = {
     "sft": {"steps": 10, "evaluate_every": 10},
     "think": {"steps": 10, "evaluate_every": 10},
     "rl": {"steps": 3, "evaluate_every": 3},
-    "evaluate": {"dev_conversations": 5, "examples": 4},
+    "evaluate": {"dev_conversations": 5},
 }
 
 

@@ -315,8 +315,6 @@ class EvaluateConfig(_Section):
     """Room for a thought in that budget."""
     dev_conversations: int = Field(40, ge=1)
     """Conversations of the development split used to choose checkpoints."""
-    examples: int = Field(24, ge=0)
-    """Decisions shown side by side in the report."""
 
 
 class DeskConfig(_Section):

@@ -4,6 +4,7 @@ Whatever is finished in the run folder is skipped, so the same command goes on a
 interruption. The same code runs the demo on the desk and a user's logs.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from actwise.config import MODES, Mode, RunConfig
-from actwise.conversation import Decision, all_decisions
+from actwise.conversation import all_decisions
 from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
@@ -29,12 +30,11 @@ from actwise.model.threads import choose_threads
 from actwise.preflight.outline import expected_time, outline
 from actwise.report import write_report
 from actwise.report.words import size
-from actwise.results.examples import choose_examples
 from actwise.results.summary import best_on_development, paired, row, verdict_sentence
 from actwise.rewards.custom import source_digests
 from actwise.rewards.floors import floors
 from actwise.run.files import fingerprint
-from actwise.run.folder import Run
+from actwise.run.folder import CONVERSATIONS, Run
 from actwise.run.progress import Progress
 from actwise.run.versions import versions
 from actwise.training.stage import Context
@@ -75,10 +75,23 @@ class Pipeline:
 
     def __call__(self) -> dict[str, Any]:
         """Run what is not done yet; return the results, which also lie in the run folder."""
+        self._keep_tests()
         self._timed(BASE, self._base)
         for stage in self._stages:
             self._timed(stage.name, partial(self._train, stage))
         return self._finish()
+
+    def _keep_tests(self) -> None:
+        """Write down what is measured on, for reports and comparisons."""
+        if not self._run.intact(CONVERSATIONS):
+            self._run.write_records(
+                CONVERSATIONS,
+                [
+                    {"split": split, **json.loads(conversation.to_json())}
+                    for split, conversations in self._tests.items()
+                    for conversation in conversations
+                ],
+            )
 
     def _base(self) -> None:
         file = f"checkpoints/{BASE}.development.json"
@@ -165,7 +178,6 @@ class Pipeline:
             "skipped": self._prepared.skipped,
             "max_completion_tokens": self._prepared.max_tokens,
         }
-        self._run.write_json("examples.json", self._examples())
         self._run.write_json("results.json", results)
         write_report(self._run.folder)
         return results
@@ -197,20 +209,6 @@ class Pipeline:
         last = self._stages[-1]
         (one, mode), (other, theirs) = self._pair(last, last.compared_with[0])
         return f"{one} ({mode})", f"{other} ({theirs})"
-
-    def _examples(self) -> list[dict[str, Any]]:
-        limit = math.ceil(self._config.evaluate.examples / len(self._tests))
-        examples = []
-        for split, conversations in self._tests.items():
-            of_split = {(m, mode): r for (m, mode, s), r in self._records.items() if s == split}
-            examples += choose_examples(
-                split, conversations, of_split, limit=limit, gold_text=self._gold_text
-            )
-        return examples
-
-    def _gold_text(self, decision: Decision) -> str:
-        template = self._policy.template
-        return template.decode(template.completion(decision, thought=None)).strip()
 
 
 def run_pipeline(

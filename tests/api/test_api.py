@@ -72,7 +72,9 @@ def test_a_run_is_trained_loaded_and_looked_at(run: Any) -> None:
     assert {"model", "mode", "split", "decision", "verdict.right"} <= set(frame.columns)
     assert set(frame["model"]) == {"base", "sft", "think", "rl"}
     assert list(run.metrics("rl")["step"]) == [1]
-    assert run.examples == json.loads((run.folder / "examples.json").read_text())
+    (first, *_) = run.conversations
+    assert first["split"] == "test"
+    assert f"{first['id']}#{len(first['messages']) - 1}" in set(frame["decision"])
     again = actwise.load_run(run.folder)
     assert again.results == run.results
 

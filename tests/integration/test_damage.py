@@ -17,7 +17,7 @@ SETTINGS = {
     "rl.steps": 3,
     "rl.evaluate_every": 1,
 }
-ANEW = ("report.html", "results.json", "examples.json", ".lock")
+ANEW = ("report.html", "results.json", ".lock")
 """Files that are written at the end of every run, whatever they hold."""
 REFUSED = ("run.json", "checksums.json")
 """Files without which nobody can tell what the others are."""

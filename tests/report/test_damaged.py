@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
         run.write("checkpoints/rl.pt", lambda path: path.write_text("x"), lines=(metrics, rollouts))
         results = {"models": [], "rows": [], "verdict": "On test.", "floors": {}}
         run.write_json("results.json", results)
-        run.write_json("examples.json", [])
+        run.write_records("conversations.jsonl", [{"split": "test", "id": "a", "messages": []}])
     return tmp_path / "run"
 
 
@@ -57,7 +57,7 @@ def test_what_is_whole_is_read(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["run.json", "results.json", "examples.json", "metrics/rl.jsonl", "checksums.json"],
+    ["run.json", "results.json", "conversations.jsonl", "metrics/rl.jsonl", "checksums.json"],
 )
 @pytest.mark.parametrize("damage", [flipped, lambda path: path.write_bytes(b"")])
 def test_a_report_of_damaged_files_is_refused(folder: Path, name: str, damage: object) -> None:

@@ -1,7 +1,12 @@
 """The report and the table, read back as a reader would."""
 
+import base64
+import gzip
+import hashlib
 import json
+import random
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -19,6 +24,7 @@ from actwise.report import write_report, write_table
 from actwise.report.charts import MAX_POINTS, curve, nice_ticks, whisker
 from actwise.report.folder import Range, read_metrics
 from actwise.report.words import duration, judgement, model_and_mode, number, points, size, span
+from reported import judged, row_by_hand, write_lines, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 INLINE = {"b", "code"}
@@ -59,122 +65,12 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", self.text)
 
 
-def _figure(value: float, reach: float = 0.05) -> dict[str, float]:
-    return {"value": value, "low": value - reach, "high": value + reach}
-
-
-def _row(model: str, mode: str, split: str, accuracy: float) -> dict[str, Any]:
-    return {
-        "model": model,
-        "mode": mode,
-        "split": split,
-        "decisions": 200,
-        "conversations": 40,
-        "metrics": {
-            "action_accuracy": _figure(accuracy),
-            "tool_names": _figure(accuracy + 0.1),
-            "thought_tokens": {"value": 41.26, "low": 30, "high": None},
-            "politeness": {"value": 3.25},
-        },
-        "slices": {
-            "call": {"decisions": 120, "action_accuracy": _figure(accuracy + 0.01)},
-            "reasoning": {"decisions": 30, "action_accuracy": _figure(accuracy - 0.2)},
-        },
-    }
-
-
-def _run(folder: Path, hostile: str = "") -> Path:
-    """A whole run folder; `hostile` is put into every text that comes from data."""
-    h = hostile
-    (folder / "metrics").mkdir(parents=True)
-    record = {
-        "actwise": "0.1.0" + h,
-        "command": ["actwise", "demo", "--out", "my runs" + h],
-        "seed": 7,
-        "config": {"rl": {"steps": 50, "weights" + h: {"tool": 1.0}}, "model": "desk" + h},
-        "versions": {"torch" + h: "2.13.0" + h},
-        "data": [{"file": "a.jsonl" + h, "sha256": "ab12" + h, "conversations": 90, "rejected": 4}],
-        "created": "2026-01-02T03:04:05" + h,
-    }
-    results = {
-        "models": ["base", "sft", "rl" + h],
-        "rows": [
-            _row("base", "direct", "test", 0.25),
-            _row("sft", "direct", "test", 0.7),
-            _row("rl" + h, "thinking", "test" + h, 0.781),
-            _row("rl" + h, "direct", "test", 0.5),
-        ],
-        "floors": {"test": {"always answer" + h: 0.214, "commonest call": 0.1}},
-        "paired": [
-            {
-                "split": "test" + h,
-                "model": "rl" + h + " (thinking)",
-                "against": "sft" + h,
-                "slice": "all",
-                "difference": {"value": 0.081, "low": 0.03, "high": 0.132},
-                "relative": 0.1157,
-            },
-            {
-                "split": "test" + h,
-                "model": "rl" + h,
-                "against": "base" + h,
-                "slice": "reasoning" + h,
-                "difference": {"value": -0.5, "low": -0.62, "high": -0.4},
-            },
-        ],
-        "promoted": "rl" + h,
-        "verdict": "RL beats SFT." + h,
-        "stages": [
-            {"name": "sft" + h, "seconds": 200.4, "peak_memory": 1_500_000_000},
-            {"name": "rl", "seconds": 7.25},
-        ],
-        "skipped": [{"reason": "too long" + h, "count": 12, "examples": ["a.jsonl:88" + h]}],
-    }
-    if h:
-        results["rows"][0]["metrics"]["m" + h] = _figure(0.5)  # type: ignore[index]
-        results["rows"][0]["slices"]["s" + h] = results["rows"][0]["slices"]["call"]  # type: ignore[index]
-    context = [
-        {"role": "system" + h, "content": "Be kind." + h},
-        {"role": "user", "content": "Where is my order?" + h},
-        {
-            "role": "assistant",
-            "content": "",
-            "tool_calls": [
-                {"type": "function", "function": {"name": "find" + h, "arguments": {"id" + h: 1}}}
-            ],
-        },
-        {"role": "tool", "content": '{"at": "door"}' + h},
-        {"role": "user", "content": "Hello?" + h},
-    ]
-    completion = {"model": "rl" + h, "mode": "thinking" + h, "text": "At the door." + h}
-    completion |= {"thought": "The tool says door." + h, "notes": ["says it all" + h]}
-    example = {
-        "decision": "c-1#4" + h,
-        "split": "test" + h,
-        "kind": "answer" + h,
-        "labels": ["reasoning" + h],
-        "context": context,
-        "gold": "It is at the door." + h,
-        "completions": [completion | {"right": True}, completion | {"right": False}],
-    }
-    (folder / "run.json").write_text(json.dumps(record))
-    (folder / "results.json").write_text(json.dumps(results))
-    (folder / "examples.json").write_text(json.dumps([example]))
-    for stage in ("sft", "think", "rl"):
-        lines = [{"step": s, "loss": 3.0 / s, "kl": 0.0, "note" + h: h} for s in range(1, 41)]
-        lines[19]["dev_action_accuracy"] = 0.61
-        lines[39]["dev_action_accuracy"] = 0.58
-        path = folder / "metrics" / f"{stage}.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
-
-
 def _read(run: Path) -> Page:
     return Page(write_report(run).read_text("utf-8"))
 
 
 def test_says_what_was_reached(tmp_path: Path) -> None:
-    page = _read(_run(tmp_path / "autumn"))
+    page = _read(write_run(tmp_path / "autumn"))
     words = page.words()
     assert "actwise report: autumn" in words
     assert "RL beats SFT. Promoted model: RL" in words
@@ -202,44 +98,132 @@ def test_says_what_was_reached(tmp_path: Path) -> None:
     assert "Share of decisions that are right" in words
 
 
-def test_shows_examples_side_by_side_with_the_thought_apart(tmp_path: Path) -> None:
-    page = _read(_run(tmp_path / "run"))
+def content(html: str) -> dict[str, Any]:
+    """What the page carries for its script."""
+    data = re.search(r'id="data"[^>]*>\s*([A-Za-z0-9+/=]*)\s*</script>', html)
+    assert data is not None
+    carried: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(data[1])))
+    return carried
+
+
+def test_counts_what_went_wrong(tmp_path: Path) -> None:
+    page = _read(write_run(tmp_path / "run"))
     words = page.words()
-    assert "c-1#4 test answer reasoning ✓ RL ✗ RL" in words
-    assert "2 earlier messages system Be kind. user Where is my order? assistant" in words
-    assert '{"name": "find", "arguments": {"id": 1}}' in words
-    assert "recorded It is at the door. RL thinking ✓ right thought The tool says door." in words
-    assert "At the door. says it all RL thinking ✗ wrong" in words
-    assert sum(attributes.get("class") == "thought" for _, attributes in page.tags) == 2
+    assert (
+        "test: kinds of failure outcome base direct base thinking SFT direct RL thinking" in words
+    )
+    assert "right 0 0 1 50.0 % 1 50.0 % unreadable 0 1 50.0 % 0 0 missed call 1 50.0 %" in words
+    assert "needless call 0 0 0 1 50.0 % wrong arguments 0 0 1 50.0 % 0 wrong answer 0 1" in words
+    assert "not checkable 1 50.0 % 0 0 0 in all 2 2 2 2" in words
+    assert "shifted: kinds of failure outcome RL thinking wrong tool 1 100.0 % in all 1" in words
+    # Called once where it is recorded and once where it is not; the other decision is right.
+    assert "find 1 2 100.0 % 100.0 % Called against recorded" in words
+    assert "recorded ↓ called → find find 1 no call 1" in words
+    assert "cancel 1 0 0.0 % 0.0 % track 1 track 0 1 – –" in words
+    assert "Arguments most often wrong, where the recorded tool was called" in words
+    assert "tool argument wrong of share find id 1 1 100.0 %" in words
+    links = [a["href"] for _, a in page.tags if "?" in (a.get("href") or "")]
+    assert "#decisions?split=test&model=sft-direct&failure=wrong+arguments" in links
+
+
+def test_carries_each_conversation_once(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = (run / "conversations.jsonl").read_text().splitlines()
+    policy = {"role": "system", "content": "Always be kind. " * 30}
+    tools = json.loads(lines[0])["tools"]
+    more = [
+        {"split": "test", "id": f"d-{i}", "messages": [policy], "tools": tools} for i in range(3)
+    ]
+    write_lines(run / "conversations.jsonl", [*map(json.loads, lines), *more])
+    carried = content(write_report(run).read_text("utf-8"))
+    assert [(m["name"], m["mode"]) for m in carried["models"]] == [
+        ("base", "direct"),
+        ("base", "thinking"),
+        ("sft", "direct"),
+        ("rl", "thinking"),
+    ]
+    assert [c["id"] for c in carried["conversations"]] == ["c-1", "c-2", "d-0", "d-1", "d-2"]
+    assert carried["texts"] == [policy["content"]]
+    assert [c["tools"] for c in carried["conversations"]] == [0, 1, 0, 0, 0]
+    assert carried["tools"] == [tools, []]
+    assert [(d["of"], d["at"], list(d["did"])) for d in carried["decisions"]] == [
+        (0, 2, ["0", "1", "2", "3"]),
+        (0, 5, ["0", "1", "2", "3"]),
+        (1, 1, ["3"]),
+    ]
+
+
+def test_two_thousand_decisions_of_five_models_stay_small(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    draw = random.Random(0)
+    vocabulary = ["".join(draw.choices("abcdefghij", k=6)) for _ in range(3000)]
+
+    def text(count: int) -> str:
+        return " ".join(draw.choices(vocabulary, k=count))
+
+    policy, answer = text(1500), {"role": "assistant", "content": text(25)}
+    turns = [m for _ in range(10) for m in ({"role": "user", "content": text(25)}, answer)]
+    conversations = [
+        {
+            "split": "test",
+            "id": f"c{i}",
+            "messages": [{"role": "system", "content": policy}, *turns],
+        }
+        for i in range(200)
+    ]
+    write_lines(run / "conversations.jsonl", conversations)
+    shutil.rmtree(run / "evaluations")
+    for name in ("base-direct", "base-thinking", "sft-direct", "think-thinking", "rl-thinking"):
+        records = [
+            judged(f"c{i}#{at}", False, answer=said, text=f"{thought} {said}", thought=thought)
+            for i in range(200)
+            for at in range(2, 22, 2)
+            for said, thought in [(text(25), text(30))]
+        ]
+        write_lines(run / "evaluations" / f"{name}-test.jsonl", records)
+    assert write_report(run).stat().st_size < 5_000_000
 
 
 def test_needs_nothing_beside_itself(tmp_path: Path) -> None:
-    html = write_report(_run(tmp_path / "run")).read_text("utf-8")
+    html = write_report(write_run(tmp_path / "run")).read_text("utf-8")
     tags = Page(html).tags
-    assert not {tag for tag, _ in tags} & {"script", "link", "img", "iframe", "object", "base"}
+    assert not {tag for tag, _ in tags} & {"link", "img", "iframe", "object", "base"}
     for _, attributes in tags:
         assert all(not name.startswith("on") and name != "src" for name in attributes)
         assert (attributes.get("href") or "#").startswith("#")
     assert "://" not in html and "url(" not in html and "@import" not in html
+    assert not re.search(
+        r"fetch\(|XMLHttp|import\(|innerHTML|outerHTML|insertAdjacent|eval\(", html
+    )
     ids = {attributes.get("id") for _, attributes in tags}
-    assert all(a["href"][1:] in ids for _, a in tags if a.get("href"))  # type: ignore[index]
+    hrefs = [href for _, attributes in tags if (href := attributes.get("href"))]
+    assert all(href[1:].partition("?")[0] in ids for href in hrefs)
+
+
+def test_runs_its_own_script_and_no_other(tmp_path: Path) -> None:
+    html = write_report(write_run(tmp_path / "run", "</script><script>")).read_text("utf-8")
+    bodies = re.findall(r"<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    (data, _), (own, body) = bodies
+    assert 'type="text/plain"' in data and own == ""
+    digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
 
 
 def test_text_from_data_stays_text(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>\"'>&{{7*7}}<b onclick=x>"
-    plain = _read(_run(tmp_path / "plain"))
-    page = _read(_run(tmp_path / "hostile", hostile))
-    assert "script" not in {tag for tag, _ in page.tags}
+    plain = _read(write_run(tmp_path / "plain"))
+    page = _read(write_run(tmp_path / "hostile", hostile))
+    assert [tag for tag, _ in page.tags].count("script") == 2
     for _, attributes in page.tags:
         assert "onclick" not in attributes
         # Text from data may be a value (a label, the page's generator), never a name.
         assert set(attributes) <= {name for _, a in plain.tags for name in a} | {"open"}
-    assert page.text.count(hostile) > 50
-    assert '{"name": "find' in page.text and "49" not in page.text.replace(hostile, "")
+    assert page.text.count(hostile) > 30
+    assert "49" not in page.text.replace(hostile, "")
 
 
 def test_is_a_pure_function_of_the_folder(tmp_path: Path) -> None:
-    run = _run(tmp_path / "run")
+    run = write_run(tmp_path / "run")
     path = write_report(run)
     first = path.read_bytes()
     assert path == run / "report.html"
@@ -247,7 +231,8 @@ def test_is_a_pure_function_of_the_folder(tmp_path: Path) -> None:
     assert {p.name for p in run.iterdir()} == {
         "run.json",
         "results.json",
-        "examples.json",
+        "conversations.jsonl",
+        "evaluations",
         "metrics",
         "report.html",
     }
@@ -259,7 +244,7 @@ def test_a_folder_with_only_run_json_says_what_is_missing(tmp_path: Path) -> Non
     assert "This run has no results yet." in words
     assert (
         "Not in the run folder, so not in this report: results.json, metrics/sft.jsonl, "
-        "metrics/think.jsonl, metrics/rl.jsonl, examples.json." in words
+        "metrics/think.jsonl, metrics/rl.jsonl, conversations.jsonl." in words
     )
     assert "Nothing was skipped" not in words
     assert "the stage has not run" in words
@@ -274,12 +259,12 @@ def test_a_run_with_other_stages_shows_theirs(tmp_path: Path) -> None:
     words = _read(tmp_path).words()
     assert "warm" in words and "RL: learning which thoughts" in words
     assert "SFT: learning" not in words
-    assert "results.json, metrics/rl.jsonl, examples.json" in words
+    assert "results.json, metrics/rl.jsonl, conversations.jsonl" in words
 
 
 def test_results_without_figures_floors_or_promotion(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"actwise": "0.1.0"}')
-    row = _row("base", "direct", "test", 0.2)
+    row = row_by_hand("base", "direct", "test", 0.2)
     row["metrics"] = {"action_accuracy": {"value": float("nan"), "low": None, "high": None}}
     (tmp_path / "results.json").write_text(json.dumps({"rows": [row | {"slices": {}}]}))
     words = _read(tmp_path).words()
@@ -312,10 +297,40 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
 
 
 def test_half_an_emoji_from_a_model_does_not_stop_the_report(tmp_path: Path) -> None:
-    run = _run(tmp_path / "run")
-    path = run / "examples.json"
-    path.write_text(path.read_text().replace("At the door.", "Hi \\ud83d."))
-    assert "Hi ?." in _read(run).words()
+    run = write_run(tmp_path / "run")
+    path = run / "evaluations" / "rl-thinking-test.jsonl"
+    path.write_text(path.read_text().replace("Look it up.", "Hi \\ud83d."))
+    carried = content(write_report(run).read_text("utf-8"))
+    assert carried["decisions"][0]["did"]["3"]["thought"] == "Hi ?."
+
+
+def test_a_run_that_goes_on_shows_what_it_has_measured(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "results.json").unlink()
+    (run / "evaluations" / "rl-thinking-shifted.jsonl").unlink()
+    words = _read(run).words()
+    assert "This run is not finished; what it has measured so far is below." in words
+    # One of two decisions can be checked, and it is wrong.
+    assert "base direct 2 1 conv. 0.0 % 0.0–0.0" in words
+    assert "SFT direct 2 1 conv. 50.0 % 50.0–50.0" in words
+    assert "promoted" not in words
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("rl-thinking-test", ("c-1#2", "c-9#2"), "c-9#2 is in no conversation"),
+        ("rl-thinking-test", ('"verdict"', '"found"'), r"test\.jsonl:1: verdict: Field required"),
+        ("rl-thinking-test", ("{", "{{"), r"rl-thinking-test\.jsonl:1: not JSON"),
+    ],
+)
+def test_an_evaluation_that_is_none_is_named(
+    tmp_path: Path, name: str, change: tuple[str, str], message: str
+) -> None:
+    path = write_run(tmp_path / "run") / "evaluations" / f"{name}.jsonl"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(InputError, match=message):
+        write_report(tmp_path / "run")
 
 
 def test_metrics_of_a_run_that_was_cut_off_and_goes_on(tmp_path: Path) -> None:
@@ -333,7 +348,7 @@ def test_metrics_of_a_run_that_was_cut_off_and_goes_on(tmp_path: Path) -> None:
     expected = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.3}, {"step": 3, "loss": 0.2}]
     assert metrics.steps == expected
     assert metrics.unreadable == 2
-    run = _run(tmp_path / "run")
+    run = write_run(tmp_path / "run")
     (run / "metrics" / "rl.jsonl").write_text(path.read_text())
     (run / "metrics" / "sft.jsonl").write_text("")
     words = _read(run).words()
@@ -351,7 +366,7 @@ def test_needs_no_torch() -> None:
 
 
 def test_table(tmp_path: Path) -> None:
-    results = json.loads((_run(tmp_path / "run") / "results.json").read_text())
+    results = json.loads((write_run(tmp_path / "run") / "results.json").read_text())
     text = write_table(results, width=120)
     rows = [line.split() for line in text.splitlines() if line]
     assert ["RL", "thinking", "test", "78.1", "73.1–83.1", "79.1", "58.1", "88.1"] + ["–"] * 4 + [
@@ -365,7 +380,7 @@ def test_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_no_column_of_the_table_is_cut_or_left_out(tmp_path: Path, width: int) -> None:
-    results = json.loads((_run(tmp_path / "run") / "results.json").read_text())
+    results = json.loads((write_run(tmp_path / "run") / "results.json").read_text())
     lines = write_table(results, width=width).splitlines()
     assert max(map(cell_len, lines[:-1])) <= width
     rows = [line.split() for line in lines if line.startswith("RL ")]
@@ -375,7 +390,7 @@ def test_no_column_of_the_table_is_cut_or_left_out(tmp_path: Path, width: int) -
 
 
 def test_table_prints_names_as_they_are() -> None:
-    text = write_table({"rows": [_row("[red]x[/red]", "direct", "[b]", 0.5)]})
+    text = write_table({"rows": [row_by_hand("[red]x[/red]", "direct", "[b]", 0.5)]})
     assert "[red]x[/red]" in text and "[b]" in text
 
 
@@ -393,11 +408,12 @@ def test_whisker_puts_figures_where_they_belong() -> None:
 
 def test_curve_joins_its_points() -> None:
     svg = curve([(10, 0.0), (20, 4.0), (30, 1.0)], title="loss <x>", share=False)
-    # Ticks 0, 2, 4 over 118 units; 268 units across.
-    assert 'd="M42.0 128.0L176.0 10.0L310.0 98.5"' in svg
+    # Ticks 0, 2, 4 over 118 units; labels of one digit leave 291 units across.
+    assert 'd="M19.0 128.0L164.5 10.0L310.0 98.5"' in svg
     assert 'aria-label="loss &lt;x&gt;: 0 at step 10, 1 at step 30"' in svg
     one = curve([(5, 0.7)], title="dev", share=True, best=True)
-    assert 'class="best" cx="176.0"' in one and ">100%<" in one and one.count(">5<") == 1
+    # The widest label, "100%", leaves 272 units.
+    assert 'class="best" cx="174.0"' in one and ">100%<" in one and one.count(">5<") == 1
 
 
 def test_a_long_curve_is_thinned_without_losing_its_level() -> None:

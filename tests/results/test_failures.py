@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actwise.results.failures import failures_sentence, kind_of_failure
+from actwise.results.failures import OUTCOMES, failures_sentence, kind_of_failure, outcome
 
 CALL = {"right": False, "errors": [], "missed_call": False, "needless_call": False}
 
@@ -31,6 +31,9 @@ def record(kind: str = "call", stop: str = "stop", **verdict: Any) -> dict[str, 
 )
 def test_the_kind_of_a_failure(judged: dict[str, Any], kind: str | None) -> None:
     assert kind_of_failure(judged) == kind
+    known = {True: "right", None: "not checkable"}
+    assert outcome(judged) == (kind or known[judged["verdict"]["right"]])
+    assert outcome(judged) in OUTCOMES
 
 
 def test_the_commonest_kind_comes_first() -> None:

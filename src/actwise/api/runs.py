@@ -11,6 +11,7 @@ from actwise.errors import RunError
 from actwise.report import write_episodes, write_table
 from actwise.results.failures import failures_sentence
 from actwise.run.files import read_records
+from actwise.run.folder import CONVERSATIONS
 
 if TYPE_CHECKING:
     from actwise.api.acting import Model
@@ -124,13 +125,10 @@ class LoadedRun:
         return {path.name: path for path in sorted(self.folder.glob("models/[!.]*"))}
 
     @property
-    def examples(self) -> list[dict[str, Any]]:
-        """Some decisions with what each model did."""
-        file = self.folder / "examples.json"
-        examples: list[dict[str, Any]] = (
-            json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        )
-        return examples
+    def conversations(self) -> list[Record]:
+        """The conversations that were measured on, with their split, in OpenAI's shape."""
+        file = self.folder / CONVERSATIONS
+        return read_records(file) if file.exists() else []
 
     def evaluations(self) -> Any:
         """Return every judged decision of every model, mode and split.

@@ -25,9 +25,9 @@ from actwise.audit.rollouts import AuditedRollout, read_rollouts
 from actwise.conversation import Decision
 from actwise.errors import InputError, RunError
 from actwise.findings.finding import Finding
-from actwise.report.folder import Metrics, Results, RunFolder, check_whole, read_run_folder
+from actwise.report.files import Files
+from actwise.report.folder import Metrics, Results, RunFolder, read_run_folder
 from actwise.results.stats import Interval
-from actwise.run.checksums import Checksums
 from actwise.training.stages import BASE, STAGES
 
 _SCORE = "dev_action_accuracy"
@@ -119,7 +119,7 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
     """
     run = read_run_folder(folder)
     stage, path = _rollouts(folder, run)
-    check_whole(folder, f"rollouts/{path.name}", Checksums(folder))
+    Files(folder).whole(f"rollouts/{path.name}")
     not_examined = []
     decisions: dict[str, Decision] = {}
     try:

@@ -23,6 +23,7 @@ from actwise.cli.init import init
 from actwise.cli.interrupt import prompt_interrupt
 from actwise.cli.preflight import preflight
 from actwise.cli.recipes import recipes
+from actwise.cli.runs import compare, runs
 from actwise.cli.serve import serve
 from actwise.cli.settings import list_settings
 from actwise.cli.training import demo, evaluate, report, run
@@ -47,6 +48,8 @@ for verb in (
     demo,
     evaluate,
     report,
+    compare,
+    runs,
     audit,
     chat,
     serve,

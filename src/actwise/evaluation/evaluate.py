@@ -46,7 +46,8 @@ class Evaluator:
 
         Returns:
             One record per decision: "decision", "conversation", "kind", "labels", "text",
-            "thought", "tokens", "thought_tokens", "stop", "verdict".
+            "thought", "calls", "broken_calls", "answer", "tokens", "thought_tokens", "stop",
+            "verdict".
         """
         params = SamplingParams(self.max_tokens, self.template.stop_token_ids, temperature=0)
         records: list[dict[str, Any]] = []
@@ -82,6 +83,9 @@ class Evaluator:
             "labels": list(decision.gold.labels),
             "text": rollout.text,
             "thought": thought,
+            "calls": [{"name": c.name, "arguments": c.arguments} for c in rollout.parsed.calls],
+            "broken_calls": rollout.parsed.broken_calls,
+            "answer": rollout.parsed.answer,
             "tokens": len(rollout.sample.token_ids),
             "thought_tokens": len(self.template.encode(thought)),
             "stop": rollout.sample.stop_reason,

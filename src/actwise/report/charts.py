@@ -4,6 +4,7 @@ Horizontal scales are in per cent of the width, so dots and whiskers stretch wit
 their labels, which are HTML beside them, keep their size.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,7 +15,9 @@ from actwise.report.folder import Range
 from actwise.report.words import number
 
 WIDTH, HEIGHT = 320, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 10, 10, 22
+_RIGHT, _TOP, _BOTTOM = 10, 10, 22
+_CHARACTER, _GAP = 6.6, 6
+"""Width of a digit or a per cent sign of a label, at most, and the space beside it."""
 MAX_POINTS = 240
 """A curve of more steps is drawn through the means of this many runs of steps."""
 
@@ -71,15 +74,21 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
         title: What the figure is, for readers who cannot see it.
         share: Whether the values are written in per cent.
         best: Whether to ring the highest value; the points are then few, and shown.
+
+    Returns:
+        The picture; "data-values" holds what `curves.js` shows of each point that is drawn: where
+        it lies, and its step and value in words.
     """
     drawn = _thin(points)
     low, high = min(y for _, y in drawn), max(y for _, y in drawn)
     ticks = nice_ticks(*((0.0, 1.0) if share and low == high else (low, high)))
+    labels = [f"{100 * tick:.4g}%" if share else f"{tick:.4g}" for tick in ticks]
+    left = round(_CHARACTER * max(map(len, labels)) + 2 * _GAP)
     first, last = points[0][0], points[-1][0]
 
     def x(step: float) -> float:
         across = (step - first) / (last - first) if last > first else 0.5
-        return _LEFT + across * (WIDTH - _LEFT - _RIGHT)
+        return left + across * (WIDTH - left - _RIGHT)
 
     def y(value: float) -> float:
         up = (value - ticks[0]) / (ticks[-1] - ticks[0])
@@ -93,14 +102,14 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
             '<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
             '<text x="{text}" y="{base:.1f}" text-anchor="end">{label}</text>'
         ).format(
-            left=_LEFT,
+            left=left,
             right=WIDTH - _RIGHT,
             y=y(tick),
-            text=_LEFT - 6,
+            text=left - _GAP,
             base=y(tick) + 4,
-            label=f"{100 * tick:.4g}%" if share else f"{tick:.4g}",
+            label=label,
         )
-        for tick in ticks
+        for tick, label in zip(ticks, labels, strict=True)
     ]
     for step, anchor in {first: "middle" if first == last else "start", last: "end"}.items():
         if anchor == "end" and first == last:
@@ -125,9 +134,20 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
         f"{title}: {number(points[0][1], share=share)} at step {first:g}, "
         f"{number(points[-1][1], share=share)} at step {last:g}"
     )
+    values = [
+        [round(x(step), 1), round(y(value), 1), f"step {step:.6g}: {number(value, share=share)}"]
+        for step, value in drawn
+    ]
     return Markup(
-        '<svg class="curve" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, HEIGHT, label, Markup("").join(parts))
+        '<svg class="curve" viewBox="0 0 {} {}" role="img" aria-label="{}" data-values="{}">'
+        "{}</svg>"
+    ).format(
+        WIDTH,
+        HEIGHT,
+        label,
+        json.dumps(values, ensure_ascii=False, separators=(",", ":")),
+        Markup("").join(parts),
+    )
 
 
 def _dot(css: str, x: float, y: float) -> Markup:

@@ -3,7 +3,6 @@
     run.json             how the run was made; the only file that must be there
     results.json         the table, what was skipped, how long each stage took
     metrics/STAGE.jsonl  one JSON object of numbers per training step, with "step" in it
-    examples.json        some decisions with each model's completion
 
 Unknown fields are ignored, so that a report can be written for a run of a newer version.
 """
@@ -12,18 +11,14 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field
 
 from actwise.config import RunConfig
-from actwise.errors import InputError, RunError
-from actwise.run.checksums import Checksums
-from actwise.run.folder import check_ordinary
+from actwise.errors import RunError
+from actwise.report.files import Files
 from actwise.training.stages import STAGES
-
-Shape = TypeVar("Shape")
-_REMEDY = "run the command of the run again, which writes it anew"
 
 
 def _finite(number: Any) -> Any:
@@ -142,38 +137,6 @@ class RunRecord(BaseModel):
     """What it trains, in order, and the mode in which the model of each is measured."""
 
 
-class ShownMessage(BaseModel):
-    """A message of an example's context."""
-
-    role: str
-    content: str | None = ""
-    tool_calls: list[dict[str, Any]] = []
-
-
-class ShownCompletion(BaseModel):
-    """What one model did; `text` is the completion without its thought."""
-
-    model: str
-    mode: str
-    text: str
-    thought: str | None = None
-    right: bool | None
-    """None where it cannot be checked."""
-    notes: list[str] = []
-
-
-class Example(BaseModel):
-    """One decision, the recorded action, and what the models did."""
-
-    decision: str
-    split: str
-    kind: str
-    labels: list[str] = []
-    context: list[ShownMessage]
-    gold: str
-    completions: list[ShownCompletion]
-
-
 @dataclass(frozen=True)
 class Metrics:
     """The steps of one stage, in order; a step that was repeated after a restart counts once."""
@@ -191,60 +154,40 @@ class RunFolder:
     record: RunRecord
     results: Results | None
     metrics: dict[str, Metrics]
-    examples: list[Example] | None
 
     def missing(self) -> list[str]:
         """Return the files that are not there, as paths inside the folder."""
         files = [] if self.results is not None else ["results.json"]
-        files += [
+        return files + [
             f"metrics/{stage}.jsonl" for stage in self.record.stages if stage not in self.metrics
         ]
-        return files + ([] if self.examples is not None else ["examples.json"])
 
 
 def read_run_folder(run_dir: Path) -> RunFolder:
-    """Read everything a report shows.
+    """Read what a run was told and found; its decisions are read by `judged.read_decisions`.
 
     Raises:
         RunError: If there is no run.json, so this is no run folder; if it holds links, pipes or
             devices; if its checksums are damaged.
         InputError: If a file is not what its writer made.
     """
-    check_ordinary(run_dir)
-    checksums = Checksums(run_dir)
-    record = _read(run_dir, "run.json", RunRecord, checksums)
+    files = Files(run_dir)
+    record = files.json("run.json", RunRecord)
     if record is None:
         raise RunError(
             f"{run_dir}: no run folder, for it holds no run.json; name the folder of a run"
         )
-    metrics = {}
-    for stage in record.stages:
-        name = f"metrics/{stage}.jsonl"
-        if (run_dir / name).exists():
-            check_whole(run_dir, name, checksums)
-            metrics[stage] = read_metrics(run_dir / name)
+    metrics = {
+        stage: read_metrics(files.whole(name))
+        for stage in record.stages
+        if (name := f"metrics/{stage}.jsonl") in files.names
+    }
     return RunFolder(
         name=run_dir.resolve().name,
         record=record,
-        results=_read(run_dir, "results.json", Results, checksums),
+        results=files.json("results.json", Results),
         metrics=metrics,
-        examples=_read(run_dir, "examples.json", list[Example], checksums),
     )
-
-
-def check_whole(run_dir: Path, name: str, checksums: Checksums) -> None:
-    """Refuse a file that is not what was written.
-
-    Raises:
-        InputError: Names it.
-    """
-    damage = checksums.damage(name)
-    if damage is not None:
-        raise InputError(
-            f"{damage.what}, for its checksum differs" if damage.what == "damaged" else damage.what,
-            file=str(run_dir / damage.name),
-            remedy=_REMEDY,
-        )
 
 
 def read_metrics(path: Path) -> Metrics:
@@ -269,22 +212,3 @@ def _numbers(line: str) -> dict[str, float]:
     except (ValueError, RecursionError, OverflowError):
         return {}
     return {key: value for key, value in numbers.items() if math.isfinite(value)}
-
-
-def _read(run_dir: Path, name: str, kind: type[Shape], checksums: Checksums) -> Shape | None:
-    path = run_dir / name
-    if not path.exists():
-        return None
-    check_whole(run_dir, name, checksums)
-    try:
-        return TypeAdapter(kind).validate_python(json.loads(path.read_text("utf-8")))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"not JSON: {error.msg}", file=str(path), line=error.lineno, remedy=_REMEDY
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{place}: {first['msg']}", file=str(path), remedy=_REMEDY) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, or nested without end
-        raise InputError(f"not JSON: {error}", file=str(path), remedy=_REMEDY) from error

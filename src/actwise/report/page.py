@@ -8,24 +8,14 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from actwise.report import charts, words
-from actwise.report.folder import (
-    Metrics,
-    Paired,
-    Range,
-    Results,
-    Row,
-    RunFolder,
-    read_run_folder,
-)
+from actwise.report.folder import Metrics, Range, Results, Row, RunFolder, read_run_folder
+from actwise.report.judged import Decisions, read_decisions
+from actwise.report.sections import environment, sections
+from actwise.results.summary import row
 from actwise.run.files import write_atomically
-
-KINDS = ("call", "answer")
-"""Slices by the kind of decision; the others are labels."""
-CONTEXT_SHOWN = 3
-"""Messages before a decision that an example shows at once; earlier ones open on a click."""
+from actwise.run.folder import CONVERSATIONS
+from actwise.training.stages import BASE
 
 
 def write_report(run_dir: Path) -> Path:
@@ -38,53 +28,42 @@ def write_report(run_dir: Path) -> Path:
         InputError: If a file in it is not what its writer makes.
     """
     # What a model wrote can hold half a surrogate pair, which UTF-8 cannot.
-    page = render(read_run_folder(run_dir)).encode("utf-8", errors="replace")
+    run = read_run_folder(run_dir)
+    decisions = read_decisions(run_dir, [BASE, *run.record.stages])
+    page = render(run, decisions).encode("utf-8", errors="replace")
     path = run_dir / "report.html"
     write_atomically(path, lambda temporary: temporary.write_bytes(page))
     return path
 
 
-def render(run: RunFolder) -> str:
+def render(run: RunFolder, decisions: Decisions | None) -> str:
     """Return the page of a run."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    results = run.results or Results(rows=rows_so_far(decisions))
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            sections(results, decisions),
+            run=run,
+            finished=run.results is not None,
+            tiles=headline(results),
+            stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.stages],
+            curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
+            missing=run.missing() + ([] if decisions is not None else [CONVERSATIONS]),
+            command=shlex.join(run.record.command),
+            settings=flat_settings(run.record.config),
+        )
     )
-    environment.filters["duration"] = words.duration
-    environment.filters["size"] = words.size
-    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
-    environment.globals |= {
-        "number": words.number,
-        "span": words.span,
-        "points": words.points,
-        "judgement": words.judgement,
-        "metric": words.metric,
-        "title": words.model_title,
-        "model_and_mode": words.model_and_mode,
-        "whisker": charts.whisker,
-        "paired_scale": paired_scale,
-        "Range": Range,
-    }
-    results = run.results or Results()
-    return environment.get_template("page.html.j2").render(
-        run=run,
-        results=results,
-        has_results=bool(results.rows),
-        tiles=headline(results),
-        colours=model_colours(results),
-        metrics=metric_names(results),
-        glossary={name: words.metric(name) for name in metric_names(results) or words.METRICS},
-        kinds=KINDS,
-        slices=slice_names(results),
-        stages=[(s, words.stage_title(s), run.metrics.get(s)) for s in run.record.stages],
-        curves={stage: curves(metrics) for stage, metrics in run.metrics.items()},
-        context_shown=CONTEXT_SHOWN,
-        command=shlex.join(run.record.command),
-        settings=flat_settings(run.record.config),
-    )
+
+
+def rows_so_far(decisions: Decisions | None) -> list[Row]:
+    """Return the rows of the table as far as the run has measured."""
+    measured = {} if decisions is None else decisions.evaluations
+    return [
+        Row.model_validate(row(m.model, m.mode, m.split, records))
+        for m, records in measured.items()
+        if records
+    ]
 
 
 def headline(results: Results) -> list[dict[str, Any]]:
@@ -110,41 +89,6 @@ def headline(results: Results) -> list[dict[str, Any]]:
             }
         )
     return tiles
-
-
-def model_colours(results: Results) -> dict[str, str]:
-    """Return a class of the style sheet for each model, by its place in the run."""
-    names = dict.fromkeys([*results.models, *(row.model for row in results.rows)])
-    return {name: f"m{index % 6}" for index, name in enumerate(names)}
-
-
-def metric_names(results: Results) -> list[str]:
-    """Return the metrics that some row has, known ones first and in their order."""
-    found = dict.fromkeys(name for row in results.rows for name in row.metrics)
-    known = [name for name in words.METRICS if name in found]
-    return known + [name for name in found if name not in words.METRICS]
-
-
-def slice_names(results: Results) -> dict[str, list[tuple[str, list[Row]]]]:
-    """Return, for each split, its slices and the rows that have them."""
-    found = {}
-    for split in results.splits():
-        rows = results.of_split(split)
-        names = dict.fromkeys(name for row in rows for name in row.slices)
-        found[split] = [(name, [row for row in rows if name in row.slices]) for name in names]
-    return found
-
-
-def paired_scale(paired: list[Paired]) -> float:
-    """Return how far the scale of differences reaches to both sides; whole tenths."""
-    ends = [
-        abs(end)
-        for pair in paired
-        for end in (pair.difference.value, pair.difference.low, pair.difference.high)
-        if end is not None
-    ]
-    reach = int(max(ends, default=0.0) * 10 - 1e-9) + 1
-    return reach / 10
 
 
 def curves(metrics: Metrics) -> list[dict[str, Any]]:

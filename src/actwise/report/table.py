@@ -46,11 +46,15 @@ def write_table(results: dict[str, Any], width: int = 100) -> str:
             accuracy = number(floor, share=True, unit=False)
             table.add_row(f"({name.replace('_', ' ')})", "floor", split, accuracy)
         table.add_section()
+    meaning = "Shares in per cent; the range is the 95 % interval of action accuracy."
+    return f"{as_text(table, width)}\n{meaning}\n"
+
+
+def as_text(table: FoldedTable, width: int) -> str:
+    """Return a table as text without colours, each line ended."""
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
-    lines = [line.rstrip() for line in out.getvalue().rstrip().split("\n")]
-    lines += ["", "Shares in per cent; the range is the 95 % interval of action accuracy."]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().rstrip().split("\n"))
 
 
 def _cells(row: Row, slices: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from actwise.report.folder import Range
+from actwise.results.failures import KINDS
 from actwise.training.stages import LABELS, STAGES
 
 
@@ -86,6 +87,22 @@ CURVES = {
     "grad_norm": Word("gradient norm", "Size of the update before it is limited.", share=False),
 }
 """What is drawn of a stage's steps, in this order; other columns of the file are not."""
+
+
+OUTCOMES = {
+    "right": "the recorded action, or an answer with all its facts",
+    **KINDS,
+    "not checkable": "an answer that can be called neither right nor wrong, because the record "
+    "states no fact and is worded otherwise; kept out of action accuracy",
+}
+"""What can become of a decision; see `results.failures.outcome`."""
+
+SPLITS = {
+    "test": "Conversations of the same kind as those that were trained on, and none of them.",
+    "shifted": "Conversations of another kind than those that were trained on: the same tasks with "
+    "other wordings, tools and names. What was learned has to carry over.",
+}
+"""What is measured on, by name."""
 
 
 def metric(name: str) -> Word:

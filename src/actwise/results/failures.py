@@ -43,6 +43,17 @@ def kind_of_failure(record: dict[str, Any]) -> str | None:
     return "wrong arguments" if verdict["tool_names"] else "wrong tool"
 
 
+OUTCOMES = ("right", *KINDS, "not checkable")
+"""Each decision has one of these."""
+
+
+def outcome(record: dict[str, Any]) -> str:
+    """Return what became of a judged decision, one of `OUTCOMES`."""
+    if record["verdict"]["right"] is None:
+        return "not checkable"
+    return kind_of_failure(record) or "right"
+
+
 def failures(records: Iterable[dict[str, Any]]) -> Counter[str]:
     """Count the kinds of what is wrong in judged decisions; see `KINDS`."""
     kinds = map(kind_of_failure, records)

@@ -1,12 +1,13 @@
 """The run folder: everything a run was told, did and found, so that it can be read and resumed.
 
 run.json            what was asked: configuration, versions, seed, fingerprints of the data
+conversations.jsonl what is measured on: the conversations of the test splits, each once
 metrics/*.jsonl     one line per training step, by stage
 rollouts/*.jsonl    completions sampled in training, with their verdicts
 evaluations/*.jsonl one line per decision, by model, mode and split
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
-results.json, examples.json, report.html
+results.json, report.html
 superseded/*/       what was computed with settings that have changed since, with its run.json
 checksums.json      by which damage is noticed
 """
@@ -37,12 +38,13 @@ from actwise.run.files import (
     write_atomically,
 )
 from actwise.run.lines import JsonLines
-from actwise.run.lock import try_lock
+from actwise.run.lock import is_locked, take_lock
 from actwise.run.progress import Progress
 
+CONVERSATIONS = "conversations.jsonl"
 _LOCK = ".lock"
 _SUPERSEDED = "superseded"
-_OUTCOMES = ("results.json", "examples.json", "report.html", "audit.json", "audit.html")
+_OUTCOMES = ("results.json", "report.html", "audit.json", "audit.html")
 """What is made of all stages together."""
 
 
@@ -191,7 +193,7 @@ class Run:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         with lock:
-            if not try_lock(lock):
+            if not take_lock(lock):
                 raise RunError(
                     f"{self.folder}: another process is working on this run; wait for it, or "
                     "choose another --out"
@@ -318,6 +320,11 @@ def _difference(before: Any, now: Any) -> str:
         path.append(str(key))
         before, now = before.get(key), now.get(key)
     return f" ({'.'.join(path)}: {before}, now {now})" if path else ""
+
+
+def going_on(folder: Path) -> bool:
+    """Return whether a process works on the run in a folder."""
+    return is_locked(folder / _LOCK)
 
 
 def check_ordinary(folder: Path) -> None:

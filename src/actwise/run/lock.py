@@ -1,7 +1,12 @@
 """A lock on an open file that goes with its process, however that ends."""
 
 import sys
+import time
+from pathlib import Path
 from typing import IO
+
+_ATTEMPTS, _PAUSE = 10, 0.02
+"""How often, and in what distance in seconds, a lock is asked for: who looks holds it, too."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,3 +29,20 @@ else:
         except BlockingIOError:
             return False
         return True
+
+
+def take_lock(file: IO[str]) -> bool:
+    """Return whether the file is now this process's; one that only looks is waited for."""
+    for _ in range(_ATTEMPTS):
+        if try_lock(file):
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process has the lock on a file; it is not disturbed by being looked at."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        return not try_lock(file)
