@@ -6,6 +6,7 @@ The Python API, whose functions are imported when they are first used:
     prepare(files)          what a run trains and measures on
     train(data, out)        base, SFT, thinking and RL, to a table and a report
     evaluate(model, files)  measure a model on logs
+    evaluate_episodes(model)  let a model act on its own history, and measure that
     load_run(folder)        what a run found
     load_model(name)        a model that acts in a conversation
 """
@@ -13,11 +14,19 @@ The Python API, whose functions are imported when they are first used:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actwise.api import check, evaluate, load_model, load_run, prepare, train
+    from actwise.api import check, evaluate, evaluate_episodes, load_model, load_run, prepare, train
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "evaluate", "load_model", "load_run", "prepare", "train"]
+__all__ = [
+    "check",
+    "evaluate",
+    "evaluate_episodes",
+    "load_model",
+    "load_run",
+    "prepare",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -204,6 +204,54 @@ class LikelihoodConfig(_Section):
     alone learn, by how likely they make the action; with more, actions part from thoughts."""
 
 
+class EpisodesConfig(_Section):
+    """What the model acts in where it acts on its own history, and how far it may go."""
+
+    environment: str = Field("recorded", pattern=r"^(recorded|desk|[\w.]+:[\w.]+)$")
+    """recorded: results are replayed where the calls match the logs; desk: the embedded world; or
+    your own tools as "module:object" (docs/episodes.md)."""
+    mcp: str | None = None
+    """Command of an MCP server whose tools are called, in place of `environment`."""
+    steps: int = Field(8, ge=1)
+    """Completions of a turn at most, each of which may call several tools."""
+    turns: int = Field(50, ge=1)
+    """Turns of a conversation at most, for customers who never end."""
+    questions: int = Field(2, ge=0)
+    """Questions that the record does not ask and the desk's customer answers all the same."""
+    call_seconds: float = Field(10.0, gt=0)
+    """Until a call is given up; the model is told so."""
+    result_characters: int = Field(4000, ge=100)
+    """Longest result; more is cut, and the model is told so."""
+    at_once: int = Field(64, ge=1)
+    """Episodes under way at the same time."""
+
+
+class TurnsConfig(_Section):
+    """What a whole turn earns, where `rl.unit` is "turn"."""
+
+    steps_weight: float = Field(0.0, ge=0)
+    """What the recorded calls of a successful turn earn beside its success (Interleaved: 0.5)."""
+    steps: Literal["discounted", "share", "all"] = "discounted"
+    """All of it where every recorded call was made; else for each that was made one over the number
+    of the completion that first made it; or its share; or nothing."""
+    progress_margin: float | None = Field(None, ge=0, le=1)
+    """Only pay for calls while the share of successful turns in a step has not fallen by so much
+    below that of the step before (Interleaved: 0.05); always where not given."""
+
+
+class SearchConfig(_Section):
+    """Search over turns, where `rl.unit` is "turn" (PROPA): groups are the children of a node."""
+
+    iterations: int = Field(0, ge=0)
+    """Nodes that are expanded in each turn; 0 samples whole turns instead."""
+    children: int = Field(4, ge=2)
+    """Completions of a node, each of which is followed greedily to the end of the turn."""
+    exploration: float = Field(1.0, ge=0)
+    """Weight of what was seldom tried in the choice of the node."""
+    boost: bool = True
+    """Raise small values: ln(1 + 10 value) / ln 11."""
+
+
 class RlConfig(OptimiserConfig):
     """GRPO on the judge's rewards."""
 
@@ -212,6 +260,9 @@ class RlConfig(OptimiserConfig):
     """Batches of rollouts; 0 leaves the stage out."""
     mode: Mode = "thinking"
     """Whether the model thinks before it acts."""
+    unit: Literal["decision", "turn"] = "decision"
+    """What is sampled and judged: single decisions on the recorded history, or whole turns on the
+    model's own, in what `episodes` says. A step of a turn learns with the turn's advantage."""
     decisions: Literal["all", "calls"] = "all"
     """All decisions, or only those whose record calls a tool (which teaches to call always)."""
     conversations_per_step: int = Field(6, ge=1)
@@ -241,6 +292,8 @@ class RlConfig(OptimiserConfig):
     advantage: Literal["group", "rejection"] = "group"
     """How much better than the mean of its group a completion is (GRPO), or 1 where all of it is
     right and else 0: rejection sampling, fine-tuning on the right ones as they come."""
+    turns: TurnsConfig = TurnsConfig()
+    search: SearchConfig = SearchConfig()
     selection: SelectionConfig = SelectionConfig()
     anchor: AnchorConfig = AnchorConfig()
     likelihood: LikelihoodConfig = LikelihoodConfig()
@@ -297,6 +350,7 @@ class RunConfig(_Section):
     think: ThinkConfig = ThinkConfig()
     rl: RlConfig = RlConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    episodes: EpisodesConfig = EpisodesConfig()
     desk: DeskConfig = DeskConfig()
 
     @model_validator(mode="after")
@@ -305,6 +359,12 @@ class RunConfig(_Section):
             raise ValueError("data.dev_fraction and data.test_fraction leave nothing to train on")
         if self.rl.optimiser_steps > self.rl.conversations_per_step:
             raise ValueError("rl.optimiser_steps is larger than rl.conversations_per_step")
+        if self.rl.unit == "turn" and self.reward.combine == "normalize_each":
+            raise ValueError("rl.unit=turn has one reward, so reward.combine has nothing to do")
+        if self.rl.unit == "turn" and self.rl.advantage != "group":
+            raise ValueError("rl.unit=turn compares turns, so rl.advantage must be group")
+        if self.rl.unit == "turn" and self.rl.hints.levels:
+            raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
         return self
 
 

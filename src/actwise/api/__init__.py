@@ -24,7 +24,7 @@ from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
     from actwise.api.acting import Model
-    from actwise.api.runs import Evaluation, LoadedRun
+    from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
     from actwise.template.render import Template
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -173,6 +173,51 @@ def evaluate(
     if split is None:
         results |= seen(logs, path)
     return Evaluation(results, records)
+
+
+def evaluate_episodes(
+    model: str,
+    files: Files | Logs | None = None,
+    *,
+    modes: Sequence[Mode] = MODES,
+    split: str | None = None,
+    config: Settings = None,
+    console: Console | None = None,
+) -> "EpisodeEvaluation":
+    """Let a model act on its own history: measure whole turns and whole conversations.
+
+    Args:
+        model: Folder or hub name; "base" is the small one that is shipped.
+        files: The logs, or what was read of them; None takes the splits `test` and `shifted` of the
+            desk, as many conversations as the section `desk` says.
+        modes: In which the model acts.
+        split: As in `evaluate`.
+        config: The section `episodes` says in what the model acts, and how far it may go.
+        console: Where progress is shown; nowhere where None.
+
+    Returns:
+        The table, and a record of each episode.
+
+    Raises:
+        ActwiseError: Whatever the user can mend.
+    """
+    resolved = as_config(config)
+    console = console or Console(quiet=True)
+    if files is None:
+        from actwise.desk.splits import prepare_desk
+
+        tests = prepare_desk(resolved).splits.tests
+        logs = {name: Logs(of_split, [], []) for name, of_split in tests.items()}
+    else:
+        logs = {"data": files if isinstance(files, Logs) else read_logs(_paths(files), resolved)}
+    if split is not None:
+        logs = {name: on_side(of_name, model, split) for name, of_name in logs.items()}
+    prepare_torch()
+    from actwise.api.runs import EpisodeEvaluation
+    from actwise.evaluation.measure import measure_episodes
+
+    results, records = measure_episodes(model_path(model), logs, modes, resolved, console=console)
+    return EpisodeEvaluation(results, records)
 
 
 def load_run(folder: str | os.PathLike[str]) -> "LoadedRun":

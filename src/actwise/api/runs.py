@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actwise.errors import RunError
-from actwise.report import write_table
+from actwise.report import write_episodes, write_table
 from actwise.results.failures import failures_sentence
 from actwise.run.files import read_records
 
@@ -51,6 +51,21 @@ class Evaluation:
         return as_frame(
             flat({"mode": mode, **r}) for mode, records in self.records.items() for r in records
         )
+
+
+@dataclass(frozen=True)
+class EpisodeEvaluation:
+    """A model that acted on its own history."""
+
+    results: dict[str, Any]
+    """Rows of the table under "episodes", and what was skipped."""
+    records: dict[str, list[Record]]
+    """Episodes by mode: "conversation", "unit", "success", "end", "steps" and more."""
+
+    @property
+    def table(self) -> str:
+        """The table as text."""
+        return write_episodes(self.results["episodes"])
 
 
 @dataclass(frozen=True)

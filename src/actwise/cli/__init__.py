@@ -49,7 +49,6 @@ for verb in (
     report,
     audit,
     chat,
-    serve,
     list_settings,
     recipes,
     fetch,

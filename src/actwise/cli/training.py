@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,6 @@ from actwise.cli.console import echo, echo_json, echo_skipped, error_console, wi
 from actwise.cli.options import (
     CONFIG,
     DATA,
-    FILES,
     FORMAT,
     JSON,
     MODEL,
@@ -28,7 +27,7 @@ from actwise.cli.options import (
 from actwise.errors import RunError
 
 if TYPE_CHECKING:
-    from actwise.api.runs import LoadedRun
+    from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
     from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
@@ -92,7 +91,7 @@ def demo(
 
 
 @click.command("eval")
-@FILES
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @MODEL
 @click.option(
     "--mode",
@@ -108,6 +107,14 @@ def demo(
     "side",
     help="Only conversations on this side of the split that the model was trained on: test.",
 )
+@click.option(
+    "--episodes",
+    "environment",
+    metavar="ENVIRONMENT",
+    help="Let the model act on its own history: in `recorded` logs, at the `desk` (no FILES), or "
+    "with your own tools, module:object. See docs/episodes.md.",
+)
+@click.option("--mcp", metavar="COMMAND", help="The same with the tools of an MCP server.")
 @FORMAT
 @TOOLS
 @CONFIG
@@ -120,6 +127,8 @@ def evaluate(
     modes: Sequence["Mode"],
     out: Path | None,
     side: str | None,
+    environment: str | None,
+    mcp: str | None,
     format_name: str | None,
     tools: Path | None,
     config: Path | None,
@@ -127,20 +136,34 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure a model on logs."""
-    from actwise.api import evaluate as measure
+    """Measure a model on logs, or on episodes."""
+    from actwise import api
     from actwise.config import load_config
-    from actwise.report import write_table
-    from actwise.results.failures import failures_sentence
     from actwise.run.files import write_json, write_records
     from actwise.run.progress import Progress
 
-    resolved = load_config(config, settings)
+    acting = {"environment": environment, "mcp": mcp}
+    given = {key: value for key, value in acting.items() if value is not None}
+    if not files and environment != "desk":
+        raise click.UsageError("Missing argument 'FILES...'.")
+    if files and environment == "desk":
+        raise click.UsageError("--episodes desk makes its own conversations, and takes no FILES")
+    chosen = [f"episodes.{key}={json.dumps(value)}" for key, value in given.items()]
+    resolved = load_config(config, [*settings, *chosen])
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
         raise RunError(f"{out}: holds a run, whose results would be lost; choose another --out")
-    console = error_console(quiet=quiet)
-    found = measure(model, files, modes=modes, split=side, config=resolved, console=console)
+    options: dict[str, Any] = {
+        "modes": modes,
+        "split": side,
+        "config": resolved,
+        "console": error_console(quiet=quiet),
+    }
+    found: Evaluation | EpisodeEvaluation
+    if given:
+        found = api.evaluate_episodes(model, files or None, **options)
+    else:
+        found = api.evaluate(model, files, **options)
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
@@ -148,12 +171,21 @@ def evaluate(
     if as_json:
         echo_json(found.results)
     else:
-        click.echo(write_table(found.results, width()))
-        for mode, records in found.records.items():
-            echo(f"wrong {mode}: {failures_sentence(records)}")
-        echo_skipped(found.results["skipped"])
+        _echo_found(found.results, {} if given else found.records)
     if found.warning is not None:
         Progress(error_console()).say(f"warning: {found.warning}")
+
+
+def _echo_found(results: dict[str, Any], records: dict[str, list[dict[str, Any]]]) -> None:
+    """Print the table of decisions, or of episodes, and what was wrong or left out."""
+    from actwise.report import write_episodes, write_table
+    from actwise.results.failures import failures_sentence
+
+    episodes = results.get("episodes")
+    click.echo(write_table(results, width()) if episodes is None else write_episodes(episodes))
+    for mode, of_mode in records.items():
+        echo(f"wrong {mode}: {failures_sentence(of_mode)}")
+    echo_skipped(results["skipped"])
 
 
 @click.command()

@@ -3,6 +3,8 @@
 The id of a conversation is the seed of everything in it.
 """
 
+import re
+from collections.abc import Mapping
 from contextlib import closing
 from random import Random
 
@@ -12,6 +14,8 @@ from actwise.desk.talk import Domain, Talk
 from actwise.desk.world import World
 from actwise.errors import ConfigError
 
+Knowledge = Mapping[str, object]
+"""What a customer knows of a request: "number", "product", "quantity" and so on."""
 SPLITS = ("train", "dev", "test", "shifted")
 """`shifted` alone has other wordings, policy texts and values, goods, and names of tools."""
 
@@ -39,6 +43,11 @@ def generate(split: str, count: int, seed: int = 0) -> list[Conversation]:
     return [generate_one(f"desk-{split}-{seed}-{number}") for number in range(count)]
 
 
+def is_of_the_desk(conversation_id: str) -> bool:
+    """Return whether `generate` makes a conversation of this id."""
+    return re.fullmatch(rf"desk-({'|'.join(SPLITS)})-\d+-\d+", conversation_id) is not None
+
+
 def open_world(conversation_id: str) -> World:
     """Return the world of a conversation as it was before the first message; close it after use.
 
@@ -50,8 +59,28 @@ def open_world(conversation_id: str) -> World:
     return World(business, Random(f"{conversation_id}/world"), shifted=split == "shifted")
 
 
+def knowledge(conversation_id: str) -> list[Knowledge]:
+    """Return what the customer of a conversation knows at each of her messages.
+
+    Args:
+        conversation_id: As `generate` made it.
+    """
+    return list(_talk(conversation_id).knowledge)
+
+
+def _domain(conversation_id: str) -> Domain:
+    return Random(f"{conversation_id}/domain").choice(DOMAINS)
+
+
 def generate_one(conversation_id: str) -> Conversation:
     """Return one of the conversations that `generate` makes, by its id."""
+    talk = _talk(conversation_id)
+    tools = talk.world.tools()
+    return Conversation(id=conversation_id, messages=tuple(talk.messages), tools=tools)
+
+
+def _talk(conversation_id: str) -> Talk:
+    """Return a whole conversation; its database is closed."""
     domain = _domain(conversation_id)
     rng = Random(f"{conversation_id}/talk")
     with closing(open_world(conversation_id)) as world:
@@ -63,12 +92,9 @@ def generate_one(conversation_id: str) -> Conversation:
             or talk.decisions < 3
             or (talk.requests < requests and talk.decisions <= _LAST_START)
         ):
+            talk.come_for_another()
             talk.drop_a_request()
             scene = rng.choices(scenes, [scene.weight for scene in scenes])[0]
             scenes.remove(scene)
             scene.play(talk)
-        return Conversation(id=conversation_id, messages=tuple(talk.messages), tools=world.tools())
-
-
-def _domain(conversation_id: str) -> Domain:
-    return Random(f"{conversation_id}/domain").choice(DOMAINS)
+        return talk

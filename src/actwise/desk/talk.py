@@ -100,12 +100,19 @@ class Talk:
         self.messages: list[Message] = [Message(role="system", content=world.policy)]
         self.decisions = 0
         self.requests = 0
+        self.knowledge: list[dict[str, object]] = []
+        """What the customer knows of her request at each of her messages, said or not."""
+        self._knows: dict[str, object] = {}
         self.goods = domain.goods
         self._subject = domain.subject
         self._customer = Customer(rng, shifted=world.shifted)
         self._used: set[Any] = set()
         self._detoured = False
         self._opening = ""
+
+    def come_for_another(self) -> None:
+        """Let the customer turn to something else."""
+        self._knows = {}
 
     def ask(self, wording: Choice[str], **slots: object) -> None:
         """Let the customer make a request."""
@@ -158,6 +165,7 @@ class Talk:
             **slots: The wording's other slots.
         """
         subject = self._subject
+        self._knows = {"number": number, **slots}
         detour = self._detour("missing", "unknown", "corrected")
         if detour == "missing" and gap and self.rng.random() < 0.5:
             it = self._phrase(subject.with_number, number=number)
@@ -201,6 +209,7 @@ class Talk:
             **slots: The wording's other slots.
         """
         goods = self.goods
+        self._knows = {goods.parameter: name, **slots}
         detour = self._detour("unknown", *["missing"] * (gap is not None))
         if detour == "missing" and gap:
             self._leave_out(gap, **{goods.parameter: name}, **slots)
@@ -304,3 +313,5 @@ class Talk:
         if self._opening:
             text, self._opening = f"{self._opening} {text}", ""
         self.messages.append(Message(role="user", content=text))
+        self._knows = {**slots, **self._knows}  # what she means, where she said something wrong
+        self.knowledge.append(self._knows)

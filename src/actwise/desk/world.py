@@ -129,6 +129,10 @@ class World:
             id=call_id,
         )
 
+    def changes(self, call: ToolCall) -> bool:
+        """Return whether a call is of a tool that changes something."""
+        return any(self._tool_names.get(key) == call.name for key in self.business.acts)
+
     def run(self, call: ToolCall) -> str:
         """Run a call and return the JSON text of its result; where no row fits, of an error.
 

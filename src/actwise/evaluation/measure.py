@@ -1,19 +1,27 @@
 """Measure one model on conversations, without training it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from actwise.config import RunConfig
+from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
+from actwise.engine import SamplingParams
+from actwise.engine.episodes import EpisodeRunner
 from actwise.engine.local import LocalEngine
+from actwise.environments.opening import opens
 from actwise.errors import InputError
+from actwise.evaluation.episodes import EpisodeEvaluator, EpisodeJudge
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent
 from actwise.model.loading import load_policy
+from actwise.model.policy import Policy
+from actwise.results.episodes import episode_row
 from actwise.results.summary import row
 from actwise.run.progress import Progress
 
@@ -39,6 +47,68 @@ def measure(
         Results, with a table like a run's, and the judged decisions by mode.
     """
     policy = load_policy(model, config)
+    conversations, budget, skipped = _fitting(policy, logs, config)
+    evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
+    records = {
+        mode: evaluator.evaluate(
+            conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
+        )
+        for mode in modes
+    }
+    rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
+    results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
+    return results | spent(config.reward), records
+
+
+def measure_episodes(
+    model: str,
+    logs: Mapping[str, Logs],
+    modes: Sequence[str],
+    config: RunConfig,
+    *,
+    console: Console,
+) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """Let one model act on its own history, and measure whole turns and whole conversations.
+
+    Args:
+        model: Folder or hub name.
+        logs: Conversations by the name of their split.
+        modes: Some of "direct", "thinking".
+        config: Sections `model`, `reward`, `evaluate` and `episodes` count.
+        console: Where progress is shown.
+
+    Returns:
+        Results with a table of episodes, and a record of each episode by mode.
+    """
+    policy = load_policy(model, config)
+    template, engine = policy.template, LocalEngine(policy)
+    opening = opens(config.episodes, config.reward)
+    judge = EpisodeJudge(opening, config.reward, template)
+    rows, skipped = [], []
+    records: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
+    for split, of_split in logs.items():
+        conversations, budget, left_out = _fitting(policy, of_split, config)
+        skipped += left_out
+        params = SamplingParams(budget, template.stop_token_ids, temperature=0)
+        for mode, unit in product(modes, ("turn", "conversation")):
+            runner = EpisodeRunner(
+                engine, template, mode == "thinking", params, policy.context_length
+            )
+            found = EpisodeEvaluator(runner, judge, config.episodes).evaluate(
+                conversations,
+                whole=unit == "conversation",
+                progress=Progress(console),
+                title=f"{mode} {unit} {split}",
+            )
+            rows.append(episode_row(Path(model).name, mode, split, unit, found))
+            records[mode] += [{"split": split, **record} for record in found]
+    return {"models": [Path(model).name], "episodes": rows, "skipped": skipped}, records
+
+
+def _fitting(
+    policy: Policy, logs: Logs, config: RunConfig
+) -> tuple[list[Conversation], int, list[dict[str, Any]]]:
+    """Return the conversations that a model can hold, its budget, and what was left out."""
     conversations, unfit = rendered(policy.template, logs.conversations)
     skipped = [*logs.skipped, *count_left_out(unfit, config)]
     if not conversations:
@@ -55,13 +125,4 @@ def measure(
             file=too_long[0].place,
             remedy="use a model with a longer context",
         )
-    evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-    records = {
-        mode: evaluator.evaluate(
-            conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
-        )
-        for mode in modes
-    }
-    rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
-    return results | spent(config.reward), records
+    return conversations, budget, skipped

@@ -3,7 +3,8 @@
 Needs neither torch nor transformers.
 """
 
+from actwise.report.episodes import write_episodes
 from actwise.report.page import write_report
 from actwise.report.table import write_table
 
-__all__ = ["write_report", "write_table"]
+__all__ = ["write_episodes", "write_report", "write_table"]

@@ -19,12 +19,14 @@ from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation, Decision
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
+from actwise.environments.opening import opens
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeConfig
 from actwise.run.files import read_records
 from actwise.template.render import Template
+from actwise.training import turns
 from actwise.training.anchor import Anchor
 from actwise.training.hints import beside, check_hints, hint_figures, hinted
 from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
@@ -32,6 +34,7 @@ from actwise.training.objective import Combine, group_advantages, live_groups
 from actwise.training.selection import Resting, most_varied
 from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
 from actwise.training.stages import RL
+from actwise.training.turns import Collected
 from actwise.training.update import accumulate
 from actwise.training.watch import WATCHED_STEPS, warnings
 
@@ -44,7 +47,9 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
             there is no thought to take them from.
     """
     check_hints(train, config.rl)
-    if not any(_taking_part(c, config.rl) for c in train):
+    if config.rl.unit == "turn":
+        opens(config.episodes, config.reward)
+    if not any(_takes_part(c, config.rl) for c in train):
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
 
 
@@ -56,7 +61,7 @@ def begin(context: Context) -> Course:
     """
     config = context.config.rl
     check(context.policy.template, context.train, context.config)
-    conversations = [c for c in context.train if _taking_part(c, config)]
+    conversations = [c for c in context.train if _takes_part(c, config)]
     start = context.policy.weights()
     training = context.training(RL.name, config, steps=config.steps)
     steps = _steps(context, conversations, start, training)
@@ -87,16 +92,10 @@ def _steps(
         training.offer(context.development_score(config.mode))  # what the stage has to beat
     while training.step < config.steps:
         before = spent(judge)
-        groups = _collect(context, conversations, training)
-        figures = _figures(groups, config)
-        if config.hints.levels:
-            hinted_groups = _tried_again(context, groups, training)
-            figures |= hint_figures(groups, hinted_groups)
-            groups = with_advantages(beside(groups, hinted_groups), config, judge)
-        sampled = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
-        figures |= spent_since(before, judge) | {"sampled_tokens": float(sampled)}
-        learned = _thinned(groups, config, judge)
-        figures |= _improve(context, training, learned, anchor.weights)
+        collect = turns.collect if config.unit == "turn" else _collect_decisions
+        collected = collect(context, conversations, training)
+        figures = collected.figures | spent_since(before, judge)
+        figures |= _improve(context, training, collected.groups, anchor.weights)
         anchor.follow(context.policy)
         step = training.step + 1
         if step % config.evaluate_every == 0 or step == config.steps:
@@ -106,9 +105,7 @@ def _steps(
             if anchor.offer(figures["dev_action_accuracy"], context.policy):
                 training.forget()
         training.metrics.append({"step": step, **figures})
-        training.rollouts.append(*(_record(step, g, r) for g in groups for r in g.rollouts))
-        if step == 1 or step % config.evaluate_every == 0:
-            _show_one(context, step, groups)
+        training.rollouts.append(*({"step": step, **record} for record in collected.records))
         training.end_step()
         if training.step % WATCHED_STEPS == 0:
             _warn(context, told)
@@ -139,6 +136,25 @@ def _warn(context: Context, told: set[str]) -> None:
         if sign not in told:
             context.run.progress.say(f"{RL.name}, step {len(metrics)}: {text}")
             told.add(sign)
+
+
+def _collect_decisions(
+    context: Context, conversations: Sequence[Conversation], training: Training
+) -> Collected:
+    config, judge = context.config.rl, context.config.reward
+    groups = _collect(context, conversations, training)
+    figures = _figures(groups, config)
+    if config.hints.levels:
+        hinted_groups = _tried_again(context, groups, training)
+        figures |= hint_figures(groups, hinted_groups)
+        groups = with_advantages(beside(groups, hinted_groups), config, judge)
+    sampled = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
+    figures["sampled_tokens"] = float(sampled)
+    step = training.step + 1
+    if step == 1 or step % config.evaluate_every == 0:
+        _show_one(context, step, groups)
+    records = [_record(group, rollout) for group in groups for rollout in group.rollouts]
+    return Collected(_thinned(groups, config, judge), figures, records)
 
 
 def _collect(
@@ -223,6 +239,12 @@ def _tried_again(context: Context, groups: Sequence[Group], training: Training) 
     left = 1 - step / config.steps
     asked = hinted(context.policy.template, groups, config.hints, draw, left)
     return _sample(context, asked, training) if asked else []
+
+
+def _takes_part(conversation: Conversation, config: RlConfig) -> bool:
+    if config.unit == "turn":
+        return turns.takes_part(conversation, config)
+    return bool(_taking_part(conversation, config))
 
 
 def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
@@ -317,7 +339,7 @@ def _explained(groups: Sequence[Group], config: RlConfig, template: Template) ->
 
     Where no completion can be checked, the record's wording would be all that is learned.
     """
-    if config.mode == "direct" or not config.likelihood.weight:
+    if config.mode == "direct" or config.unit == "turn" or not config.likelihood.weight:
         return []
     found = []
     for group in groups:
@@ -374,9 +396,8 @@ def _extra_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
     } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
 
 
-def _record(step: int, group: Group, rollout: Rollout) -> dict[str, object]:
+def _record(group: Group, rollout: Rollout) -> dict[str, object]:
     return {
-        "step": step,
         "decision": group.decision.key,
         "text": rollout.text,
         "stop": rollout.sample.stop_reason,

@@ -1,0 +1,60 @@
+"""From judged episodes to the table: shares and means with intervals over conversations."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actwise.results.stats import bootstrap_mean
+
+Record = dict[str, Any]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+EPISODE_METRICS: dict[str, Callable[[Record], float | None]] = {
+    "success": lambda r: r["success"],
+    "left_open": lambda r: r["success"] is None,
+    "diverged": lambda r: r["end"] == "diverged",
+    "answered": lambda r: r["end"] == "answered",
+    "needless_questions": lambda r: r["needless_questions"],
+    "calls": lambda r: r["calls"],
+    "failed_calls": lambda r: r["failed_calls"],
+    "tokens": lambda r: r["tokens"],
+    "calls_before_answer": lambda r: _mean(r["calls_before_answer"]),
+    "tokens_before_answer": lambda r: _mean(r["tokens_before_answer"]),
+}
+"""Value of each metric of an episode; None where it does not apply."""
+
+
+def episode_row(
+    model: str, mode: str, split: str, unit: str, records: Sequence[Record]
+) -> dict[str, Any]:
+    """Return one row of the table.
+
+    Args:
+        model: Name of the model.
+        mode: "direct" or "thinking".
+        split: What was measured on.
+        unit: "turn" or "conversation".
+        records: From `EpisodeEvaluator.evaluate`.
+    """
+    metrics = {}
+    for name, value in EPISODE_METRICS.items():
+        pairs = [(v, r["conversation"]) for r in records if (v := value(r)) is not None]
+        if pairs:
+            values, clusters = zip(*pairs, strict=True)
+            found = bootstrap_mean([float(v) for v in values], clusters, seed=0)
+            metrics[name] = found._asdict()
+    return {
+        "model": model,
+        "mode": mode,
+        "split": split,
+        "unit": unit,
+        "episodes": len(records),
+        "conversations": len({record["conversation"] for record in records}),
+        "metrics": metrics,
+        "ends": dict(Counter(record["end"] for record in records).most_common()),
+        "problems": dict(Counter(r["problem"] for r in records if r["problem"]).most_common(5)),
+    }

@@ -1,1 +1,0 @@
-"""A model behind OpenAI's chat completions: scheduler, protocol, application, page."""

@@ -1,0 +1,53 @@
+"""Tools such as a user might write, good and bad."""
+
+import os
+import time
+from typing import Any
+
+STATELESS = {"lookup": lambda number: {"number": number}}
+
+
+class Shop:
+    def __init__(self, conversation_id: str) -> None:
+        self.orders: dict[int, str] = {}
+        self._conversation = conversation_id
+
+    def lookup(self, number: int) -> str:
+        print("looking up", number)
+        return self.orders.get(number, f"nothing in {self._conversation}")
+
+    def order(self, number: int, thing: str = "lamp") -> dict[str, Any]:
+        self.orders[number] = thing
+        return {"ordered": thing}
+
+    def hang(self) -> None:
+        time.sleep(1000)
+
+    def swallow(self) -> None:
+        while True:
+            try:
+                time.sleep(1000)
+            except BaseException:  # such code exists
+                continue
+
+    def fail(self) -> None:
+        raise ValueError("no\nsuch thing")
+
+    def exit(self) -> None:
+        raise SystemExit(3)
+
+    def die(self) -> None:
+        os._exit(1)
+
+    def megabyte(self) -> str:
+        return "x" * 5_000_000
+
+    def _secret(self) -> str:
+        return "secret"
+
+    def state(self) -> dict[int, str]:
+        return self.orders
+
+
+def cannot_be_reset(conversation_id: str) -> object:
+    raise RuntimeError("no database")

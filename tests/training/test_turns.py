@@ -1,0 +1,261 @@
+"""GRPO over whole turns, against rows computed one by one."""
+
+import math
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from actwise.config import RlConfig, RunConfig, validated
+from actwise.engine.episodes import starts_of
+from actwise.engine.rollouts import Group
+from actwise.engine.scripted import ScriptedEngine
+from actwise.errors import ConfigError, RunError
+from actwise.model.policy import Policy
+from actwise.run.folder import Run
+from actwise.training import turns
+from actwise.training.attempts import Judges
+from actwise.training.search import Node, search
+from actwise.training.stage import Context, Training
+from actwise.training.stages import RL
+from actwise.training.update import accumulate
+from finding import CONVERSATIONS, assert_near, context, gradient, lines, logprobs_of, ordinary
+
+THOUGHT = "<think>\nHm.\n</think>\n\n"
+
+
+def call(name: str, thought: str = THOUGHT) -> str:
+    arguments = f'{{"name": "find", "arguments": {{"id": "{name}"}}}}'
+    return f"{thought}<tool_call>\n{arguments}\n</tool_call>"
+
+
+def script(prompt: str, number: int) -> str:
+    """Two of four find the place, and one of the two then tells it wrong."""
+    last = prompt.rpartition("<|im_start|>user\n")[2]
+    if "Bye" in last:
+        return f"{THOUGHT}Goodbye."
+    if "tool_response" in last:
+        return f"{THOUGHT}It is {12 + number} km away."
+    name = last.partition("Where is ")[2].partition("?")[0]
+    return [call(name), call(name), f"{THOUGHT}It is 12 km away.", call("Z")][number]
+
+
+def begun(policy: Policy, run: Run, tell: Any = script, **rl: Any) -> tuple[Context, Training]:
+    engine = ScriptedEngine(policy.template.tokenizer, tell)
+    settings = {"unit": "turn", "num_generations": 4, "conversations_per_step": 3, **rl}
+    given = context(policy, run, engine=engine, rl=settings)
+    return given, Training(
+        run, "rl", policy, given.config.rl, steps=1, checkpoint_every=100, seed=0
+    )
+
+
+def collected(policy: Policy, run: Run, tell: Any = script, **rl: Any) -> turns.Collected:
+    given, training = begun(policy, run, tell, **rl)
+    return turns.collect(given, CONVERSATIONS, training)
+
+
+def test_each_completion_of_a_turn_has_the_advantage_of_the_turn(policy: Policy, run: Run) -> None:
+    found = collected(policy, run, scale="none")
+    of_one = [g for g in found.groups if g.conversation.id == "W1"]
+    # Found and told right; found and told wrong; told without looking; looked for another.
+    assert [g.rollouts[0].advantage for g in of_one] == (
+        [0.75, 0.75, -0.25, -0.25, -0.25, -0.25, 0, 0, 0, 0]
+    )
+    assert [g.live for g in of_one] == [True] * 6 + [False] * 4
+    first, second = (of_one[0].conversation.decisions()[i] for i in (0, 1))
+    template = policy.template
+    assert list(of_one[0].prompt) == template.prompt(first, thinking=True)
+    # What was done joins the trunk without its thought, as a served model would see it.
+    assert list(of_one[1].prompt) == template.prompt(second, thinking=True)
+    assert found.figures["right"] == pytest.approx(5 / 8)
+    assert found.figures["diverged"] == pytest.approx(1 / 8)
+    assert found.figures["live_groups"] == pytest.approx(1 / 2)
+    assert found.figures["turn_steps"] == pytest.approx((2 + 2 + 1 + 1 + 4) / 8)
+    assert [r["decision"] for r in found.records[:4]] == ["W1#1", "W1#1+1", "W1#1", "W1#1+1"] or (
+        found.records[0]["decision"].endswith("#1")
+    )
+
+
+def test_a_turn_out_of_form_earns_nothing(policy: Policy, run: Run) -> None:
+    def thoughtless(prompt: str, number: int) -> str:
+        text = script(prompt, number)
+        return text.removeprefix(THOUGHT) if "tool_response" in prompt else text
+
+    found = collected(policy, run, thoughtless)
+    assert found.figures["right"] > 0.5
+    assert [r["reward"] for r in found.records if "#1" in r["decision"]] == [0.0] * 18
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 100_000])
+@pytest.mark.parametrize("aggregation", ["dr_grpo", "grpo", "dapo"])
+def test_the_gradient_is_that_of_rows_computed_one_by_one(
+    policy: Policy, run: Run, aggregation: Any, max_batch_tokens: int
+) -> None:
+    config = RlConfig(unit="turn", num_generations=4, aggregation=aggregation)
+    model, draw = ordinary(policy), random.Random(0)
+
+    def near(group: Group) -> Group:
+        (rollout,) = group.rollouts
+        with torch.no_grad():
+            logprobs = logprobs_of(model, group.prompt, rollout.sample.token_ids)
+        old = tuple(lp + draw.uniform(-0.6, 0.6) for lp in logprobs.tolist())
+        return replace(
+            group, rollouts=(replace(rollout, sample=replace(rollout.sample, logprobs=old)),)
+        )
+
+    groups = [near(group) for group in collected(policy, run).groups]
+    lengths = [len(g.rollouts[0].sample.token_ids) for g in groups]
+    loss = torch.zeros(())
+    for group in groups:
+        (rollout,) = group.rollouts
+        new = logprobs_of(model, group.prompt, rollout.sample.token_ids)
+        ratio = (new - torch.tensor(rollout.sample.logprobs)).exp()
+        clipped = ratio.clamp(1 - config.clip_low, 1 + config.clip_high)
+        of_token = -torch.minimum(ratio * rollout.advantage, clipped * rollout.advantage)
+        divisor = {
+            "dr_grpo": 90 * len(groups),
+            "grpo": len(of_token) * len(groups),
+            "dapo": sum(lengths),
+        }[aggregation]
+        loss = loss + of_token.sum() / divisor
+    loss.backward()
+
+    figures = accumulate(
+        policy,
+        [group for group in groups if group.live],
+        (len(groups), sum(lengths)),
+        {},
+        config,
+        max_tokens=90,
+        max_batch_tokens=max_batch_tokens,
+    )
+    assert figures["loss"] == pytest.approx(loss.item(), rel=1e-4, abs=1e-7)
+    assert_near(gradient(policy.model), gradient(model))
+
+
+def test_the_stage_learns_from_turns_and_writes_them_down(policy: Policy, run: Run) -> None:
+    before = policy.weights()
+    engine = ScriptedEngine(policy.template.tokenizer, script)
+    settings = {"unit": "turn", "num_generations": 4, "conversations_per_step": 3, "steps": 2}
+    stage = RL.begin(context(policy, run, engine=engine, rl=settings))
+    list(stage.steps)
+    metrics = lines(run, "metrics/rl.jsonl")
+    assert [m["step"] for m in metrics] == [1, 2]
+    assert all(m["grad_norm"] > 0 for m in metrics)
+    assert any(not torch.equal(before[n], w) for n, w in policy.weights().items())
+    records = lines(run, "rollouts/rl.jsonl")
+    assert len(records) == 2 * 3 * 10
+    assert {r["end"] for r in records} == {"answered", "diverged"}
+
+
+def test_turns_that_are_all_right_rest(policy: Policy, run: Run) -> None:
+    given, training = begun(policy, run, selection={"rest": 5})
+    turns.collect(given, CONVERSATIONS, training)
+    assert set(training.kept["resting"]) == {f"{c.id}#5" for c in CONVERSATIONS}
+    training.step = 1
+    again = turns.collect(given, CONVERSATIONS, training)
+    assert len(again.groups) == 3 * 6
+
+
+def test_only_the_most_different_are_learned_from(policy: Policy, run: Run) -> None:
+    found = collected(policy, run, selection={"keep": 2}, scale="none")
+    of_one = [g for g in found.groups if g.conversation.id == "X9" and g.live]
+    assert [g.rollouts[0].advantage for g in of_one][:2] == [0.5, 0.5]
+    assert len(of_one) in (3, 4)
+
+
+def test_calls_are_not_paid_for_while_success_falls(policy: Policy, run: Run) -> None:
+    paying = {"turns": {"steps_weight": 0.5, "progress_margin": 0.05}}
+    given, training = begun(policy, run, **paying)
+
+    def best() -> float:
+        records = turns.collect(given, CONVERSATIONS, training).records
+        return max(r["reward"] for r in records)
+
+    training.kept["turn_success"] = 0.6
+    assert best() == pytest.approx(1.0)
+    assert training.kept["turn_success"] == pytest.approx(5 / 8)
+    training.kept["turn_success"] = 0.9
+    assert best() == pytest.approx(1 / 1.5)
+
+
+def test_environments_that_never_work_stop_the_stage_with_a_reason(
+    policy: Policy, run: Run
+) -> None:
+    engine = ScriptedEngine(policy.template.tokenizer, script)
+    given = context(
+        policy, run, engine=engine, rl={"unit": "turn"}, episodes={"environment": "desk"}
+    )
+    training = Training(run, "rl", policy, given.config.rl, steps=1, checkpoint_every=9, seed=0)
+    with pytest.raises(RunError, match="W1 is no conversation of the desk"):
+        turns.collect(given, CONVERSATIONS[:1], training)
+
+
+def test_settings_that_mean_nothing_for_turns_are_refused() -> None:
+    for settings in (
+        {"rl": {"unit": "turn"}, "reward": {"combine": "normalize_each"}},
+        {"rl": {"unit": "turn", "advantage": "rejection"}},
+    ):
+        with pytest.raises(ConfigError, match=r"rl\.unit=turn"):
+            validated(settings)
+    assert RunConfig().rl.unit == "decision"
+
+
+def searched(policy: Policy, run: Run, iterations: int, **options: Any) -> list[Any]:
+    given, training = begun(
+        policy, run, search={"iterations": iterations, "children": 4, **options}
+    )
+    starts = starts_of(CONVERSATIONS[0], whole=False)[:1]
+    return search(given, starts, Judges(given, training), training)
+
+
+def test_the_children_of_a_node_are_a_group_with_what_their_turns_earned(
+    policy: Policy, run: Run
+) -> None:
+    (root,) = searched(policy, run, 1, boost=False)
+    # Both that found the place are followed to the end, where the script tells it right once.
+    assert [a.reward for a in root.attempts] == [1.0, 0.0, 0.0, 0.0]
+    assert [len(a.steps) for a in root.attempts] == [1, 1, 1, 1]
+    assert [len(a.taken.steps) for a in root.attempts] == [2, 2, 1, 1]
+
+
+def test_the_best_child_is_expanded_next_and_its_value_is_the_mean(
+    policy: Policy, run: Run
+) -> None:
+    root, child = searched(policy, run, 2, boost=False)
+    template = policy.template
+    second = CONVERSATIONS[0].decisions()[1]
+    assert all(
+        list(a.steps[0].prompt) == template.prompt(second, thinking=True) for a in child.attempts
+    )
+    # Of "It is 12, 13, 14, 15 km away." the first is right.
+    assert [a.reward for a in child.attempts] == [1.0, 0.0, 0.0, 0.0]
+    # It and its four children were followed: (1 + 1 + 0 + 0 + 0) / 5.
+    assert [a.reward for a in root.attempts] == pytest.approx([0.4, 0.0, 0.0, 0.0])
+
+
+def test_small_values_can_be_raised(policy: Policy, run: Run) -> None:
+    root, _ = searched(policy, run, 2)
+    assert root.attempts[0].reward == pytest.approx(math.log(1 + 10 * 0.4) / math.log(11))
+    assert root.attempts[1].reward == 0
+
+
+def test_what_is_over_is_visited_again_and_not_expanded(policy: Policy, run: Run) -> None:
+    def done(prompt: str, number: int) -> str:
+        return f"{THOUGHT}It is 12 km away."
+
+    given, training = begun(policy, run, done, search={"iterations": 5, "children": 2})
+    starts = starts_of(CONVERSATIONS[0], whole=False)[1:]
+    (root,) = search(given, starts, Judges(given, training), training)
+    assert len(root.attempts) == 2
+
+
+def test_search_is_learned_from_like_any_group(policy: Policy, run: Run) -> None:
+    found = collected(policy, run, search={"iterations": 2}, scale="none")
+    root = [g for g in found.groups if g.conversation.id == "W22" and g.live]
+    assert len(root) == 8
+    assert Node().value == 0
+    for group in root:
+        assert len(group.rollouts) == 1
