@@ -19,7 +19,7 @@ from actwise.config import EpisodesConfig
 from actwise.conversation import Conversation, Decision, Message, ToolCall
 from actwise.engine import Engine, SamplingParams
 from actwise.engine.rollouts import Group, Sample
-from actwise.environments import Broken, Diverged, Environment, Opens, Result
+from actwise.environments import Broken, Diverged, Environment, Finished, Opens, Result
 from actwise.environments.script import Turn, opening, turns_of
 from actwise.errors import InputError
 from actwise.template.parse import ParsedCompletion
@@ -31,6 +31,8 @@ class End(StrEnum):
 
     ANSWERED = "answered"
     """The model spoke to the customer."""
+    FINISHED = "finished"
+    """A call ended the conversation."""
     DIVERGED = "diverged"
     """The record does not say what would have followed."""
     MALFORMED = "malformed"
@@ -244,6 +246,8 @@ class _Running:
         else:
             try:
                 self._act(step)
+            except Finished:
+                self._fail(End.FINISHED)
             except Diverged as error:
                 self._fail(End.DIVERGED, str(error))
             except Broken as error:

@@ -1,8 +1,9 @@
 """What a model acts in: the tools it calls, and the customer it talks to.
 
 An environment belongs to one episode at a time and shares nothing with others. What goes wrong in a
-call is a result that says so, never an exception; two things end an episode: the record does not
-say what would follow (`Diverged`), or the environment is of no use any more (`Broken`).
+call is a result that says so, never an exception; three things end an episode: a call that ends the
+conversation (`Finished`), a record that does not say what would follow (`Diverged`), and an
+environment that is of no use any more (`Broken`).
 """
 
 import json
@@ -15,6 +16,10 @@ from actwise.conversation import Conversation, Message, ToolCall
 
 class Diverged(Exception):
     """The model left what is recorded, so nobody knows what would have followed."""
+
+
+class Finished(Exception):
+    """A call has ended the conversation, such as one that hands over to a person."""
 
 
 class Broken(Exception):
@@ -60,6 +65,7 @@ class Environment(Protocol):
         """Run a call.
 
         Raises:
+            Finished: It has ended the conversation.
             Diverged: The record does not say what it returns.
             Broken: There is nothing any more to run it.
         """

@@ -35,17 +35,19 @@ _START_SECONDS = 60.0
 class Functions:
     """Processes that run the tools of one object; those that are idle are used again."""
 
-    def __init__(self, path: str, *, call_seconds: float) -> None:
+    def __init__(self, path: str, *, call_seconds: float, python: str = sys.executable) -> None:
         """Take the object.
 
         Args:
             path: "module:object"; the module may lie in the working directory.
             call_seconds: Until a call is given up.
+            python: The interpreter that runs the tools, which may have other packages.
 
         Raises:
             ConfigError: There is no such object, or its module cannot be imported.
         """
-        self._path = path
+        # -P: what lies beside the script hides no package.
+        self._command = [python, "-P", str(Path(worker.__file__)), path]
         self._call_seconds = call_seconds
         self._idle: list[_Process] = []
         try:
@@ -55,7 +57,7 @@ class Functions:
 
     def take(self) -> "_Process":
         """Return a process that is idle, or a new one; raises Broken where none starts."""
-        return self._idle.pop() if self._idle else _Process(self._path, self._call_seconds)
+        return self._idle.pop() if self._idle else _Process(self._command, self._call_seconds)
 
     def give_back(self, process: "_Process") -> None:
         """Keep a process for the next episode, if it still answers."""
@@ -142,11 +144,9 @@ class _Failed(Exception):
 class _Process:
     """A process with a user's tools."""
 
-    def __init__(self, path: str, seconds: float) -> None:
+    def __init__(self, command: Sequence[str], seconds: float) -> None:
         self.alive = True
         self._seconds = seconds
-        # -P: what lies beside the script hides no package.
-        command = [sys.executable, "-P", str(Path(worker.__file__)), path]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
