@@ -42,6 +42,7 @@ LAYERS = [
     ({"pipeline"}, "the stages of a run in order"),
     ({"bench"}, "speed and memory beside peers"),
     ({"experiment"}, "repeated runs with seeds"),
+    ({"serving"}, "models behind OpenAI's chat completions, and a page"),
     ({"chat"}, "talking to a model in a terminal"),
     ({"api"}, "the functions of the Python API"),
     ({"cli"}, "one verb for each thing a person wants"),

@@ -49,6 +49,7 @@ for verb in (
     report,
     audit,
     chat,
+    serve,
     list_settings,
     recipes,
     fetch,

@@ -1,0 +1,84 @@
+"""One completion on its way to a client: tokens in, text, thought, answer and calls out."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from actwise.engine.batch import Request, Token
+from actwise.engine.prompt import Prompt
+from actwise.template.parse import ParsedCompletion
+from actwise.template.streaming import Delta
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+class Choice:
+    """What has been written of one completion."""
+
+    def __init__(self, prompt: Prompt, request: Request, stops: Sequence[str]) -> None:
+        """Begin.
+
+        Args:
+            prompt: What is completed.
+            request: The request that is decoded.
+            stops: Texts before which the completion ends; they are looked for behind the thought.
+        """
+        self.request = request
+        self.tokens: list[Token] = []
+        """Those that count: with the stop token, and up to the end of a stop text."""
+        self.parsed: ParsedCompletion | None = None
+        """The whole completion, when it is complete."""
+        self._prompt = prompt
+        self._stops = stops
+        self._reader = prompt.reader()
+        self._text = ""
+        self._stopped = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing follows."""
+        return self._stopped or (bool(self.tokens) and self.tokens[-1].stop_reason is not None)
+
+    def add(self, token: Token) -> None:
+        """Take one more token; those after a stop text are not counted."""
+        if self.complete:
+            return
+        self.tokens.append(token)
+        if self._stops:
+            self._decode()
+            self._cut()
+
+    def read(self) -> Delta:
+        """Return what has become certain since the last time."""
+        if not self._stopped:
+            self._decode()
+        if self.complete:
+            self.parsed, delta = self._reader.finish(self._text)
+            return delta
+        held = max((len(stop) for stop in self._stops), default=1) - 1
+        return self._reader.read(self._text[: len(self._text) - held])
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Why it ended; when it has been read to its end."""
+        assert self.parsed is not None
+        if not self._stopped and self.tokens[-1].stop_reason == "length":
+            return "length"
+        return "tool_calls" if self.parsed.calls else "stop"
+
+    def _decode(self) -> None:
+        self._text = self._prompt.template.decode([token.id for token in self.tokens])
+
+    def _cut(self) -> None:
+        begin = self._after_thought()
+        found = [at for stop in self._stops if (at := self._text.find(stop, begin)) >= 0]
+        if found:
+            self._text = self._text[: min(found)]
+            self._stopped = True
+
+    def _after_thought(self) -> int:
+        begin, end = (mark.strip() for mark in self._prompt.template.syntax.think)
+        body = self._text.lstrip()
+        if not self._prompt.opened and not body.startswith(begin):
+            return len(self._text) if begin.startswith(body) else 0
+        at = self._text.find(end)
+        return len(self._text) if at < 0 else at + len(end)

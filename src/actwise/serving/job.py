@@ -1,0 +1,183 @@
+"""A request on its way: its choices, and the answer or the chunks that they become."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from actwise.engine.batch import Request, Token
+from actwise.engine.prompt import Prompt
+from actwise.serving.choice import Choice
+from actwise.serving.protocol import (
+    ApiError,
+    ChatRequest,
+    completion_id,
+    written_call,
+    written_delta,
+    written_logprobs,
+)
+
+
+class Job:
+    """What is computed for one request; belongs to the event loop in which it is made."""
+
+    def __init__(
+        self,
+        ask: ChatRequest,
+        prompt: Prompt,
+        requests: Sequence[Request],
+        *,
+        on_stop: Callable[[Sequence[Request]], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            ask: What was asked.
+            prompt: What is completed.
+            requests: One for each choice.
+            on_stop: Is told of requests that are complete before their decoding is.
+        """
+        self.prompt = prompt
+        self.requests = requests
+        self.first_token: float | None = None
+        """When it came, by the monotonic clock."""
+        self._ask = ask
+        self._choices = [Choice(prompt, request, ask.stop) for request in requests]
+        self._by_request = dict(zip(requests, self._choices, strict=True))
+        self._on_stop = on_stop
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._error: Exception | None = None
+        self._shared = {
+            "id": completion_id(),
+            "created": int(time.time()),
+            "model": ask.model,
+            "system_fingerprint": None,
+        }
+
+    def deliver(self, token: Token | Exception) -> None:
+        """Take a token, or what went wrong; called in any thread."""
+        self._loop.call_soon_threadsafe(self._take, token)
+
+    def _take(self, token: Token | Exception) -> None:
+        if isinstance(token, Exception):
+            self._error = token
+        else:
+            self.first_token = self.first_token or time.monotonic()
+            choice = self._by_request[token.request]
+            choice.add(token)
+            if choice.complete and token.stop_reason is None:
+                self._on_stop([token.request])
+        self._news.set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all choices are."""
+        return all(choice.complete for choice in self._choices)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of all choices so far."""
+        return sum(len(choice.tokens) for choice in self._choices)
+
+    async def finished(self) -> None:
+        """Wait until all choices are complete.
+
+        Raises:
+            ApiError: They will never be.
+        """
+        while not self.complete:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+        if self._error is not None:
+            raise ApiError(500, "the model failed; the server's log says how") from self._error
+
+    def completion(self) -> dict[str, Any]:
+        """Return the whole answer, once all choices are complete."""
+        choices = [self._whole(index, choice) for index, choice in enumerate(self._choices)]
+        return {
+            **self._shared,
+            "object": "chat.completion",
+            "choices": choices,
+            "usage": self._usage(),
+        }
+
+    def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
+        choice.read()
+        parsed = choice.parsed
+        assert parsed is not None
+        message: dict[str, Any] = {"role": "assistant", "content": parsed.answer, "refusal": None}
+        if parsed.thought:
+            message["reasoning_content"] = parsed.thought
+        if parsed.calls:
+            message["content"] = parsed.answer or None
+            message["tool_calls"] = [written_call(call) for call in parsed.calls]
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": self._logprobs(choice, 0),
+            "finish_reason": choice.finish_reason,
+            "format_errors": [error.value for error in parsed.errors],
+        }
+
+    async def chunks(self, *, usage: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield the answer piece by piece.
+
+        Args:
+            usage: Whether the last piece says how many tokens there were.
+
+        Raises:
+            ApiError: Nothing more will come.
+        """
+        for index in range(len(self._choices)):
+            yield self._chunk(index, {"role": "assistant", "content": ""})
+        going = dict(enumerate(self._choices))
+        told = dict.fromkeys(going, 0)
+        calls = dict.fromkeys(going, 0)
+        while going:
+            await self._wait()
+            for index, choice in list(going.items()):
+                if len(choice.tokens) == told[index]:
+                    continue
+                delta = choice.read()
+                logprobs = self._logprobs(choice, told[index])
+                told[index] = len(choice.tokens)
+                if delta or logprobs:
+                    yield self._chunk(index, written_delta(delta, calls[index]), logprobs=logprobs)
+                calls[index] += len(delta.calls)
+                if choice.complete:
+                    assert choice.parsed is not None
+                    yield self._chunk(
+                        index,
+                        {},
+                        finish_reason=choice.finish_reason,
+                        format_errors=[error.value for error in choice.parsed.errors],
+                    )
+                    del going[index]
+        if usage:
+            yield {**self._chunk(0, {}), "choices": [], "usage": self._usage()}
+
+    def _chunk(self, index: int, delta: dict[str, Any], **more: Any) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None, **more}
+        return {**self._shared, "object": "chat.completion.chunk", "choices": [choice]}
+
+    def _logprobs(self, choice: Choice, first: int) -> dict[str, Any] | None:
+        if not self._ask.logprobs:
+            return None
+        return written_logprobs(self.prompt.template, choice.tokens[first:])
+
+    def _usage(self) -> dict[str, Any]:
+        template = self.prompt.template
+        thoughts = [choice.parsed.thought for choice in self._choices if choice.parsed is not None]
+        prompt, completion = len(self.prompt.token_ids), self.completion_tokens
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "completion_tokens_details": {
+                "reasoning_tokens": sum(len(template.encode(t)) for t in thoughts if t)
+            },
+        }

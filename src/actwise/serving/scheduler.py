@@ -1,0 +1,165 @@
+"""One thread that decodes what everybody waits for.
+
+Requests that have arrived while nothing could be begun begin together, as one batch on what their
+prompts share. Batches that run at the same time take turns, a token each, so nobody waits for the
+end of another's completion.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from actwise.engine.batch import Batch, Request, Token
+from actwise.model.policy import Policy
+
+_GATHER_SECONDS = 0.005
+"""An idle scheduler waits so long for more to come: requests of one client come in a row."""
+
+Deliver = Callable[[Token | Exception], None]
+"""Is told each token of a request, or why there will be no more; in the scheduler's thread."""
+
+
+class Full(Exception):
+    """As many requests wait as may."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    policy: Policy
+    request: Request
+    deliver: Deliver
+
+
+class Scheduler:
+    """Decodes for several policies in a thread of its own, which ends with `close`."""
+
+    def __init__(
+        self, *, max_running: int, max_waiting: int, observe: Callable[[int], None] = lambda n: None
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            max_running: Completions decoded at the same time at most.
+            max_waiting: Completions that wait for their turn at most.
+            observe: Is told the number of completions of each step of a batch.
+        """
+        self._max_running = max_running
+        self._max_waiting = max_waiting
+        self._observe = observe
+        self._changed = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._dropped: set[Request] = set()
+        self._running: list[Batch] = []
+        self._deliver: dict[Request, Deliver] = {}
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def submit(self, policy: Policy, requests: Sequence[Request], deliver: Deliver) -> None:
+        """Have completions computed as soon as there is room.
+
+        Raises:
+            Full: Too many wait already; none of these will be computed.
+        """
+        with self._changed:
+            if len(self._waiting) + len(requests) > self._max_waiting:
+                raise Full
+            self._waiting += [_Waiting(policy, request, deliver) for request in requests]
+            self._changed.notify()
+
+    def drop(self, requests: Collection[Request]) -> None:
+        """Compute no more of some requests, whether they wait, run, or are complete."""
+        with self._changed:
+            self._waiting = [w for w in self._waiting if w.request not in requests]
+            self._dropped |= {request for request in requests if request in self._deliver}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread works."""
+        return self._thread.is_alive()
+
+    @property
+    def num_waiting(self) -> int:
+        """Completions that have not been begun."""
+        return len(self._waiting)
+
+    @property
+    def num_running(self) -> int:
+        """Completions that are being decoded."""
+        return len(self._deliver)
+
+    def close(self) -> None:
+        """Stop decoding and wait for the thread to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                idle = not self._running
+                self._changed.wait_for(lambda: self._closed or self._waiting or self._running)
+            if idle:
+                time.sleep(_GATHER_SECONDS)
+            with self._changed:
+                if self._closed:
+                    return
+                room = self._max_running - len(self._deliver)
+                begun, self._waiting = self._waiting[:room], self._waiting[room:]
+                self._deliver |= {w.request: w.deliver for w in begun}
+                dropped, self._dropped = self._dropped, set()
+            self._drop(dropped)
+            for _, of_one in groupby(sorted(begun, key=_policy), key=_policy):
+                self._begin(list(of_one))
+            for batch in list(self._running):
+                self._step(batch)
+
+    def _drop(self, requests: Collection[Request]) -> None:
+        for batch in list(self._running):
+            batch.drop(requests)
+            self._retire(batch)
+        self._forget(requests)
+
+    def _begin(self, waiting: Sequence[_Waiting]) -> None:
+        requests = [w.request for w in waiting]
+        try:
+            self._running.append(Batch(waiting[0].policy, requests))
+        except Exception as error:  # told to whoever waits; the others go on
+            self._fail(requests, error)
+
+    def _step(self, batch: Batch) -> None:
+        requests = batch.requests
+        self._observe(len(requests))
+        try:
+            tokens = batch.step()
+        except Exception as error:  # told to whoever waits; the others go on
+            self._running.remove(batch)
+            self._fail(requests, error)
+            return
+        for token in tokens:
+            self._deliver[token.request](token)
+        self._retire(batch)
+        self._forget([token.request for token in tokens if token.stop_reason is not None])
+
+    def _retire(self, batch: Batch) -> None:
+        if not batch.requests:
+            self._running.remove(batch)
+
+    def _fail(self, requests: Sequence[Request], error: Exception) -> None:
+        logging.getLogger(__name__).exception("decoding failed", exc_info=error)
+        for request in requests:
+            self._deliver[request](error)
+        self._forget(requests)
+
+    def _forget(self, requests: Collection[Request]) -> None:
+        with self._changed:
+            for request in requests:
+                self._deliver.pop(request, None)
+
+
+def _policy(waiting: _Waiting) -> int:
+    return id(waiting.policy)
