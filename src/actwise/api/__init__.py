@@ -210,13 +210,18 @@ def evaluate_episodes(
         logs = {name: Logs(of_split, [], []) for name, of_split in tests.items()}
     else:
         logs = {"data": files if isinstance(files, Logs) else read_logs(_paths(files), resolved)}
+    path = model_path(model)
     if split is not None:
-        logs = {name: on_side(of_name, model, split) for name, of_name in logs.items()}
-    prepare_torch()
+        logs = {name: on_side(of_name, path, split) for name, of_name in logs.items()}
+    _say(console, "loading torch and transformers")
+    prepare_torch(path)
     from actwise.api.runs import EpisodeEvaluation
     from actwise.evaluation.measure import measure_episodes
 
-    results, records = measure_episodes(model_path(model), logs, modes, resolved, console=console)
+    _say(console, f"loading {model}")
+    results, records = measure_episodes(path, logs, modes, resolved, console=console)
+    if split is None and "data" in logs:
+        results |= seen(logs["data"], path)
     return EpisodeEvaluation(results, records)
 
 

@@ -37,15 +37,7 @@ class Evaluation:
     @property
     def warning(self) -> str | None:
         """Why the figures flatter, if they do: the model was trained on what it is measured on."""
-        found = self.results
-        if "seen" not in found:
-            return None
-        return (
-            f"{found['seen']} of {found['conversations']} conversations "
-            f"({found['seen'] / found['conversations']:.0%}) are among those that the model was "
-            f"trained on or chosen by, so the figures flatter; --split test measures the "
-            f"{found['held_out']} that were held out"
-        )
+        return _flattering(self.results)
 
     def decisions(self) -> Any:
         """Return the judged decisions: a data frame where pandas is installed, else records."""
@@ -67,6 +59,22 @@ class EpisodeEvaluation:
     def table(self) -> str:
         """The table as text."""
         return write_episodes(self.results["episodes"])
+
+    @property
+    def warning(self) -> str | None:
+        """As of an `Evaluation`."""
+        return _flattering(self.results)
+
+
+def _flattering(results: dict[str, Any]) -> str | None:
+    if "seen" not in results:
+        return None
+    return (
+        f"{results['seen']} of {results['conversations']} conversations "
+        f"({results['seen'] / results['conversations']:.0%}) are among those that the model was "
+        f"trained on or chosen by, so the figures flatter; --split test measures the "
+        f"{results['held_out']} that were held out"
+    )
 
 
 @dataclass(frozen=True)

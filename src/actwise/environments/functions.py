@@ -28,8 +28,8 @@ from actwise.environments import Broken, Result, failed, worker
 from actwise.environments.script import ScriptedCustomer
 from actwise.errors import ConfigError
 
-_START_SECONDS = 60.0
-"""For the imports of the user's module."""
+_START_SECONDS = 300.0
+"""For the imports of the user's module, on a busy machine, too."""
 
 
 class Functions:
