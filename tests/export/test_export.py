@@ -193,6 +193,8 @@ def test_transformers_serves_a_bundle_as_it_was_measured(
                 call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
         for thinking in (True, False):
             action = model.act(messages, tools, thinking=thinking, max_tokens=80)
+            if action.parsed.errors:
+                continue  # of a call that is no JSON transformers makes an error 500
             answer = client.chat.completions.create(
                 model=str(tmp_path / "bundle"),
                 messages=messages,
@@ -202,8 +204,6 @@ def test_transformers_serves_a_bundle_as_it_was_measured(
             )
             message = answer.choices[0].message
             calls = message.tool_calls or []
-            if action.parsed.errors:
-                continue
             assert (message.content or "").strip() == action.answer
             assert [
                 (c.function.name, json.loads(c.function.arguments)) for c in calls
