@@ -42,6 +42,7 @@ LAYERS = [
     ({"bench"}, "speed and memory beside peers"),
     ({"experiment"}, "repeated runs with seeds"),
     ({"serving"}, "models behind OpenAI's chat completions, and a page"),
+    ({"export"}, "a model as a folder that others can serve"),
     ({"chat"}, "talking to a model in a terminal"),
     ({"api"}, "the functions of the Python API"),
     ({"cli"}, "one verb for each thing a person wants"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actwise.config import RunConfig, validated
-from actwise.errors import RunError
+from actwise.config import Mode, RunConfig, validated
+from actwise.errors import ConfigError, RunError
 from actwise.model.startup import model_path
 
 if TYPE_CHECKING:
@@ -24,6 +24,24 @@ class NamedModel:
     """Whether it was measured thinking, or, where nobody knows, it is taken to think."""
     config: RunConfig
     """Its section `model` says how it is loaded."""
+    run: Path | None = None
+    """The run that it is of."""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in which it was measured."""
+        return "thinking" if self.thinking else "direct"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `run.json` of its run holds; nothing without a run."""
+        return {} if self.run is None else read_record(self.run)
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """What `results.json` of its run holds; None without a finished run."""
+        file = None if self.run is None else self.run / "results.json"
+        return json.loads(file.read_bytes()) if file is not None and file.exists() else None
 
     def load(self) -> "Policy":
         """Load it as it was measured.
@@ -34,6 +52,29 @@ class NamedModel:
         from actwise.model.loading import load_policy
 
         return load_policy(self.path, self.config)
+
+    def load_adapters(self) -> "Policy":
+        """Load the model that was trained, with its adapters as they are after this stage.
+
+        Raises:
+            ConfigError: All weights were trained.
+            RunError: They are no longer there.
+            ModelError: The model cannot be loaded or used.
+        """
+        config = None if self.run is None else validated(self.record["config"])
+        if self.run is None or config is None or config.model.lora_rank is None:
+            raise ConfigError(f"{self.name}: no adapters were trained; export all weights")
+        checkpoint = self.run / "checkpoints" / f"{self.name}.pt"
+        if not checkpoint.exists():
+            raise RunError(f"{checkpoint}: not there, and the adapters with it; export all weights")
+        import torch
+
+        from actwise.model.loading import load_policy
+
+        policy = load_policy(model_path(self.record["model"]), config)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        policy.set_weights(state["best_weights"])
+        return policy
 
 
 def models_of(name: str) -> dict[str, NamedModel]:
@@ -86,11 +127,11 @@ def models_of_run(folder: Path) -> dict[str, NamedModel]:
     record = read_record(folder)
     config = as_measured(validated(record["config"]))
     thinking = config.rl.mode == "thinking"
-    found = {BASE: NamedModel(BASE, model_path(record["model"]), thinking, config)}
+    found = {BASE: NamedModel(BASE, model_path(record["model"]), thinking, config, folder)}
     for name, mode in record["stages"].items():
         path = folder / "models" / name
         if path.is_dir():
-            found[name] = NamedModel(name, str(path), mode == "thinking", config)
+            found[name] = NamedModel(name, str(path), mode == "thinking", config, folder)
     return found
 
 

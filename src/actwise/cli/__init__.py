@@ -18,6 +18,7 @@ from actwise.cli.bench import bench
 from actwise.cli.chat import chat
 from actwise.cli.data import check, convert
 from actwise.cli.experiment import experiment
+from actwise.cli.export import export
 from actwise.cli.fetch import fetch
 from actwise.cli.init import init
 from actwise.cli.interrupt import prompt_interrupt
@@ -53,6 +54,7 @@ for verb in (
     audit,
     chat,
     serve,
+    export,
     list_settings,
     recipes,
     fetch,

@@ -1,0 +1,1 @@
+"""A model as a folder that others can serve: weights, template, parsers, card."""

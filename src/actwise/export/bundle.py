@@ -1,0 +1,81 @@
+"""The bundle: a folder with all that is needed to serve a model as it was measured."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+
+from actwise.errors import RunError
+from actwise.export.card import facts, write_card
+from actwise.export.parsers import parsers_of
+from actwise.model.policy import Policy
+from actwise.run.files import write_atomically
+
+
+def write_bundle(
+    to: Path,
+    policy: Policy,
+    *,
+    stage: str,
+    base: str,
+    thinking: bool,
+    record: dict[str, Any],
+    results: dict[str, Any] | None,
+    adapters: bool = False,
+) -> None:
+    """Write a folder that transformers and vLLM load; it appears whole or not at all.
+
+    Args:
+        to: The folder; it must not exist, or be empty.
+        policy: The model.
+        stage: Which model of a run it is, or its name.
+        base: Name of the model that was trained.
+        thinking: The mode in which it was measured.
+        record: What `run.json` holds, or nothing.
+        results: What `results.json` holds; None without a finished run.
+        adapters: Whether only the policy's adapters are written.
+
+    Raises:
+        RunError: The folder is taken or cannot be written, or what was written is not the model.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise RunError(f"{to}: is there already; choose another --to")
+    parsers = parsers_of(policy.template)
+    policy.template.tokenizer.response_template = parsers.response_template
+    policy.model.generation_config = _as_measured(policy, results)
+    card = write_card(
+        stage,
+        base=base,
+        thinking=thinking,
+        parsers=parsers,
+        results=results,
+        data=record.get("data", []),
+    )
+
+    def write(folder: Path) -> None:
+        if adapters:
+            _write_adapters(policy, folder)
+        else:
+            policy.save(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        told = facts(stage, thinking=thinking, parsers=parsers, record=record)
+        (folder / "actwise.json").write_text(told, encoding="utf-8")
+
+    write_atomically(to, write)
+
+
+def _as_measured(policy: Policy, results: dict[str, Any] | None) -> GenerationConfig:
+    """Return what generation does by default: what it did when the model was measured."""
+    before = policy.model.generation_config
+    return GenerationConfig(
+        do_sample=False,
+        eos_token_id=list(policy.template.stop_token_ids),
+        bos_token_id=before.bos_token_id,
+        pad_token_id=before.pad_token_id,
+        max_new_tokens=(results or {}).get("max_completion_tokens"),
+    )
+
+
+def _write_adapters(policy: Policy, folder: Path) -> None:
+    policy.model.save_pretrained(folder)
+    policy.template.tokenizer.save_pretrained(folder)

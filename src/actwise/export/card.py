@@ -1,0 +1,95 @@
+"""The model card: what a model is, how it was measured, and how it is used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from actwise import __version__
+from actwise.desk import MODEL
+from actwise.export.parsers import Parsers
+from actwise.report.folder import Range, Results
+from actwise.report.words import number, span
+
+_FOLDER = Path(__file__).parent
+
+
+def write_card(
+    stage: str,
+    *,
+    base: str,
+    thinking: bool,
+    parsers: Parsers,
+    results: dict[str, Any] | None,
+    data: list[dict[str, Any]],
+) -> str:
+    """Return a model card in Markdown.
+
+    Args:
+        stage: Which model of a run it is, or its name.
+        base: Name of the model that was trained; a folder's name stands for its path.
+        thinking: The mode in which it was measured.
+        parsers: How others read its completions.
+        results: What `results.json` of its run holds; None without a finished run.
+        data: Fingerprints of what it was trained and measured on.
+    """
+    found = {} if results is None else results
+    content = Results.model_validate(found)
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    named = "the desk's own model" if base == str(MODEL) else base
+    if Path(named).exists():
+        named = Path(named).name  # where it lies is nobody's business
+    return environment.get_template("card.md.j2").render(
+        title=f"{stage}, from {named}",
+        summary="A model that calls tools and answers, trained from conversation logs.",
+        version=__version__,
+        base=named,
+        hub_base="/" in named,
+        folder="FOLDER",
+        thinking=thinking,
+        max_tokens=found.get("max_completion_tokens"),
+        rows=[
+            {
+                "model": row.model,
+                "mode": row.mode,
+                "split": row.split,
+                "decisions": row.decisions,
+                "value": number(_accuracy(row.metrics).value, share=True),
+                "interval": span(_accuracy(row.metrics), share=True),
+            }
+            for split in content.splits()
+            for row in content.of_split(split)
+        ],
+        floors=[
+            (split, name, number(value, share=True))
+            for split, of_split in content.floors.items()
+            for name, value in of_split.items()
+        ],
+        verdict=found.get("verdict", ""),
+        parsers=parsers,
+        data=without_paths(data),
+    )
+
+
+def without_paths(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return fingerprints with the names of the files alone: paths tell of their owner."""
+    return [{**item, "file": Path(str(item["file"])).name} for item in data]
+
+
+def _accuracy(metrics: dict[str, Range]) -> Range:
+    return metrics.get("action_accuracy", Range())
+
+
+def facts(stage: str, *, thinking: bool, parsers: Parsers, record: dict[str, Any]) -> str:
+    """Return `actwise.json`: the card's facts for programs."""
+    told: dict[str, Any] = {
+        "stage": stage,
+        "enable_thinking": thinking,
+        "vllm": {"tool_call_parser": parsers.tool, "reasoning_parser": parsers.reasoning},
+        "data": without_paths(record.get("data", [])),
+    }
+    told |= {key: record[key] for key in ("actwise", "versions", "seed") if key in record}
+    return json.dumps(told, indent=1) + "\n"
