@@ -160,7 +160,7 @@ class Pipeline:
         )
 
     def _finish(self) -> dict[str, Any]:
-        train = list(all_decisions(self._prepared.splits.train))
+        train = self._prepared.splits.train
         differences = [d for split in self._tests for d in self._differences(split)]
         promoted = best_on_development(self._development)
         results = {

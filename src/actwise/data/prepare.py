@@ -96,7 +96,7 @@ def leave_out_unrendered(prepared: Prepared, config: RunConfig, template: "Templ
     """
     unfit: list[Unfit] = []
 
-    def keep(conversations: list[Conversation]) -> list[Conversation]:
+    def keep(conversations: Sequence[Conversation]) -> Sequence[Conversation]:
         kept, left_out = rendered(template, conversations)
         unfit.extend(left_out)
         if not kept:

@@ -6,8 +6,10 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -249,10 +251,16 @@ def batch_of(items: Sequence[T], size: int, step: int, seed: int | str) -> list[
     batch = []
     for position in range(step * size, (step + 1) * size):
         epoch, index = divmod(position, len(items))
-        order = list(range(len(items)))
-        random.Random(f"{seed}/{epoch}").shuffle(order)
-        batch.append(items[order[index]])
+        batch.append(items[_order(len(items), epoch, seed)[index]])
     return batch
+
+
+@lru_cache(maxsize=8)
+def _order(count: int, epoch: int, seed: int | str) -> "array[int]":
+    """Return the order of an epoch."""
+    order = list(range(count))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return array("I", order)
 
 
 def mean(values: Sequence[float]) -> float:

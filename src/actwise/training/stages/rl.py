@@ -17,6 +17,7 @@ from torch import Tensor
 
 from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation, Decision
+from actwise.data.stored import where
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
 from actwise.environments.opening import opens
@@ -61,7 +62,7 @@ def begin(context: Context) -> Course:
     """
     config = context.config.rl
     check(context.policy.template, context.train, context.config)
-    conversations = [c for c in context.train if _takes_part(c, config)]
+    conversations = where(context.train, lambda c: _takes_part(c, config))
     start = context.policy.weights()
     training = context.training(RL.name, config, steps=config.steps)
     steps = _steps(context, conversations, start, training)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from actwise.config import RunConfig, SftConfig
 from actwise.conversation import Conversation, Decision
+from actwise.data.stored import Mapped
 from actwise.model.policy import Policy
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
@@ -56,9 +57,9 @@ def begin(context: Context) -> Course:
     return supervised(context, SFT, config, batch)
 
 
-def direct_targets(conversations: Sequence[Conversation]) -> list[list[Target]]:
+def direct_targets(conversations: Sequence[Conversation]) -> Sequence[list[Target]]:
     """Return all decisions of some conversations, to be learned without thoughts."""
-    return [[Target(d, None) for d in c.decisions()] for c in conversations]
+    return Mapped(lambda c: [Target(d, None) for d in c.decisions()], conversations)
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
