@@ -250,7 +250,7 @@ def run_pipeline(
     }
     with Run.open(folder, request, Progress(console), stages=STAGES) as run:
         policy = load_policy(model, config)
-        fitted = fit(prepared, config, policy.template, policy.context_length)
+        fitted = fit(prepared, config, policy.template, policy.context_length, run.progress)
         pipeline = Pipeline(run, model, policy, fitted, config)
         for stage in stages_of(config):
             stage.check(policy.template, fitted.splits.train, config)

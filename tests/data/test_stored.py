@@ -1,9 +1,10 @@
 """Conversations on the disk behave as a list of them does, in whatever is done with them."""
 
-import json
+import gc
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actwise.config import RunConfig
 from actwise.conversation import Conversation, Message, Remark, ToolCall
 from actwise.data.choose import covering
 from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
+from actwise.data.load import read_logs
 from actwise.data.rename import rename_share
 from actwise.data.split import Splits, split
 from actwise.data.stored import Mapped, Store, View, chosen, where
@@ -165,22 +168,20 @@ def test_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_memory_does_not_grow_with_the_logs(tmp_path: Path) -> None:
-    """Of each conversation less than 500 bytes stay; as objects it takes some 20,000."""
-    log = tmp_path / "log.jsonl"
-    record = json.loads(DESK[0].to_json())
-    log.write_text("".join(json.dumps(record | {"id": f"n{i}"}) + "\n" for i in range(4000)))
-    code = f"""
-        import tracemalloc
-        from pathlib import Path
-        from actwise.config import RunConfig
-        from actwise.data.load import read_logs
+    def held(count: int) -> int:
+        """Return what is held of so many conversations of 50,000 characters each."""
+        log = tmp_path / f"{count}.jsonl"
+        texts = (f"{number} " * 10_000 for number in range(10_000, 10_000 + count))
+        log.write_text(
+            "".join(f"{talk(user(t), says('Yes.'), id=t[:5]).to_json()}\n" for t in texts)
+        )
         tracemalloc.start()
-        logs = read_logs([Path({str(log)!r})], RunConfig())
-        print(len(logs.conversations), tracemalloc.get_traced_memory()[0])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
-    )
-    count, held = map(int, done.stdout.split())
-    assert count == 4000
-    assert held < 4_000_000  # what the modules hold included
+        logs = read_logs([log], RunConfig())
+        assert len(logs.conversations) == count
+        gc.collect()
+        found, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found
+
+    held(10)  # caches and modules
+    assert held(60) - held(20) < 40 * 2000

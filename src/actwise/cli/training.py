@@ -25,6 +25,7 @@ from actwise.cli.options import (
     with_options,
 )
 from actwise.errors import RunError
+from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
     from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
@@ -83,7 +84,6 @@ def demo(
     from actwise.config import layered, read_toml
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
-    from actwise.run.progress import Progress
 
     config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
     Progress(error_console(quiet=quiet)).say("making conversations of the desk")
@@ -140,7 +140,6 @@ def evaluate(
     from actwise import api
     from actwise.config import load_config
     from actwise.run.files import write_json, write_records
-    from actwise.run.progress import Progress
 
     acting = {"environment": environment, "mcp": mcp}
     given = {key: value for key, value in acting.items() if value is not None}

@@ -11,6 +11,7 @@ from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
 from actwise.data.stored import chosen
 from actwise.errors import InputError
+from actwise.run.progress import QUIET, Progress
 
 if TYPE_CHECKING:  # logs are read and refused before transformers is imported
     from actwise.template.render import Template
@@ -42,11 +43,11 @@ class Unfit:
 
 
 def rendered(
-    template: "Template", conversations: Sequence[Conversation]
+    template: "Template", conversations: Sequence[Conversation], progress: Progress = QUIET
 ) -> tuple[Sequence[Conversation], list[Unfit]]:
     """Divide conversations into those that a template can render and the others."""
     kept, unfit = array("I"), []
-    for number, conversation in enumerate(conversations):
+    for number, conversation in enumerate(progress.through("render", conversations)):
         problem = unrendered(template, conversation)
         if problem is None:
             kept.append(number)
@@ -94,11 +95,16 @@ def _characters(conversation: Conversation) -> int:
 
 
 def divide(
-    template: "Template", conversations: Sequence[Conversation], *, context: int, completion: int
+    template: "Template",
+    conversations: Sequence[Conversation],
+    *,
+    context: int,
+    completion: int,
+    progress: Progress = QUIET,
 ) -> tuple[Sequence[Conversation], list[Unfit]]:
     """Divide conversations into those that a context holds and the others; see `fitting`."""
     kept, too_long = array("I"), []
-    for number, conversation in enumerate(conversations):
+    for number, conversation in enumerate(progress.through("fit", conversations)):
         last = conversation.decisions()[-1]
         tokens = len(template.prompt(last, thinking=True)) + completion
         if tokens <= context:
@@ -112,7 +118,12 @@ def divide(
 
 
 def fitting(
-    template: "Template", splits: Splits, *, context: int, completion: int
+    template: "Template",
+    splits: Splits,
+    *,
+    context: int,
+    completion: int,
+    progress: Progress = QUIET,
 ) -> tuple[Splits, list[Unfit]]:
     """Leave out the conversations whose last prompt and completion exceed the context.
 
@@ -121,6 +132,7 @@ def fitting(
         splits: What is to be trained and measured on.
         context: Tokens that the model holds.
         completion: Tokens kept free for a completion.
+        progress: Where it is shown how far that is.
 
     Returns:
         The splits without them, and what was left out.
@@ -131,7 +143,9 @@ def fitting(
     too_long: list[Unfit] = []
 
     def keep(name: str, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
-        kept, left_out = divide(template, conversations, context=context, completion=completion)
+        kept, left_out = divide(
+            template, conversations, context=context, completion=completion, progress=progress
+        )
         too_long.extend(left_out)
         if not kept:
             raise InputError(

@@ -16,6 +16,7 @@ from actwise.data.stored import Store, chosen
 from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, read_files
 from actwise.rewards.overrides import check_overrides
+from actwise.run.progress import QUIET, Progress
 
 _EXAMPLES = 3
 GROWING = "the beginning of a longer record, which is used"
@@ -32,18 +33,25 @@ class Logs:
     """By file: "file", "sha256", "conversations"."""
 
 
-def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
+def read_logs(files: Sequence[Path], config: RunConfig, progress: Progress = QUIET) -> Logs:
     """Read logs; records that cannot be used stop the run, or are counted.
 
-    A conversation that was logged at each of its requests is taken once, with all its turns.
+    A conversation that was logged at each of its requests is taken once, with all its turns. They
+    lie on the disk, and each is read when it is needed.
+
+    Args:
+        files: The logs.
+        config: Its section `data` counts, and what `reward.tools` names.
+        progress: Where it is shown how far reading is.
 
     Raises:
         InputError: A record cannot be used and `data.bad_records` is "stop", or none can.
         ConfigError: A rule under `reward.tools` names a tool that no conversation has.
     """
     reading = _Reading(files)
-    items = read_files(files, format=config.data.format, tools=config.data.tools)
-    conversations: Sequence[Conversation] = Store(reading.usable(items))
+    with progress.reading(files) as told:
+        items = read_files(files, format=config.data.format, tools=config.data.tools, told=told)
+        conversations: Sequence[Conversation] = Store(reading.usable(items))
     first = reading.first
     if first is not None and config.data.bad_records == "stop":
         number = reading.rejected.total()
