@@ -26,6 +26,7 @@ from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
+from actwise.model.processes import join
 from actwise.model.threads import choose_threads
 from actwise.preflight.outline import expected_time, outline
 from actwise.report import write_report
@@ -35,7 +36,7 @@ from actwise.rewards.custom import source_digests
 from actwise.rewards.floors import floors
 from actwise.run.files import fingerprint
 from actwise.run.folder import CONVERSATIONS, Run
-from actwise.run.progress import Progress
+from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
 from actwise.training.stage import Context
 from actwise.training.stages import BASE, STAGES, Stage, stages_of
@@ -179,7 +180,7 @@ class Pipeline:
             "max_completion_tokens": self._prepared.max_tokens,
         }
         self._run.write_json("results.json", results)
-        write_report(self._run.folder)
+        self._run.processes.agreed(lambda: write_report(self._run.folder))
         return results
 
     def _differences(self, split: str) -> list[dict[str, Any]]:
@@ -248,7 +249,9 @@ def run_pipeline(
         "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
     }
-    with Run.open(folder, request, Progress(console), stages=STAGES) as run:
+    processes = join()
+    progress = Progress(console) if processes.first else QUIET
+    with Run.open(folder, request, progress, STAGES, processes) as run:
         policy = load_policy(model, config)
         fitted = fit(prepared, config, policy.template, policy.context_length, run.progress)
         pipeline = Pipeline(run, model, policy, fitted, config)
@@ -273,7 +276,7 @@ def _say_what_comes(
     done = [name for name in names if (run.folder / _cost(name)).exists()]
     if run.goes_on:
         run.progress.say(f"goes on in {run.folder}; done already: {', '.join(done) or 'nothing'}")
-    elif not run.progress.quiet:
+    elif not run.progress.quiet and run.processes.count == 1:  # a trial is of one process
         time = expected_time(policy, fitted, config, run.folder)
         run.progress.say(time or "time: not estimated, for so few steps")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actwise.cli.console import echo, echo_json, echo_skipped, error_console, width
+from actwise.cli.console import echo, echo_json, echo_skipped, error_console, is_first, width
 from actwise.cli.options import (
     CONFIG,
     DATA,
@@ -163,6 +163,8 @@ def evaluate(
         found = api.evaluate_episodes(model, files or None, **options)
     else:
         found = api.evaluate(model, files, **options)
+    if not is_first():
+        return
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
@@ -228,6 +230,8 @@ def _run(
         console=error_console(quiet=quiet),
         command=["actwise", *sys.argv[1:]],
     )
+    if not is_first():
+        return
     if as_json:
         echo_json(done.results)
         return

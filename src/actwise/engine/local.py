@@ -9,7 +9,7 @@ Letters in shapes: C completions, B rows, H histories (what the next rows have b
 P prompts, S tokens of a completion, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +19,8 @@ from actwise.engine import SamplingParams
 from actwise.engine.prefill import Prompts, prefill
 from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.model.policy import Policy
+from actwise.model.processes import together
+from actwise.run.processes import ALONE
 
 
 class LocalEngine:
@@ -44,18 +46,41 @@ class LocalEngine:
         generator: torch.Generator | None = None,
     ) -> list[Group]:
         """See `Engine.generate`."""
-        completed: list[Group] = []
+        conversations = by_conversation(groups)
+        costs = [
+            max(len(g.prompt) for g in of_one) + len(of_one) * num_generations * params.max_tokens
+            for of_one in conversations
+        ]
+
+        def complete(some: list[list[Group]]) -> list[list[list[Sample]]]:
+            found: list[list[list[Sample]]] = []
+            for chunk in self._chunks(some, num_generations):
+                samples = iter(self._generate(chunk, num_generations, params, generator))
+                found += [[next(samples) for _ in of_one] for of_one in chunk]
+            return found
+
+        processes = together() if params.temperature == 0 else ALONE
+        samples = processes.dealt(complete, conversations, costs)
+        return [
+            group.with_samples(of_group)
+            for of_one, found in zip(conversations, samples, strict=True)
+            for group, of_group in zip(of_one, found, strict=True)
+        ]
+
+    def _chunks(
+        self, conversations: Sequence[list[Group]], num_generations: int
+    ) -> Iterator[list[list[Group]]]:
+        """Yield the conversations that are decoded together."""
         chunk: list[list[Group]] = []
         rows = 0
-        for of_one in by_conversation(groups):
+        for of_one in conversations:
             if chunk and rows + len(of_one) * num_generations > self._max_rows:
-                completed += self._generate(chunk, num_generations, params, generator)
+                yield chunk
                 chunk, rows = [], 0
             chunk.append(of_one)
             rows += len(of_one) * num_generations
         if chunk:
-            completed += self._generate(chunk, num_generations, params, generator)
-        return completed
+            yield chunk
 
     def _generate(
         self,
@@ -63,7 +88,8 @@ class LocalEngine:
         num_generations: int,
         params: SamplingParams,
         generator: torch.Generator | None,
-    ) -> list[Group]:
+    ) -> list[list[Sample]]:
+        """Return the samples of each prompt of some conversations."""
         device = self._policy.device
         prompts = prefill(self._policy, [[g.prompt for g in of_one] for of_one in conversations])
         order = sorted(range(len(prompts.prefixes)), key=lambda i: prompts.prefixes[i])
@@ -81,8 +107,7 @@ class LocalEngine:
             end = length if stopped else params.max_tokens
             reason: Literal["stop", "length"] = "stop" if stopped else "length"
             samples[i].append(Sample(tuple(tokens[:end]), tuple(logprobs[:end]), reason))
-        groups = [group for of_one in conversations for group in of_one]
-        return [g.with_samples(of_one) for g, of_one in zip(groups, samples, strict=True)]
+        return samples
 
     def _decode(
         self,

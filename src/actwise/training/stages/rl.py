@@ -25,7 +25,6 @@ from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeConfig
-from actwise.run.files import read_records
 from actwise.template.render import Template
 from actwise.training import turns
 from actwise.training.anchor import Anchor
@@ -132,7 +131,7 @@ def _json(arguments: dict[str, object]) -> str:
 
 def _warn(context: Context, told: set[str]) -> None:
     """Say what has not been told yet."""
-    metrics = read_records(context.run.folder / "metrics" / f"{RL.name}.jsonl")
+    metrics = context.run.read_records(f"metrics/{RL.name}.jsonl")
     for sign, text in warnings(metrics).items():
         if sign not in told:
             context.run.progress.say(f"{RL.name}, step {len(metrics)}: {text}")

@@ -14,6 +14,7 @@ from actwise.config import RunConfig, SftConfig
 from actwise.conversation import Conversation, Decision
 from actwise.data.stored import Mapped
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
 from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
@@ -108,9 +109,10 @@ def _steps(
 def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> float:
     """Add the gradient of the mean negative log-likelihood of all targets; return its value."""
     total = sum(tree.num_branch_tokens for tree in trees)
+    own = together().own(trees, [tree.num_tokens for tree in trees])
 
     def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
         loss = -policy.score(*lay_out_pass(packed, policy.device)).logprobs.sum() / total
         return loss, {"loss": loss.detach()}
 
-    return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)["loss"]
+    return add_gradients(policy, pack(own, max_batch_tokens), loss_of)["loss"]
