@@ -131,7 +131,8 @@ def sum_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
         for parameter, anywhere in zip(parameters, has.tolist(), strict=True):
             if anywhere:
                 if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
+                    dtype = parameter.grad_dtype or parameter.dtype
+                    parameter.grad = torch.zeros_like(parameter, dtype=dtype)
                 sums.append(dist.all_reduce(parameter.grad, async_op=True))
         for one in sums:
             one.wait()
