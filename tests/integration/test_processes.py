@@ -58,6 +58,11 @@ def close(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def stages_of(folder: Path) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = json.loads((folder / "results.json").read_text())["stages"]
+    return stages
+
+
 def check_equal_figures(one: Path, other: Path) -> None:
     for name in ("metrics/sft", "metrics/think", "metrics/rl", "rollouts/rl"):
         first, second = (read_records(folder / f"{name}.jsonl") for folder in (one, other))
@@ -65,10 +70,17 @@ def check_equal_figures(one: Path, other: Path) -> None:
     assert close(results(one), results(other))
 
 
+def jump() -> None:
+    """Let the clock of this process jump to and fro, by up to a day."""
+    begin = time.time()
+    time.time = lambda: begin + random.uniform(-86_400, 86_400)
+
+
 @pytest.mark.slow
 def test_two_processes_find_what_one_does(runner: Callable[[str], Runner]) -> None:
     alone = runner("alone")
-    assert alone() == 0
+    assert alone(first=jump) == 0
+    assert all(0 <= stage["seconds"] < 3600 for stage in stages_of(alone.folder))
     check_equal_figures(alone.folder, runner("both").folder)
     assert "results" in runner("both").log_of(0).read_text()
     assert runner("both").log_of(1).read_text() == ""

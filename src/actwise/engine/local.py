@@ -20,6 +20,7 @@ from actwise.engine.prefill import Prompts, prefill
 from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.model.policy import Policy
 from actwise.model.processes import together
+from actwise.run.processes import ALONE
 
 Seeded = tuple[Group, Tensor]
 """A group, and the numbers by which its tokens are drawn."""
@@ -37,6 +38,11 @@ class LocalEngine:
         """
         self._policy = policy
         self._max_rows = max_rows
+
+    @property
+    def at_once(self) -> int:
+        """See `Engine.at_once`; the processes of a run have to make the same calls in turn."""
+        return self._policy.workers if together() is ALONE else 1
 
     @torch.no_grad()
     def generate(
