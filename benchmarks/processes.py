@@ -128,10 +128,10 @@ def reckon() -> None:
     decisions, completion, trunk = 5, 150, 3000  # of a conversation; tokens
     flops, memory = 0.4 * 989e12, 3.35e12  # an H100 in bfloat16, 40 % of its peak; bytes a second
     links = {8: 300e9, 64: 40e9}  # bytes a second and card: NVLink; a network card for each
-    prompt_seconds, gather_seconds = 1e-3, 2e-6  # of a decision; of a completion's token
-    print(
-        "| cards | conversations | sampling | update | gradients | the same in all | step | busy |"
-    )
+    prompt_seconds = 1e-3  # to render and tokenize the prompt of a decision
+    sample_seconds, token_seconds = 0.9e-7, 0.33e-7  # to take in a token: of a completion, a prompt
+    heads = ("cards", "conversations", "sampling", "update", "gradients", "told", "step", "busy")
+    print(f"| {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|---|---|")
     for cards, conversations in ((1, 8), (8, 8), (8, 64), (64, 64), (64, 512)):
         own = max(1, conversations / cards)
@@ -144,10 +144,12 @@ def reckon() -> None:
         moved = 2 * (cards - 1) / cards * 4 * parameters
         gradients = moved / links[cards] if cards > 1 else 0.0
         every = conversations * decisions
-        same = every * prompt_seconds + every * GENERATIONS * completion * gather_seconds
-        total = sampling + update + gradients + same
+        told = every * prompt_seconds / cards
+        if cards > 1:
+            told += every * (trunk * token_seconds + GENERATIONS * completion * sample_seconds)
+        total = sampling + update + gradients + told
         busy = (sampling + update) / total
-        cells = f"{sampling:.2f} | {update:.2f} | {gradients:.2f} | {same:.2f} | {total:.2f}"
+        cells = f"{sampling:.2f} | {update:.2f} | {gradients:.2f} | {told:.2f} | {total:.2f}"
         print(f"| {cards} | {conversations} | {cells} | {busy:.0%} |")
 
 

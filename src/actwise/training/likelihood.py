@@ -113,7 +113,8 @@ def add_likelihood_gradient(
     if not decisions:
         return {}
     every = [Tree((one.prompt,), (one.completions,)) for one in decisions]
-    own = together().own([*zip(decisions, every, strict=True)], [tree.num_tokens for tree in every])
+    costs = [len(one.prompt) + sum(map(len, one.completions)) for one in decisions]
+    own = together().own([*zip(decisions, every, strict=True)], costs)
 
     def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
         logprobs_T = policy.score(*lay_out_pass(packed, policy.device)).logprobs

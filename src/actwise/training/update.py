@@ -42,7 +42,11 @@ def accumulate(
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
     conversations = by_conversation(groups)
-    costs = [tree_of(of_one).num_tokens for of_one in conversations]
+    costs = [
+        max(len(g.prompt) for g in of_one)
+        + sum(len(r.sample.token_ids) for g in of_one for r in g.rollouts)
+        for of_one in conversations
+    ]
     passes = passes_of(
         [group for of_one in together().own(conversations, costs) for group in of_one],
         max_batch_tokens,

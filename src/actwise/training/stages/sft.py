@@ -43,6 +43,15 @@ def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
     )
 
 
+def rendered(template: Template, batch: Sequence[Sequence[Target]]) -> list[Tree]:
+    """Render the targets of several conversations, each in one of the run's processes."""
+
+    def render(some: list[Sequence[Target]]) -> list[Tree]:
+        return [sft_tree(template, targets) for targets in some]
+
+    return together().dealt(render, batch, [len(targets) for targets in batch])
+
+
 def check(template: Template, train: Sequence[Conversation], config: RunConfig) -> None:
     """Refuse nothing: every decision has a recorded action."""
 
@@ -92,7 +101,7 @@ def _steps(
 ) -> Iterator[dict[str, float]]:
     policy = context.policy
     while training.step < training.end:
-        trees = [sft_tree(policy.template, targets) for targets in batch(training.step)]
+        trees = rendered(policy.template, batch(training.step))
         loss = accumulate(policy, trees, context.config.max_batch_tokens)
         figures = {"loss": loss, "learning_rate": training.learning_rate()}
         figures["grad_norm"] = training.update(loss)
