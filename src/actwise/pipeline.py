@@ -19,6 +19,7 @@ from actwise.conversation import all_decisions
 from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
+from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
 from actwise.model.checkpointing import choose_checkpointing
@@ -250,6 +251,8 @@ def run_pipeline(
         **versions(),
     }
     processes = join()
+    if processes.count > 1 and config.rl.unit == "turn":
+        raise ConfigError("rl.unit=turn: one process plays the episodes; start it without torchrun")
     progress = Progress(console) if processes.first else QUIET
     with Run.open(folder, request, progress, STAGES, processes) as run:
         policy = load_policy(model, config)
