@@ -4,9 +4,11 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import MappingProxyType
@@ -159,6 +161,58 @@ class Runner:
         process.join()
         assert process.exitcode in codes, self.log.read_text()
         return process.exitcode
+
+    def together(
+        self,
+        count: int,
+        moment: Callable[[], bool] | None = None,
+        *,
+        victim: int = 0,
+        first: Callable[[], object] = nothing,
+    ) -> list[int | None]:
+        """Run in several processes, as `torchrun` starts them; return their exit codes.
+
+        Args:
+            count: How many.
+            moment: Whether one of them is to be killed now.
+            victim: The one that is killed, and that does `first`.
+            first: Done in it before it begins.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        processes = [
+            self._context.Process(
+                target=actwise,
+                args=(
+                    self._arguments,
+                    str(self.log_of(rank)),
+                    partial(join, rank, count, port, first if rank == victim else nothing),
+                ),
+            )
+            for rank in range(count)
+        ]
+        for process in processes:
+            process.start()
+        if moment is not None:
+            while processes[victim].is_alive() and not moment():
+                time.sleep(0.001)
+            processes[victim].kill()
+        for process in processes:
+            process.join()
+        return [process.exitcode for process in processes]
+
+    def log_of(self, rank: int) -> Path:
+        """What one of several processes printed."""
+        return self.folder.with_suffix(f".{rank}.log")
+
+
+def join(rank: int, count: int, port: int, first: Callable[[], object]) -> None:
+    """Set what `torchrun` sets in a process."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    local = {"LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count}
+    given = {"RANK": rank, "WORLD_SIZE": count, **local, **address}
+    os.environ.update({name: str(value) for name, value in given.items()})
+    first()
 
 
 def fork_server() -> ForkServerContext:

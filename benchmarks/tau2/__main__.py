@@ -87,6 +87,8 @@ class SoloEnvironment:
 class Scripted:
     """Calls what it is told to, one call a completion, and then `done`."""
 
+    at_once = 1
+
     def __init__(
         self, template: Template, calls: Callable[[Conversation], Sequence[ToolCall]]
     ) -> None:

@@ -8,7 +8,7 @@ with nulls.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -149,7 +149,7 @@ class Decision:
         return f"{self.conversation.id}#{self.index}"
 
 
-def all_decisions(conversations: Sequence[Conversation]) -> Iterator[Decision]:
+def all_decisions(conversations: Iterable[Conversation]) -> Iterator[Decision]:
     """Yield the decisions of several conversations, in order."""
     for conversation in conversations:
         yield from conversation.decisions()

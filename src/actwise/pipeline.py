@@ -19,6 +19,7 @@ from actwise.conversation import all_decisions
 from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
 from actwise.engine.local import LocalEngine
+from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
 from actwise.model.checkpointing import choose_checkpointing
@@ -26,6 +27,7 @@ from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
+from actwise.model.processes import join
 from actwise.model.threads import choose_threads
 from actwise.preflight.outline import expected_time, outline
 from actwise.report import write_report
@@ -35,7 +37,7 @@ from actwise.rewards.custom import source_digests
 from actwise.rewards.floors import floors
 from actwise.run.files import fingerprint
 from actwise.run.folder import CONVERSATIONS, Run
-from actwise.run.progress import Progress
+from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
 from actwise.training.stage import Context
 from actwise.training.stages import BASE, STAGES, Stage, stages_of
@@ -160,7 +162,7 @@ class Pipeline:
         )
 
     def _finish(self) -> dict[str, Any]:
-        train = list(all_decisions(self._prepared.splits.train))
+        train = self._prepared.splits.train
         differences = [d for split in self._tests for d in self._differences(split)]
         promoted = best_on_development(self._development)
         results = {
@@ -179,7 +181,7 @@ class Pipeline:
             "max_completion_tokens": self._prepared.max_tokens,
         }
         self._run.write_json("results.json", results)
-        write_report(self._run.folder)
+        self._run.processes.agreed(lambda: write_report(self._run.folder))
         return results
 
     def _differences(self, split: str) -> list[dict[str, Any]]:
@@ -248,9 +250,13 @@ def run_pipeline(
         "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
     }
-    with Run.open(folder, request, Progress(console), stages=STAGES) as run:
+    processes = join()
+    if processes.count > 1 and config.rl.unit == "turn":
+        raise ConfigError("rl.unit=turn: one process plays the episodes; start it without torchrun")
+    progress = Progress(console) if processes.first else QUIET
+    with Run.open(folder, request, progress, STAGES, processes) as run:
         policy = load_policy(model, config)
-        fitted = fit(prepared, config, policy.template, policy.context_length)
+        fitted = fit(prepared, config, policy.template, policy.context_length, run.progress)
         pipeline = Pipeline(run, model, policy, fitted, config)
         for stage in stages_of(config):
             stage.check(policy.template, fitted.splits.train, config)
@@ -273,7 +279,7 @@ def _say_what_comes(
     done = [name for name in names if (run.folder / _cost(name)).exists()]
     if run.goes_on:
         run.progress.say(f"goes on in {run.folder}; done already: {', '.join(done) or 'nothing'}")
-    elif not run.progress.quiet:
+    elif not run.progress.quiet and run.processes.count == 1:  # a trial is of one process
         time = expected_time(policy, fitted, config, run.folder)
         run.progress.say(time or "time: not estimated, for so few steps")
 

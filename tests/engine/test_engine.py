@@ -199,6 +199,21 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_others(policy: Po
     assert len({s.token_ids for s in first[:4]}) > 1  # generations of one prompt differ
 
 
+def test_samples_do_not_depend_on_what_they_are_drawn_beside(policy: Policy) -> None:
+    conversations = make_prompts(6)
+    params = SamplingParams(max_tokens=12, stop_token_ids=(3,))
+
+    def sample(max_rows: int) -> list[tuple[int, ...]]:
+        engine = LocalEngine(policy, max_rows=max_rows)
+        generator = torch.Generator().manual_seed(0)
+        found = complete(
+            engine, conversations, num_generations=4, params=params, generator=generator
+        )
+        return [s.token_ids for s in samples_of(found)]
+
+    assert sample(1) == sample(512)
+
+
 def test_completions_end_at_a_stop_token_or_at_the_budget(policy: Policy) -> None:
     stop = tuple(range(0, 260, 9))
     params = SamplingParams(max_tokens=15, stop_token_ids=stop)
@@ -307,9 +322,7 @@ def test_drawn_frequencies_are_the_softmax() -> None:
         params = SamplingParams(1, (), temperature=temperature)
         # Completions of two rows, in turn; the distribution of one is the other's, turned round.
         rows = torch.arange(count) % 2
-        tokens, logprobs = draw(
-            torch.stack([logits, logits.flip(0)]), rows, params, torch.Generator().manual_seed(0)
-        )
+        tokens, logprobs = draw(torch.stack([logits, logits.flip(0)]), rows, params, uniform(count))
         probabilities = (logits / temperature).softmax(0)
         for row, expected in enumerate((probabilities, probabilities.flip(0))):
             drawn = tokens[rows == row]
@@ -332,7 +345,7 @@ def test_top_p_draws_from_the_nucleus_in_its_proportions() -> None:
             probabilities.log()[None],
             torch.zeros(20_000, dtype=torch.long),
             params,
-            torch.Generator().manual_seed(0),
+            uniform(20_000),
         )
         assert sorted(set(tokens.tolist())) == kept
         nucleus = probabilities[kept] / probabilities[kept].sum()
@@ -346,15 +359,22 @@ def test_top_p_never_leaves_the_nucleus_of_any_row() -> None:
     torch.manual_seed(0)
     logits = 3 * torch.randn(500, 300)
     params = SamplingParams(1, (), temperature=0.7, top_p=0.6)
-    tokens, _ = draw(logits, torch.arange(500), params, torch.Generator().manual_seed(1))
+    tokens, _ = draw(logits, torch.arange(500), params, uniform(500))
     for row, token in zip((logits / 0.7).softmax(-1).tolist(), tokens.tolist(), strict=True):
         larger = sum(p for p in row if p > row[token])
         assert larger < 0.6 + 1e-6
 
 
-def test_greedy_takes_the_likeliest_and_needs_no_generator() -> None:
+def uniform(count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, dtype=torch.float64, generator=generator)
+
+
+def test_greedy_takes_the_likeliest() -> None:
     logits = torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
-    tokens, logprobs = draw(logits, torch.arange(2), SamplingParams(1, (), temperature=0), None)
+    tokens, logprobs = draw(
+        logits, torch.arange(2), SamplingParams(1, (), temperature=0), uniform(2)
+    )
     assert tokens.tolist() == [1, 0]
     assert torch.allclose(logprobs, logits.log_softmax(-1)[[0, 1], [1, 0]])
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from actwise.engine.local import LocalEngine
+from actwise.evaluation import evaluate
 from actwise.evaluation.evaluate import Evaluator
 from actwise.model.policy import Policy
 from actwise.rewards.settings import JudgeConfig
-from finding import CONVERSATIONS, RIGHT_CALL, scripted
+from finding import CONVERSATIONS, RIGHT_CALL, conversation, scripted
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,18 @@ def test_a_right_completion_that_hit_the_budget_counts_for_nothing(policy: Polic
         assert last["verdict"]["right"] is right
         assert (last["verdict"]["reward"] > 0) is right
     assert math.isclose(last["verdict"]["reward"], 1.0)
+
+
+def test_records_are_the_same_on_any_number_of_cores(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "_CHUNK", 2)
+    evaluator = Evaluator(LocalEngine(policy), policy.template, JudgeConfig(), max_tokens=8)
+    conversations = [conversation(f"W{number}") for number in range(7)]
+    found = []
+    for workers in (1, 3):
+        monkeypatch.setattr(policy, "workers", workers)
+        found.append(evaluator.evaluate(conversations, thinking=True))
+    assert found[0] == found[1]
+    ids = [c.id for c in conversations for _ in c.decisions()]
+    assert [record["conversation"] for record in found[0]] == ids

@@ -290,11 +290,11 @@ def test_floors_are_the_share_each_trivial_policy_gets_right() -> None:
         gold(content="Glad to help."),
         gold(content="Goodbye."),
     )
-    found = floors(test.decisions(), train.decisions(), BINARY)
+    found = floors(test.decisions(), [train], BINARY)
     # The last two records claim nothing. A neutral answer is neither right nor wrong there, and so
     # is "It is $5.", whose amount has been said by then; a call is wrong.
     assert found == {"neutral_answer": 0, "commonest_answer": 1 / 3, "commonest_call": 1 / 5}
-    only_calls = conversation("calls", gold(PING)).decisions()
+    only_calls = [conversation("calls", gold(PING))]
     assert floors(test.decisions(), only_calls, BINARY).keys() == {
         "neutral_answer",
         "commonest_call",

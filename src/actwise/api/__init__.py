@@ -117,7 +117,7 @@ def train(
     path = model_path(model)
     if not isinstance(data, Prepared):
         _say(console, f"reading {_named(_paths(data))}")
-        data = prepare(data, resolved)
+        data = prepare_files(_paths(data), resolved, Progress(console))
     _say(console, "loading torch and transformers")
     prepare_torch(path)
     from actwise.pipeline import run_pipeline

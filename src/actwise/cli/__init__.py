@@ -81,6 +81,8 @@ def main() -> None:
         with nullcontext() if attended else prompt_interrupt(interrupted, told):
             cli(standalone_mode=False, prog_name="actwise")
     except ActwiseError as error:
+        if getattr(error, "__notes__", None):  # another process of the run tells it
+            sys.exit(2)
         _complain(str(error))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "actwise"

@@ -1,5 +1,6 @@
 """What the verbs print: results on stdout, progress and warnings on stderr."""
 
+import os
 from typing import Any
 
 import click
@@ -39,5 +40,10 @@ def width() -> int:
 
 
 def error_console(*, quiet: bool = False) -> Console:
-    """Return where progress is shown, apart from results."""
-    return Console(stderr=True, quiet=quiet)
+    """Return where progress is shown, apart from results: by the first of several processes."""
+    return Console(stderr=True, quiet=quiet or not is_first())
+
+
+def is_first() -> bool:
+    """Return whether this process speaks for all that compute a run together."""
+    return os.environ.get("RANK", "0") == "0"

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from actwise.cli.console import echo_json, echo_skipped, print_result
+from actwise.cli.console import echo_json, echo_skipped, error_console, print_result
 from actwise.cli.options import FILES, FORMAT, TOOLS
 from actwise.errors import InputError, printable
+from actwise.run.progress import Progress
 
 
 @click.command()
@@ -59,14 +61,16 @@ def check(
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
     examination = Examination(template=None if model is None else load_template(model))
-    examination.add_held_out(read_files(held_out, format=format_name, tools=tools))
-    # Read once, whatever is done with them: the logs may come through a pipe.
-    items = examination.watched(read_files(files, format=format_name, tools=tools))
-    if fix is not None:
-        mending = write_mended(items, fix)
-        click.echo(printable(f"{fix}: {mending}"), err=True)
-    for _ in items:
-        pass
+    with Progress(error_console()).reading([*held_out, *files]) as told:
+        read = partial(read_files, format=format_name, tools=tools, told=told)
+        examination.add_held_out(read(held_out))
+        # Read once, whatever is done with them: the logs may come through a pipe.
+        items = examination.watched(read(files))
+        if fix is not None:
+            mending = write_mended(items, fix)
+            click.echo(printable(f"{fix}: {mending}"), err=True)
+        for _ in items:
+            pass
     diagnosis = examination.diagnosis()
     if as_json:
         echo_json(diagnosis.to_dict())
@@ -88,7 +92,9 @@ def convert(files: Sequence[Path], format_name: str | None, tools: Path | None, 
     from actwise.formats import read_files, write_conversations
 
     _check_apart(out, files, tools)
-    written = write_conversations(read_files(files, format=format_name, tools=tools), out)
+    with Progress(error_console()).reading(files) as told:
+        items = read_files(files, format=format_name, tools=tools, told=told)
+        written = write_conversations(items, out)
     kinds = written.decisions
     stream = not out.is_file()  # it may be what is printed to
     click.echo(

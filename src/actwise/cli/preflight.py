@@ -54,7 +54,7 @@ def preflight(
     resolved = with_options(resolved, format=format_name, tools=tools)
     path = model_path(model)
     console = error_console()
-    prepared = prepare(files, resolved)
+    prepared = prepare(files, resolved, Progress(console))
     Progress(console).say("loading torch and transformers")
     prepare_torch(path)
     from actwise.preflight import preflight as examine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actwise.cli.console import echo, echo_json, echo_skipped, error_console, width
+from actwise.cli.console import echo, echo_json, echo_skipped, error_console, is_first, width
 from actwise.cli.options import (
     CONFIG,
     DATA,
@@ -25,6 +25,7 @@ from actwise.cli.options import (
     with_options,
 )
 from actwise.errors import RunError
+from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
     from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
@@ -83,7 +84,6 @@ def demo(
     from actwise.config import layered, read_toml
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
-    from actwise.run.progress import Progress
 
     config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
     Progress(error_console(quiet=quiet)).say("making conversations of the desk")
@@ -140,7 +140,6 @@ def evaluate(
     from actwise import api
     from actwise.config import load_config
     from actwise.run.files import write_json, write_records
-    from actwise.run.progress import Progress
 
     acting = {"environment": environment, "mcp": mcp}
     given = {key: value for key, value in acting.items() if value is not None}
@@ -164,6 +163,8 @@ def evaluate(
         found = api.evaluate_episodes(model, files or None, **options)
     else:
         found = api.evaluate(model, files, **options)
+    if not is_first():
+        return
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
@@ -229,6 +230,8 @@ def _run(
         console=error_console(quiet=quiet),
         command=["actwise", *sys.argv[1:]],
     )
+    if not is_first():
+        return
     if as_json:
         echo_json(done.results)
         return

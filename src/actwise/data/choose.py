@@ -6,10 +6,11 @@ learn from. What kind a decision is can be read off the record without any annot
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from actwise.conversation import Conversation, Decision, tool_name
+from actwise.data.stored import chosen
 from actwise.rewards.stance import stance
 
 WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
@@ -43,7 +44,7 @@ def kind_of(decision: Decision) -> str:
     return f"{kind}, computes" if stated - set(numbers_before(decision)) else kind
 
 
-def covering(conversations: Sequence[Conversation], count: int) -> list[Conversation]:
+def covering(conversations: Sequence[Conversation], count: int) -> Sequence[Conversation]:
     """Return the conversations that together cover the kinds of decisions best.
 
     Each next one is that which adds most to the sum, over all kinds, of the square root of how
@@ -53,17 +54,21 @@ def covering(conversations: Sequence[Conversation], count: int) -> list[Conversa
         conversations: To choose from.
         count: How many; all where there are no more.
     """
-    kinds = [Counter(kind_of(d) for d in c.decisions()) for c in conversations]
+    alike: dict[tuple[tuple[str, int], ...], deque[int]] = {}
+    """What conversations cover -> their indices, ascending."""
+    for number, conversation in enumerate(conversations):
+        kinds = Counter(kind_of(d) for d in conversation.decisions())
+        alike.setdefault(tuple(kinds.items()), deque()).append(number)
     covered: Counter[str] = Counter()
 
-    def gain(i: int) -> float:
-        return sum((covered[k] + n) ** 0.5 - covered[k] ** 0.5 for k, n in kinds[i].items())
+    def gain(kinds: tuple[tuple[str, int], ...]) -> float:
+        return sum((covered[k] + n) ** 0.5 - covered[k] ** 0.5 for k, n in kinds)
 
-    left = list(range(len(conversations)))
-    chosen: list[Conversation] = []
-    while left and len(chosen) < count:
-        best = max(left, key=gain)
-        covered += kinds[best]
-        left.remove(best)
-        chosen.append(conversations[best])
-    return chosen
+    found: list[int] = []
+    while alike and len(found) < count:
+        best = max(alike, key=lambda kinds: (gain(kinds), -alike[kinds][0]))
+        covered.update(dict(best))
+        found.append(alike[best].popleft())
+        if not alike[best]:
+            del alike[best]
+    return chosen(conversations, found)

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from actwise.conversation import Conversation, Message
+from actwise.data.stored import where
 from actwise.errors import ConfigError, ModelError
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
@@ -86,15 +89,22 @@ class Sides:
     """Which conversations lie on which side of a split, by fingerprint."""
 
     def __init__(self, sides: Mapping[str, Iterable[int]]) -> None:
-        """Take the fingerprints of all turns on each side."""
-        self._side_of = {print: side for side, prints in sides.items() for print in prints}
+        """Take the fingerprints of all turns on each side; 17 bytes of each are kept."""
+        self._names = list(sides)
+        prints = [np.fromiter(of_side, dtype=np.uint64) for of_side in sides.values()]
+        every = np.concatenate([np.empty(0, dtype=np.uint64), *prints])
+        numbers = np.repeat(np.arange(len(prints), dtype=np.uint8), [len(p) for p in prints])
+        self._prints, self._first = np.unique(every, return_index=True)
+        # What lies on two sides, as a greeting does, counts for the last.
+        _, last = np.unique(every[::-1], return_index=True)
+        self._numbers = numbers[::-1][last]
 
     @classmethod
     def of(cls, sides: Mapping[str, Sequence[Conversation]]) -> "Sides":
         """Take the conversations on each side."""
         return cls(
             {
-                side: [turn.after for c in conversations for turn in turns_of(c)]
+                side: (turn.after for c in conversations for turn in turns_of(c))
                 for side, conversations in sides.items()
             }
         )
@@ -102,23 +112,25 @@ class Sides:
     def side_of(self, conversation: Conversation) -> str | None:
         """Return the side on which a conversation lies, or one that begins like it, if any."""
         for turn in reversed(turns_of(conversation)):
-            if turn.words >= SPECIFIC and turn.after in self._side_of:
-                return self._side_of[turn.after]
+            if turn.words >= SPECIFIC:
+                place = int(np.searchsorted(self._prints, np.uint64(turn.after)))
+                if place < len(self._prints) and self._prints[place] == turn.after:
+                    return self._names[self._numbers[place]]
         return None
 
     def count(self, conversations: Iterable[Conversation]) -> Counter[str]:
         """Count conversations by their side; those on none are left out."""
         return Counter(filter(None, map(self.side_of, conversations)))
 
-    def only(self, side: str, conversations: Sequence[Conversation]) -> list[Conversation]:
+    def only(self, side: str, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
         """Return the conversations on one side.
 
         Raises:
             ConfigError: If there is none.
         """
-        found = [c for c in conversations if self.side_of(c) == side]
+        found = where(conversations, lambda c: self.side_of(c) == side)
         if not found:
-            known = ", ".join(sorted(set(self._side_of.values()))) or "none"
+            known = ", ".join(sorted(self._names[i] for i in set(self._numbers.tolist()))) or "none"
             raise ConfigError(
                 f"no conversation of these logs is on the side {side!r} of the split that the "
                 f"model was trained on (it has {known})"
@@ -127,10 +139,15 @@ class Sides:
 
     def to_json(self) -> str:
         """Return the JSON text that a model's folder keeps."""
-        sides: dict[str, list[str]] = {}
-        for print, side in self._side_of.items():
-            sides.setdefault(side, []).append(f"{print:016x}")
-        return json.dumps(sides)
+        order = np.argsort(self._first)
+        prints, numbers = self._prints[order], self._numbers[order]
+        sides, first = np.unique(numbers, return_index=True)
+        return json.dumps(
+            {
+                self._names[side]: [f"{print:016x}" for print in prints[numbers == side].tolist()]
+                for side in sides[np.argsort(first)].tolist()
+            }
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "Sides | None":
@@ -145,7 +162,7 @@ class Sides:
         try:
             kept = json.loads(file.read_bytes())
             return cls({str(s): [int(print, 16) for print in prints] for s, prints in kept.items()})
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ModelError(f"{file}: is damaged ({error}); remove it") from error
 
 

@@ -1,5 +1,6 @@
 """What fits a model: conversations into its context, completions into a budget."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from actwise.config import RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
+from actwise.data.stored import chosen
 from actwise.errors import InputError
+from actwise.run.progress import QUIET, Progress
 
 if TYPE_CHECKING:  # logs are read and refused before transformers is imported
     from actwise.template.render import Template
@@ -21,17 +24,13 @@ _LOOKED_AT = 8
 class Unfit:
     """A conversation that a model cannot take."""
 
-    conversation: Conversation
+    place: str
+    """Where it was read."""
     reason: str
     """By which such conversations are counted."""
     problem: str
     """What is wrong with this one."""
     remedy: str
-
-    @property
-    def place(self) -> str:
-        """Where the conversation was read."""
-        return self.conversation.source or self.conversation.id
 
     def error(self, more: int = 0) -> InputError:
         """Return what is raised where such conversations are not to be skipped.
@@ -44,18 +43,23 @@ class Unfit:
 
 
 def rendered(
-    template: "Template", conversations: Iterable[Conversation]
-) -> tuple[list[Conversation], list[Unfit]]:
+    template: "Template", conversations: Sequence[Conversation], progress: Progress = QUIET
+) -> tuple[Sequence[Conversation], list[Unfit]]:
     """Divide conversations into those that a template can render and the others."""
-    kept, unfit = [], []
-    for conversation in conversations:
+    kept, unfit = array("I"), []
+    for number, conversation in enumerate(progress.through("render", conversations)):
         problem = unrendered(template, conversation)
         if problem is None:
-            kept.append(conversation)
+            kept.append(number)
         else:
             remedy = "mend it, or leave such out with --set data.bad_records=skip"
-            unfit.append(Unfit(conversation, "not rendered by the chat template", problem, remedy))
-    return kept, unfit
+            reason = "not rendered by the chat template"
+            unfit.append(Unfit(_place(conversation), reason, problem, remedy))
+    return chosen(conversations, kept), unfit
+
+
+def _place(conversation: Conversation) -> str:
+    return conversation.source or conversation.id
 
 
 def unrendered(template: "Template", conversation: Conversation) -> str | None:
@@ -74,7 +78,7 @@ def longest_completion(template: "Template", conversations: Iterable[Conversatio
     """Return the tokens of the longest recorded action, stop token included."""
     return max(
         len(template.completion(decision, thought=None))
-        for decision in all_decisions(list(conversations))
+        for decision in all_decisions(conversations)
     )
 
 
@@ -91,24 +95,35 @@ def _characters(conversation: Conversation) -> int:
 
 
 def divide(
-    template: "Template", conversations: Iterable[Conversation], *, context: int, completion: int
-) -> tuple[list[Conversation], list[Unfit]]:
+    template: "Template",
+    conversations: Sequence[Conversation],
+    *,
+    context: int,
+    completion: int,
+    progress: Progress = QUIET,
+) -> tuple[Sequence[Conversation], list[Unfit]]:
     """Divide conversations into those that a context holds and the others; see `fitting`."""
-    kept, too_long = [], []
-    for conversation in conversations:
+    kept, too_long = array("I"), []
+    for number, conversation in enumerate(progress.through("fit", conversations)):
         last = conversation.decisions()[-1]
         tokens = len(template.prompt(last, thinking=True)) + completion
         if tokens <= context:
-            kept.append(conversation)
+            kept.append(number)
         else:
             problem = f"the conversation needs {tokens} tokens and the model holds {context}"
             remedy = "shorten it, or leave such out with --set data.bad_records=skip"
-            too_long.append(Unfit(conversation, "longer than the context", problem, remedy))
-    return kept, too_long
+            place = _place(conversation)
+            too_long.append(Unfit(place, "longer than the context", problem, remedy))
+    return chosen(conversations, kept), too_long
 
 
 def fitting(
-    template: "Template", splits: Splits, *, context: int, completion: int
+    template: "Template",
+    splits: Splits,
+    *,
+    context: int,
+    completion: int,
+    progress: Progress = QUIET,
 ) -> tuple[Splits, list[Unfit]]:
     """Leave out the conversations whose last prompt and completion exceed the context.
 
@@ -117,6 +132,7 @@ def fitting(
         splits: What is to be trained and measured on.
         context: Tokens that the model holds.
         completion: Tokens kept free for a completion.
+        progress: Where it is shown how far that is.
 
     Returns:
         The splits without them, and what was left out.
@@ -126,8 +142,10 @@ def fitting(
     """
     too_long: list[Unfit] = []
 
-    def keep(name: str, conversations: list[Conversation]) -> list[Conversation]:
-        kept, left_out = divide(template, conversations, context=context, completion=completion)
+    def keep(name: str, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
+        kept, left_out = divide(
+            template, conversations, context=context, completion=completion, progress=progress
+        )
         too_long.extend(left_out)
         if not kept:
             raise InputError(

@@ -5,18 +5,23 @@ all of it; the others are its beginnings. Trained on as they are, early turns co
 a split parts a conversation from itself.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from actwise.conversation import Conversation, Message
-from actwise.data.fingerprint import SPECIFIC, Turn, turns_of
+from actwise.data.fingerprint import SPECIFIC, turns_of
+from actwise.data.stored import chosen, rebuilt
 
 
 class Ungrown(NamedTuple):
     """Conversations, each of them once."""
 
-    conversations: list[Conversation]
-    beginnings: list[Conversation]
+    conversations: Sequence[Conversation]
+    beginnings: Sequence[Conversation]
     """The records that are the beginning of one of the conversations."""
 
 
@@ -28,46 +33,75 @@ def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
     a third, both are kept, and the turns that they share are learned in the first.
 
     Args:
-        conversations: In the order in which they were read, which is kept.
+        conversations: In the order in which they were read, which is kept. Some 30 bytes of each
+            turn are held, and no conversation.
     """
-    turns = [turns_of(conversation) for conversation in conversations]
-    holders: dict[int, list[int]] = {}
-    """Fingerprint of a turn -> the records in which it is not the last one."""
-    ends = {own[-1].after for own in turns if own}
-    for number, own in enumerate(turns):
-        for turn in own[:-1]:
-            if turn.after in ends:
-                holders.setdefault(turn.after, []).append(number)
-    is_beginning = [bool(own) and own[-1].after in holders for own in turns]
-    kept = [c for c, beginning in zip(conversations, is_beginning, strict=True) if not beginning]
-    if len(kept) == len(conversations):
-        return Ungrown(kept, [])
-    whole = {
-        number: conversation
-        for number, conversation in enumerate(conversations)
-        if not is_beginning[number]
-    }
-    beginnings = []
-    for number, conversation in enumerate(conversations):
-        if not is_beginning[number]:
-            continue
-        beginnings.append(conversation)
-        end = turns[number][-1]
-        longer = [holder for holder in holders[end.after] if holder in whole]
-        for first, holder in enumerate(longer):
-            whole[holder] = _with_turn(
-                whole[holder],
-                _index(turns[holder], end),
-                conversation,
-                end.index,
+    turns = _Turns(conversations)
+    last = turns.last()
+    inner = np.flatnonzero(~last & np.isin(turns.after, turns.after[last]))
+    inner = inner[np.argsort(turns.after[inner], kind="stable")]
+    keys = turns.after[inner]
+    ends = np.flatnonzero(last & np.isin(turns.after, keys))
+    if not len(ends):
+        return Ungrown(conversations, chosen(conversations, ()))
+    is_beginning = np.zeros(len(conversations), dtype=np.bool_)
+    is_beginning[turns.owners[ends]] = True
+    pairs = array("q")
+    """For each turn of a longer record that a beginning ends with: both turns, and whether this is
+    not the first such record."""
+    begins = np.searchsorted(keys, turns.after[ends])
+    stops = np.searchsorted(keys, turns.after[ends], side="right")
+    for end, begin, stop in zip(ends.tolist(), begins.tolist(), stops.tolist(), strict=True):
+        holders = [i for i in inner[begin:stop].tolist() if not is_beginning[turns.owners[i]]]
+        for first, holder in enumerate(holders):
+            pairs.extend((holder, end, first > 0))
+    edits = np.array(pairs, dtype=np.int64).reshape(-1, 3)
+    owners = turns.owners[edits[:, 0]]
+    order = np.argsort(owners, kind="stable")
+    edits, spans = edits[order], np.searchsorted(owners[order], np.arange(len(conversations) + 1))
+
+    def whole(number: int) -> Conversation:
+        """Return a record with what those that end within it say."""
+        longer = conversations[number]
+        for holder, end, later in edits[spans[number] : spans[number + 1]].tolist():
+            longer = _with_turn(
+                longer,
+                int(turns.index[holder]),
+                conversations[int(turns.owners[end])],
+                int(turns.index[end]),
                 # A greeting is answered in every conversation.
-                again=first > 0 and end.words >= SPECIFIC,
+                again=bool(later and turns.specific[end]),
             )
-    return Ungrown([c for c in whole.values() if c.decisions()], beginnings)
+        return longer
+
+    kept = map(whole, np.flatnonzero(~is_beginning).tolist())
+    return Ungrown(
+        rebuilt(conversations, (c for c in kept if c.decisions())),
+        chosen(conversations, np.flatnonzero(is_beginning).tolist()),
+    )
 
 
-def _index(turns: Sequence[Turn], end: Turn) -> int:
-    return next(turn.index for turn in turns if turn.after == end.after)
+class _Turns:
+    """All turns of some conversations, one after the other."""
+
+    def __init__(self, conversations: Sequence[Conversation]) -> None:
+        after, owners, index, specific = array("Q"), array("I"), array("I"), array("b")
+        for number, conversation in enumerate(conversations):
+            for turn in turns_of(conversation):
+                after.append(turn.after)
+                owners.append(number)
+                index.append(turn.index)
+                specific.append(turn.words >= SPECIFIC)
+        self.after = np.array(after, dtype=np.uint64)
+        self.owners = np.array(owners, dtype=np.int64)
+        self.index = np.array(index, dtype=np.int64)
+        self.specific = np.array(specific, dtype=np.bool_)
+
+    def last(self) -> npt.NDArray[np.bool_]:
+        """Return which turns are the last of their conversations."""
+        last = np.ones(len(self.owners), dtype=np.bool_)
+        last[:-1] = self.owners[1:] != self.owners[:-1]
+        return last
 
 
 def _with_turn(

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
+from actwise.data.stored import Store, chosen
 from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, read_files
 from actwise.rewards.overrides import check_overrides
+from actwise.run.progress import QUIET, Progress
 
+_EXAMPLES = 3
 GROWING = "the beginning of a longer record, which is used"
 
 
@@ -23,32 +26,36 @@ GROWING = "the beginning of a longer record, which is used"
 class Logs:
     """Conversations as they were read, and what was left out."""
 
-    conversations: list[Conversation]
+    conversations: Sequence[Conversation]
     skipped: list[dict[str, Any]]
     """By reason: "reason", "count", "examples" (places as "file:line")."""
     fingerprints: list[dict[str, Any]]
     """By file: "file", "sha256", "conversations"."""
 
 
-def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
+def read_logs(files: Sequence[Path], config: RunConfig, progress: Progress = QUIET) -> Logs:
     """Read logs; records that cannot be used stop the run, or are counted.
 
-    A conversation that was logged at each of its requests is taken once, with all its turns.
+    A conversation that was logged at each of its requests is taken once, with all its turns. They
+    lie on the disk, and each is read when it is needed.
+
+    Args:
+        files: The logs.
+        config: Its section `data` counts, and what `reward.tools` names.
+        progress: Where it is shown how far reading is.
 
     Raises:
         InputError: A record cannot be used and `data.bad_records` is "stop", or none can.
         ConfigError: A rule under `reward.tools` names a tool that no conversation has.
     """
-    conversations: list[Conversation] = []
-    rejected: list[Rejected] = []
-    for item in read_files(files, format=config.data.format, tools=config.data.tools):
-        if isinstance(item, Rejected):
-            rejected.append(item)
-        else:
-            conversations.append(item)
-    if rejected and config.data.bad_records == "stop":
-        first = rejected[0]
-        more = f" ({len(rejected)} such records; see `actwise check`)" if len(rejected) > 1 else ""
+    reading = _Reading(files)
+    with progress.reading(files) as told:
+        items = read_files(files, format=config.data.format, tools=config.data.tools, told=told)
+        conversations: Sequence[Conversation] = Store(reading.usable(items))
+    first = reading.first
+    if first is not None and config.data.bad_records == "stop":
+        number = reading.rejected.total()
+        more = f" ({number} such records; see `actwise check`)" if number > 1 else ""
         raise InputError(
             f"{first.detail}{more}",
             file=first.file,
@@ -58,13 +65,12 @@ def read_logs(files: Sequence[Path], config: RunConfig) -> Logs:
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
     check_overrides(config.reward, conversations)
-    fingerprints = _fingerprints(files, conversations)
     conversations, beginnings = longest_records(conversations)
     if config.data.limit is not None and config.data.limit < len(conversations):
         draw = random.Random(f"limit/{config.seed}")
-        conversations = draw.sample(conversations, config.data.limit)
-    skipped = [*_by_reason(rejected), *_growing(beginnings)]
-    return Logs(conversations, skipped, fingerprints)
+        numbers = draw.sample(range(len(conversations)), config.data.limit)
+        conversations = chosen(conversations, numbers)
+    return Logs(conversations, [*reading.skipped(), *_growing(beginnings)], reading.fingerprints())
 
 
 def _growing(beginnings: Sequence[Conversation]) -> list[dict[str, Any]]:
@@ -110,33 +116,42 @@ def seen(logs: Logs, model: str) -> dict[str, int]:
     }
 
 
-def _by_reason(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
-    reasons = Counter(item.reason for item in rejected)
-    return [
-        {
-            "reason": reason,
-            "count": count,
-            "examples": [f"{r.file}:{r.line}" for r in rejected if r.reason == reason][:3],
-        }
-        for reason, count in reasons.most_common()
-    ]
+class _Reading:
+    """What is noted of records while they pass."""
 
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.first: Rejected | None = None
+        self.rejected: Counter[str] = Counter()
+        self._places: dict[str, list[str]] = {}
+        self._conversations: Counter[str] = Counter()
+        self._digests = {str(f): hashlib.sha256() for f in files if not f.is_dir()}
+        """Of what was read of each file; the file itself may be a pipe, which is read only once."""
 
-def _fingerprints(
-    files: Sequence[Path], conversations: Sequence[Conversation]
-) -> list[dict[str, Any]]:
-    """Digest what was read of each file; the file itself may be a pipe, which is read only once."""
-    by_file: dict[str, list[Conversation]] = {str(f): [] for f in files if not f.is_dir()}
-    for conversation in conversations:
-        by_file.setdefault(conversation.source.rpartition(":")[0], []).append(conversation)
-    return [
-        {"file": file, "sha256": _digest(of_file), "conversations": len(of_file)}
-        for file, of_file in by_file.items()
-    ]
+    def usable(self, items: Iterable[Conversation | Rejected]) -> Iterator[Conversation]:
+        """Yield the conversations among what is read."""
+        for item in items:
+            if isinstance(item, Rejected):
+                self.first = self.first or item
+                self.rejected[item.reason] += 1
+                places = self._places.setdefault(item.reason, [])
+                places += [f"{item.file}:{item.line}"] if len(places) < _EXAMPLES else []
+                continue
+            file = item.source.rpartition(":")[0]
+            self._conversations[file] += 1
+            digest = self._digests.setdefault(file, hashlib.sha256())
+            digest.update(item.to_json().encode() + b"\n")
+            yield item
 
+    def skipped(self) -> list[dict[str, Any]]:
+        """Return what cannot be used, the commonest reason first."""
+        return [
+            {"reason": reason, "count": count, "examples": self._places[reason]}
+            for reason, count in self.rejected.most_common()
+        ]
 
-def _digest(conversations: Sequence[Conversation]) -> str:
-    hasher = hashlib.sha256()
-    for conversation in conversations:
-        hasher.update(conversation.to_json().encode() + b"\n")
-    return hasher.hexdigest()
+    def fingerprints(self) -> list[dict[str, Any]]:
+        """Return by file what was read of it."""
+        return [
+            {"file": file, "sha256": d.hexdigest(), "conversations": self._conversations[file]}
+            for file, d in self._digests.items()
+        ]

@@ -19,6 +19,7 @@ from actwise.data.fit import (
 from actwise.data.load import read_logs
 from actwise.data.rename import rename_share
 from actwise.data.split import Splits, split
+from actwise.run.progress import QUIET, Progress
 
 if TYPE_CHECKING:  # logs are read and refused before transformers is imported
     from actwise.template.render import Template
@@ -39,14 +40,14 @@ class Prepared:
     """Budget of a completion in tokens; None until `fit` has counted with a model's tokenizer."""
 
 
-def prepare(files: Sequence[Path], config: RunConfig) -> Prepared:
+def prepare(files: Sequence[Path], config: RunConfig, progress: Progress = QUIET) -> Prepared:
     """Read logs, split them, and give tools other names in a share of what is trained on.
 
     Raises:
         InputError: A record cannot be used and is not to be skipped, or too few can.
         ConfigError: A rule under `reward.tools` names a tool that no conversation has.
     """
-    logs = read_logs(files, config)
+    logs = read_logs(files, config, progress)
     splits = split(
         logs.conversations,
         dev=config.data.dev_fraction,
@@ -66,7 +67,11 @@ def renamed(splits: Splits, config: RunConfig) -> Splits:
 
 
 def fit(
-    prepared: Prepared, config: RunConfig, template: "Template", context_length: int
+    prepared: Prepared,
+    config: RunConfig,
+    template: "Template",
+    context_length: int,
+    progress: Progress = QUIET,
 ) -> Prepared:
     """Leave out what a model cannot hold, and find out how long completions may be.
 
@@ -75,19 +80,25 @@ def fit(
         config: The completion's budget and the context's limit may be set there.
         template: The model's template; counts tokens.
         context_length: Tokens that the model can hold.
+        progress: Where it is shown how far that is.
 
     Raises:
         InputError: A conversation is too long and is not to be skipped, or a split becomes empty.
     """
-    prepared = leave_out_unrendered(prepared, config, template)
-    budget = completion_budget(template, prepared.splits.train, config)
+    prepared = leave_out_unrendered(prepared, config, template, progress)
+    train = progress.through("longest action", prepared.splits.train)
+    budget = completion_budget(template, train, config)
     context = context_of(context_length, config)
-    splits, too_long = fitting(template, prepared.splits, context=context, completion=budget)
+    splits, too_long = fitting(
+        template, prepared.splits, context=context, completion=budget, progress=progress
+    )
     skipped = [*prepared.skipped, *count_left_out(too_long, config)]
     return replace(prepared, splits=splits, skipped=skipped, max_tokens=budget)
 
 
-def leave_out_unrendered(prepared: Prepared, config: RunConfig, template: "Template") -> Prepared:
+def leave_out_unrendered(
+    prepared: Prepared, config: RunConfig, template: "Template", progress: Progress = QUIET
+) -> Prepared:
     """Leave out what a model's template cannot render.
 
     Raises:
@@ -96,8 +107,8 @@ def leave_out_unrendered(prepared: Prepared, config: RunConfig, template: "Templ
     """
     unfit: list[Unfit] = []
 
-    def keep(conversations: list[Conversation]) -> list[Conversation]:
-        kept, left_out = rendered(template, conversations)
+    def keep(conversations: Sequence[Conversation]) -> Sequence[Conversation]:
+        kept, left_out = rendered(template, conversations, progress)
         unfit.extend(left_out)
         if not kept:
             raise left_out[0].error()

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall, tool_name, tool_parameters
+from actwise.data.stored import rebuilt
 
 _WORD = re.compile(r"\b[a-z]{3,10}\b")
 _IDENTIFIER = re.compile(r"\w*(_|[a-z][A-Z]|\d)\w*")
@@ -43,7 +44,7 @@ def vocabulary(conversations: Iterable[Conversation]) -> list[str]:
 
 def rename_share(
     conversations: Sequence[Conversation], share: float, seed: int, *, keep: Collection[str] = ()
-) -> list[Conversation]:
+) -> Sequence[Conversation]:
     """Return the conversations, a share of them with other names for tools and arguments.
 
     Args:
@@ -53,13 +54,16 @@ def rename_share(
         keep: Tools that keep their names and those of their arguments.
     """
     if not share:
-        return list(conversations)
+        return conversations
     words = vocabulary(conversations)
     draw = Random(f"renaming/{seed}")
-    return [
-        rename(conversation, words, draw, keep=keep) if draw.random() < share else conversation
-        for conversation in conversations
-    ]
+    return rebuilt(
+        conversations,
+        (
+            rename(conversation, words, draw, keep=keep) if draw.random() < share else conversation
+            for conversation in conversations
+        ),
+    )
 
 
 def rename(

@@ -26,6 +26,5 @@ def prepare_desk(config: RunConfig) -> Prepared:
         }
         for name, conversations in made.items()
     ]
-    tests = {name: made[name] for name in ("test", "shifted")}
-    splits = Splits(made["train"], made["dev"], tests)
+    splits = Splits(made["train"], made["dev"], {n: made[n] for n in ("test", "shifted")})
     return Prepared(renamed(splits, config), [], fingerprints)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.data.grown import longest_records
+from actwise.data.stored import Store
 from actwise.doctor.copies import content_digest
 from actwise.doctor.nulls import without_stray_nulls
 from actwise.findings.finding import case_of
@@ -60,8 +61,8 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
     """Write the mended conversations as canonical JSON lines, each of them once.
 
     Args:
-        items: What `actwise.formats.read_files` yields; read once, and held until all is read,
-            for the longest record of a conversation may come last.
+        items: What `actwise.formats.read_files` yields; read once, and kept on the disk until all
+            is read, for the longest record of a conversation may come last.
         out: The file, gzip if it is called .gz; replaced only when all is written.
 
     Raises:
@@ -72,8 +73,9 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
     def write(temporary: Path) -> None:
         zipped = out.suffix == ".gz"
         with gzip.open(temporary, "wb") if zipped else open(temporary, "wb") as file:
-            conversations, beginnings = longest_records(list(mend_all(items, mending)))
-            mending.mends.update(["growing_record"] * len(beginnings))
+            conversations, beginnings = longest_records(Store(mend_all(items, mending)))
+            if beginnings:
+                mending.mends["growing_record"] = len(beginnings)
             mending.written = len(conversations)
             for conversation in conversations:
                 file.write(conversation.to_json().encode() + b"\n")

@@ -25,6 +25,11 @@ class SamplingParams:
 class Engine(Protocol):
     """Something that completes prompts."""
 
+    @property
+    def at_once(self) -> int:
+        """How many calls of `generate` pay at once, in threads; only greedy ones may be."""
+        ...
+
     def generate(
         self,
         groups: Sequence[Group],

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from actwise.engine import SamplingParams
-from actwise.engine.local import draw
+from actwise.engine.local import draw, uniform_numbers
 from actwise.engine.prefill import prefill
 from actwise.model.policy import Policy
 
@@ -52,9 +52,9 @@ class Batch:
         prompt_B = torch.tensor(order, device=policy.device)
         self._policy = policy
         self._rows = [requests[i] for i in order]
-        self._generators = {
-            request: torch.Generator(policy.device).manual_seed(request.seed)
-            for request in requests
+        self._uniforms = {
+            r: uniform_numbers(1, 1, r.params, torch.Generator().manual_seed(r.seed))[0][0]
+            for r in requests
         }
         self._logits_BV = prompts.logits_PV[prompt_B]
         self._positions_B = prompts.lengths_P[prompt_B]
@@ -85,8 +85,10 @@ class Batch:
             self._compute(tokens_B)
         self._steps += 1
         row_C = torch.zeros(1, dtype=torch.long, device=self._policy.device)
+        step = self._steps - 1
+        uniforms = [self._uniforms[r][step : step + 1].to(self._policy.device) for r in self._rows]
         drawn = [
-            draw(self._logits_BV[row : row + 1], row_C, r.params, self._generators[r])
+            draw(self._logits_BV[row : row + 1], row_C, r.params, uniforms[row])
             for row, r in enumerate(self._rows)
         ]
         ids, logprobs = (torch.cat(part).tolist() for part in zip(*drawn, strict=True))

@@ -9,7 +9,7 @@ Letters in shapes: C completions, B rows, H histories (what the next rows have b
 P prompts, S tokens of a completion, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +19,11 @@ from actwise.engine import SamplingParams
 from actwise.engine.prefill import Prompts, prefill
 from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.model.policy import Policy
+from actwise.model.processes import together
+from actwise.run.processes import ALONE
+
+Seeded = tuple[Group, Tensor]
+"""A group, and the numbers by which its tokens are drawn."""
 
 
 class LocalEngine:
@@ -34,6 +39,11 @@ class LocalEngine:
         self._policy = policy
         self._max_rows = max_rows
 
+    @property
+    def at_once(self) -> int:
+        """See `Engine.at_once`; the processes of a run have to make the same calls in turn."""
+        return self._policy.workers if together() is ALONE else 1
+
     @torch.no_grad()
     def generate(
         self,
@@ -44,31 +54,59 @@ class LocalEngine:
         generator: torch.Generator | None = None,
     ) -> list[Group]:
         """See `Engine.generate`."""
-        completed: list[Group] = []
-        chunk: list[list[Group]] = []
+        uniforms = iter(uniform_numbers(len(groups), num_generations, params, generator))
+        conversations = [
+            [(group, next(uniforms)) for group in of_one] for of_one in by_conversation(groups)
+        ]
+        costs = [
+            max(len(g.prompt) for g, _ in of_one)
+            + len(of_one) * num_generations * params.max_tokens
+            for of_one in conversations
+        ]
+
+        def complete(some: list[list[Seeded]]) -> list[list[list[Sample]]]:
+            found: list[list[list[Sample]]] = []
+            for chunk in self._chunks(some, num_generations):
+                samples = iter(self._generate(chunk, num_generations, params))
+                found += [[next(samples) for _ in of_one] for of_one in chunk]
+            return found
+
+        samples = together().dealt(complete, conversations, costs)
+        return [
+            group.with_samples(of_group)
+            for of_one, found in zip(conversations, samples, strict=True)
+            for (group, _), of_group in zip(of_one, found, strict=True)
+        ]
+
+    def _chunks(
+        self, conversations: Sequence[list[Seeded]], num_generations: int
+    ) -> Iterator[list[list[Seeded]]]:
+        """Yield the conversations that are decoded together."""
+        chunk: list[list[Seeded]] = []
         rows = 0
-        for of_one in by_conversation(groups):
+        for of_one in conversations:
             if chunk and rows + len(of_one) * num_generations > self._max_rows:
-                completed += self._generate(chunk, num_generations, params, generator)
+                yield chunk
                 chunk, rows = [], 0
             chunk.append(of_one)
             rows += len(of_one) * num_generations
         if chunk:
-            completed += self._generate(chunk, num_generations, params, generator)
-        return completed
+            yield chunk
 
     def _generate(
         self,
-        conversations: Sequence[Sequence[Group]],
+        conversations: Sequence[Sequence[Seeded]],
         num_generations: int,
         params: SamplingParams,
-        generator: torch.Generator | None,
-    ) -> list[Group]:
+    ) -> list[list[Sample]]:
+        """Return the samples of each prompt of some conversations."""
         device = self._policy.device
-        prompts = prefill(self._policy, [[g.prompt for g in of_one] for of_one in conversations])
+        prompts = prefill(self._policy, [[g.prompt for g, _ in of_one] for of_one in conversations])
         order = sorted(range(len(prompts.prefixes)), key=lambda i: prompts.prefixes[i])
         prompt_C = torch.tensor(order, device=device).repeat_interleave(num_generations)
-        tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, params, generator)
+        uniforms = [uniform_GS for of_one in conversations for _, uniform_GS in of_one]
+        uniform_CS = torch.cat([uniforms[i] for i in order]).to(device)
+        tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, uniform_CS, params)
         is_stop_CS = torch.isin(
             tokens_CS, torch.tensor(params.stop_token_ids, dtype=torch.long, device=device)
         )
@@ -81,15 +119,14 @@ class LocalEngine:
             end = length if stopped else params.max_tokens
             reason: Literal["stop", "length"] = "stop" if stopped else "length"
             samples[i].append(Sample(tuple(tokens[:end]), tuple(logprobs[:end]), reason))
-        groups = [group for of_one in conversations for group in of_one]
-        return [g.with_samples(of_one) for g, of_one in zip(groups, samples, strict=True)]
+        return samples
 
     def _decode(
         self,
         prompts: Prompts,
         prompt_C: Tensor,
+        uniform_CS: Tensor,
         params: SamplingParams,
-        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
         """Return tokens and log-probs, (C, max_tokens); what follows a stop token is arbitrary."""
         device = prompt_C.device
@@ -101,7 +138,7 @@ class LocalEngine:
         decoding = prompts.decoding(prompt_B)
         going_C = torch.arange(len(prompt_C), device=device)
         for step in range(params.max_tokens):
-            tokens_C, logprobs_C = draw(logits_BV, row_C, params, generator)
+            tokens_C, logprobs_C = draw(logits_BV, row_C, params, uniform_CS[going_C, step])
             tokens_CS[going_C, step], logprobs_CS[going_C, step] = tokens_C, logprobs_C
             open_C = ~torch.isin(tokens_C, stops)
             if step + 1 == params.max_tokens or not open_C.any():
@@ -128,10 +165,47 @@ class LocalEngine:
         return tokens_CS, logprobs_CS
 
 
+def uniform_numbers(
+    count: int, num_generations: int, params: SamplingParams, generator: torch.Generator | None
+) -> list[Tensor]:
+    """Return, for each group, the (G, S) numbers in [0, 1) by which its tokens are drawn.
+
+    They are a group's own: whatever it is completed beside, and in whichever process, its
+    completions are the same.
+
+    Args:
+        count: Groups.
+        num_generations: G, completions of each.
+        params: Say how many tokens they have at most, S, and whether any is drawn.
+        generator: Gives a seed for each group; torch's own where None.
+    """
+    if params.temperature == 0:
+        return [torch.zeros(num_generations, params.max_tokens)] * count
+    device = "cpu" if generator is None else generator.device
+    seeds = torch.randint(2**62, (count,), generator=generator, device=device)
+    return [
+        # Step by step, so that a larger budget changes nothing before.
+        torch.rand(
+            params.max_tokens,
+            num_generations,
+            generator=torch.Generator().manual_seed(seed),
+            dtype=torch.float64,
+        ).T
+        for seed in seeds.tolist()
+    ]
+
+
 def draw(
-    logits_BV: Tensor, row_C: Tensor, params: SamplingParams, generator: torch.Generator | None
+    logits_BV: Tensor, row_C: Tensor, params: SamplingParams, uniform_C: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Draw a token for each completion, which goes on from a row; return tokens and log-probs."""
+    """Draw a token for each completion, which goes on from a row; return tokens and log-probs.
+
+    Args:
+        logits_BV: Of the rows.
+        row_C: Ascending.
+        params: How tokens are drawn.
+        uniform_C: In [0, 1), in double precision; not used at temperature 0.
+    """
     logits_BV = logits_BV.float()
     if params.temperature == 0:
         logprobs_BV = logits_BV.log_softmax(-1)
@@ -143,9 +217,6 @@ def draw(
         # In double precision, so that rounding up to the total practically never happens.
         cumulative_BV = candidates_BV.exp().cumsum(-1, dtype=torch.float64)
         cumulative_BV /= cumulative_BV[:, -1:].clone()
-        uniform_C = torch.rand(
-            row_C.shape, generator=generator, dtype=torch.float64, device=row_C.device
-        )
         # Row after row on one line, so that a row of several completions need not be copied.
         cumulative_BV += torch.arange(len(cumulative_BV), device=row_C.device)[:, None]
         # To the right of equal values, so that a token of probability 0 is never drawn.

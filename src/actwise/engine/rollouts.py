@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Literal
 
 from actwise.conversation import Conversation, Decision
+from actwise.model.processes import together
 from actwise.rewards.judge import Verdict
 from actwise.template.parse import ParsedCompletion
 from actwise.template.render import Template
@@ -99,7 +100,13 @@ class Group:
 
 def groups_of(template: Template, decisions: Iterable[Decision], *, thinking: bool) -> list[Group]:
     """Return a group without rollouts for each decision, with the prompt of a mode."""
-    return [Group(d, tuple(template.prompt(d, thinking=thinking))) for d in decisions]
+
+    def render(some: list[Decision]) -> list[tuple[int, ...]]:
+        return [tuple(template.prompt(decision, thinking=thinking)) for decision in some]
+
+    every = list(decisions)
+    prompts = together().dealt(render, every, [1] * len(every))
+    return [Group(d, prompt) for d, prompt in zip(every, prompts, strict=True)]
 
 
 def after_thought(

@@ -16,6 +16,8 @@ class ScriptedEngine:
         ``ScriptedEngine(tokenizer, lambda prompt, generation: "Hello.")``
     """
 
+    at_once = 1
+
     def __init__(self, tokenizer: Any, script: Callable[[str, int], str]) -> None:
         """Take the script: prompt text and number of the generation to completion text."""
         self._tokenizer = tokenizer

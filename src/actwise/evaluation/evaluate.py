@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine import Engine, SamplingParams
 from actwise.engine.rollouts import Rollout, groups_of
 from actwise.evaluation.judging import judge_groups, prepare
+from actwise.model.workers import in_order
 from actwise.results.summary import share_right
 from actwise.rewards.settings import JudgeConfig
-from actwise.run.progress import Progress
+from actwise.run.progress import QUIET, Progress
 from actwise.template.render import Template
 
 _CHUNK = 64  # conversations between two signs of progress
@@ -50,29 +52,25 @@ class Evaluator:
             "verdict".
         """
         params = SamplingParams(self.max_tokens, self.template.stop_token_ids, temperature=0)
+        complete = partial(self.engine.generate, num_generations=1, params=params)
+        # Rendered in this thread, as the workers take them up.
+        pieces = (conversations[i : i + _CHUNK] for i in range(0, len(conversations), _CHUNK))
+        prompts = (
+            groups_of(self.template, all_decisions(piece), thinking=thinking) for piece in pieces
+        )
         records: list[dict[str, Any]] = []
-        chunks = [conversations[i : i + _CHUNK] for i in range(0, len(conversations), _CHUNK)]
-        if progress is None:
-            for chunk in chunks:
-                records += self._evaluate(chunk, thinking, params)
-            return records
-        with progress.track(title, len(conversations)) as show:
-            for number, chunk in enumerate(chunks):
-                records += self._evaluate(chunk, thinking, params)
+        with (progress or QUIET).track(title, len(conversations)) as show:
+            for number, groups in enumerate(in_order(complete, prompts, self.engine.at_once)):
+                judged = judge_groups(
+                    self.template, groups, thinking=thinking, settings=self.settings
+                )
+                records += [self._record(group.decision, group.rollouts[0]) for group in judged]
                 show(min((number + 1) * _CHUNK, len(conversations)), right=share_right(records))
         return records
 
     def action_accuracy(self, conversations: Sequence[Conversation], *, thinking: bool) -> float:
         """Return the share of decisions that are right, in [0, 1]; see `share_right`."""
         return share_right(self.evaluate(conversations, thinking=thinking))
-
-    def _evaluate(
-        self, conversations: Sequence[Conversation], thinking: bool, params: SamplingParams
-    ) -> list[dict[str, Any]]:
-        groups = groups_of(self.template, all_decisions(conversations), thinking=thinking)
-        groups = self.engine.generate(groups, num_generations=1, params=params)
-        judged = judge_groups(self.template, groups, thinking=thinking, settings=self.settings)
-        return [self._record(group.decision, group.rollouts[0]) for group in judged]
 
     def _record(self, decision: Decision, rollout: Rollout) -> dict[str, Any]:
         thought = rollout.parsed.thought or ""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 from actwise.engine.rollouts import Group, Judged, Sample
+from actwise.model.processes import together
 from actwise.rewards.custom import custom_reward, reward_function
 from actwise.rewards.endpoint import endpoint
 from actwise.rewards.judge import NoVerdict, Verdict, judge
@@ -29,15 +30,26 @@ def judge_groups(
     Raises:
         RunError: A reward of the user's own fails, or the judging endpoint refuses to be asked.
     """
-    completions = [
-        _Completion(template, group, rollout.sample, thinking)
-        for group in groups
-        for rollout in group.rollouts
-    ]
-    judged = iter(_judge(completions, thinking, settings))
+
+    def judge_some(some: list[Group]) -> list[list[Judged]]:
+        completions = [
+            _Completion(template, group, rollout.sample, thinking)
+            for group in some
+            for rollout in group.rollouts
+        ]
+        judged = _judge(completions, thinking, settings)
+        return [[next(judged) for _ in group.rollouts] for group in some]
+
+    costs = [sum(len(r.sample.token_ids) for r in group.rollouts) for group in groups]
+    judged = together().dealt(judge_some, groups, costs)
     return [
-        replace(group, rollouts=tuple(replace(r, judged=next(judged)) for r in group.rollouts))
-        for group in groups
+        replace(
+            group,
+            rollouts=tuple(
+                replace(r, judged=j) for r, j in zip(group.rollouts, of_group, strict=True)
+            ),
+        )
+        for group, of_group in zip(groups, judged, strict=True)
     ]
 
 
@@ -82,13 +94,13 @@ def prepare(settings: JudgeConfig) -> None:
 
 
 def spent(settings: JudgeConfig) -> dict[str, float]:
-    """Return what this process has asked of endpoints so far; empty where none is configured."""
+    """Return what all processes have asked of endpoints so far; empty where none is configured."""
     found: dict[str, float] = {}
     for name, asked in _endpoints(settings).items():
         client = endpoint(asked)
         account = {**asdict(client.spend), "cost": client.cost()}
         found |= {f"{name}_{key}": value for key, value in account.items()}
-    return found
+    return together().summed(found) if found else {}
 
 
 def _endpoints(settings: JudgeConfig) -> dict[str, EndpointConfig]:

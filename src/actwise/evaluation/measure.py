@@ -21,6 +21,7 @@ from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
+from actwise.model.processes import join
 from actwise.results.episodes import episode_row
 from actwise.results.summary import row
 from actwise.run.progress import Progress
@@ -46,6 +47,7 @@ def measure(
     Returns:
         Results, with a table like a run's, and the judged decisions by mode.
     """
+    join()
     policy = load_policy(model, config)
     conversations, budget, skipped = _fitting(policy, logs, config)
     evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
@@ -107,7 +109,7 @@ def measure_episodes(
 
 def _fitting(
     policy: Policy, logs: Logs, config: RunConfig
-) -> tuple[list[Conversation], int, list[dict[str, Any]]]:
+) -> tuple[Sequence[Conversation], int, list[dict[str, Any]]]:
     """Return the conversations that a model can hold, its budget, and what was left out."""
     conversations, unfit = rendered(policy.template, logs.conversations)
     skipped = [*logs.skipped, *count_left_out(unfit, config)]

@@ -112,7 +112,11 @@ FORMATS: dict[str, Reader] = {
 
 
 def read_files(
-    paths: Sequence[Path], *, format: str | None = None, tools: Path | None = None
+    paths: Sequence[Path],
+    *,
+    format: str | None = None,
+    tools: Path | None = None,
+    told: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Conversation | Rejected]:
     """Read conversation logs, one file after the other.
 
@@ -124,6 +128,7 @@ def read_files(
         paths: Files of JSON lines, JSON arrays or rows, or folders of data sets; see `read_texts`.
         format: A key of `FORMATS`; by default each record tells by itself.
         tools: A file of tools, as `load_tools` takes it, for records that declare none.
+        told: See `read_texts`.
 
     Raises:
         ConfigError: When `format` is unknown.
@@ -132,16 +137,19 @@ def read_files(
     if format is not None and format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     given = load_tools(tools) if tools is not None else ()
-    return _read_all(paths, format, given)
+    return _read_all(paths, format, given, told)
 
 
 def _read_all(
-    paths: Sequence[Path], format: str | None, tools: tuple[Tool, ...]
+    paths: Sequence[Path],
+    format: str | None,
+    tools: tuple[Tool, ...],
+    told: Callable[[int], None],
 ) -> Iterator[Conversation | Rejected]:
     taken: dict[str, int] = {}
     for path in paths:
         for file in files_of(path):
-            for item in _read_file(file, format, tools):
+            for item in _read_file(file, format, tools, told):
                 yield item if isinstance(item, Rejected) else _with_unique_id(item, taken)
 
 
@@ -156,9 +164,9 @@ def _with_unique_id(conversation: Conversation, taken: dict[str, int]) -> Conver
 
 
 def _read_file(
-    path: Path, format: str | None, tools: tuple[Tool, ...]
+    path: Path, format: str | None, tools: tuple[Tool, ...], told: Callable[[int], None]
 ) -> Iterator[Conversation | Rejected]:
-    records = _parsed(path)
+    records = _parsed(path, told)
     early: list[tuple[int, Any] | Rejected] = []
     name = format or _recognise(path, records, early)
     if FORMATS[name].needs_tools and not tools:
@@ -241,8 +249,10 @@ def _guarded(path: Path, line: int, read: Callable[..., Any], *given: Any, **mor
         return Rejected(str(path), line, "unreadable", detail)
 
 
-def _parsed(path: Path) -> Iterator[tuple[int, Any] | Rejected]:
-    for item in read_texts(path):
+def _parsed(
+    path: Path, told: Callable[[int], None] = lambda count: None
+) -> Iterator[tuple[int, Any] | Rejected]:
+    for item in read_texts(path, told):
         if isinstance(item, Rejected):
             yield item
             continue

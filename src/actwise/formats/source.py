@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,11 +27,17 @@ MAX_WHOLE = 512 * 2**20
 """Bytes of an array, which has to be held as a whole."""
 
 
-def read_texts(path: Path) -> Iterator[tuple[int, str] | Rejected]:
+def read_texts(
+    path: Path, told: Callable[[int], None] = lambda count: None
+) -> Iterator[tuple[int, str] | Rejected]:
     """Yield (line, text) of every record of a file or a data set's folder; blank lines are none.
 
     JSON lines are streamed, and so are the rows of a columnar file, which count as lines. Anything
     else is read whole; the line of its records is the one on which each begins.
+
+    Args:
+        path: The file.
+        told: Called with the number of bytes that were read, now and then; not for columnar files.
 
     Raises:
         InputError: When the file cannot be opened, is empty, is no text, is a damaged gzip file,
@@ -39,7 +45,7 @@ def read_texts(path: Path) -> Iterator[tuple[int, str] | Rejected]:
     """
     empty = True
     try:
-        for record in _records(path):
+        for record in _records(path, told):
             empty = False
             yield record
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -73,7 +79,7 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _records(path: Path) -> Iterator[tuple[int, str] | Rejected]:
+def _records(path: Path, told: Callable[[int], None]) -> Iterator[tuple[int, str] | Rejected]:
     if is_columnar(path):
         yield from read_rows(path)
         return
@@ -81,7 +87,7 @@ def _records(path: Path) -> Iterator[tuple[int, str] | Rejected]:
         raise InputError(
             "is a table of values, not of JSON", file=str(path), remedy="export it as JSON lines"
         )
-    with _open(path) as stream:
+    with _open(path, told) as stream:
         yield from _split(path, stream)
 
 
@@ -102,11 +108,26 @@ class _PutBack(io.RawIOBase):
         return count
 
 
+class _Watched(io.FileIO):
+    """A file that tells how much is read of it."""
+
+    def __init__(self, path: Path, told: Callable[[int], None]) -> None:
+        super().__init__(path, "rb")
+        self._told = told
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        count = super().readinto(buffer)
+        self._told(count or 0)
+        return count
+
+
 @contextmanager
-def _open(path: Path) -> Iterator[io.BufferedIOBase]:
+def _open(
+    path: Path, told: Callable[[int], None] = lambda count: None
+) -> Iterator[io.BufferedIOBase]:
     if path.is_dir():
         raise InputError("is a directory", file=str(path), remedy="name the files in it")
-    with open(path, "rb", buffering=0) as raw:
+    with _Watched(path, told) as raw:
         head = b""
         # A pipe may give a byte at a time.
         while len(head) < 6 and (more := raw.read(6 - len(head))):

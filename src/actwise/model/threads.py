@@ -9,6 +9,7 @@ import torch
 from actwise.config import ModelConfig
 from actwise.model.kernels.allocator import keep_freed_memory
 from actwise.model.policy import Policy
+from actwise.model.processes import on_this_machine
 from actwise.run.folder import Run
 from actwise.tree.forest import Forest
 from actwise.tree.layout import lay_out
@@ -36,7 +37,7 @@ def choose_threads(run: Run, config: ModelConfig, policy: Policy) -> None:
     if threads is None and run.intact(_FILE):
         threads = int(run.read_json(_FILE))
     if threads is None:
-        threads = fastest_threads(policy, num_cores())
+        threads = run.processes.agreed(lambda: fastest_threads(policy, num_cores()))
     torch.set_num_threads(threads)
     run.write_json(_FILE, threads)
     policy.workers = workers_beside(threads, num_cores(), policy)
@@ -50,8 +51,9 @@ def workers_beside(threads: int, cores: int, policy: Policy) -> int:
 
 
 def num_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """Return the number of cores that this process may use beside the others of its run."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores // on_this_machine())
 
 
 @torch.no_grad()

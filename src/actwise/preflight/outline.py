@@ -41,13 +41,15 @@ def outline(model: str, policy: Policy, prepared: Prepared, config: RunConfig) -
         f"in {config.model.dtype} on {policy.device}{_threads(policy)}"
     )
     splits = prepared.splits
-    decisions = list(all_decisions(splits.train))
-    thoughts = sum(bool(d.gold.reasoning_content) for d in decisions)
+    decisions = thoughts = 0
+    for decision in all_decisions(splits.train):
+        decisions += 1
+        thoughts += bool(decision.gold.reasoning_content)
     tests = ", ".join(f"{len(cs)} {name}" for name, cs in splits.tests.items())
     left_out = sum(item["count"] for item in prepared.skipped)
     yield (
-        f"data: {len(splits.train)} conversations to train on, with {len(decisions)} decisions, "
-        f"{thoughts / len(decisions):.0%} of them with a thought; {len(splits.dev)} to choose "
+        f"data: {len(splits.train)} conversations to train on, with {decisions} decisions, "
+        f"{thoughts / decisions:.0%} of them with a thought; {len(splits.dev)} to choose "
         f"checkpoints by; to measure on: {tests}"
         + (f"; {left_out} records are left out" if left_out else "")
     )

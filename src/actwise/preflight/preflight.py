@@ -1,5 +1,6 @@
 """All checks of a run that has not begun."""
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from actwise.config import MODES, Mode, RunConfig
-from actwise.conversation import Conversation
+from actwise.conversation import Conversation, all_decisions
 from actwise.data.fit import completion_budget
 from actwise.data.load import GROWING
 from actwise.data.prepare import Prepared, fit, leave_out_unrendered
@@ -32,6 +33,9 @@ from actwise.preflight.trial import Samples, Speeds, try_out
 from actwise.run.progress import Progress
 from actwise.template.render import Template
 from actwise.training.stages import stages_of
+
+_LOOKED_AT = 5_000
+"""Conversations whose targets and rewards are looked at; of more, so many are drawn."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,9 @@ def preflight(
     policy = load_policy(model, config)
     template = policy.template
     if config.data.bad_records == "skip":  # as the run will; else they are findings
-        prepared = leave_out_unrendered(prepared, config, template)
+        prepared = leave_out_unrendered(prepared, config, template, progress)
     splits = prepared.splits
-    everything = [*splits.train, *splits.dev, *(c for cs in splits.tests.values() for c in cs)]
+    everything, left = _looked_at(splits, config.seed)
     total = sum(len(c.decisions()) for c in everything)
     rewards: dict[str, Probes] = {}
     tokens: dict[str, int] = {}
@@ -116,15 +120,19 @@ def preflight(
     budget = longest = None
     if not any(finding.code == "not_rendered" for finding in findings):
         budget = completion_budget(template, splits.train, config)
-        lengths = [
-            len(template.completion(d, thought=None)) for c in splits.train for d in c.decisions()
-        ]
+        train, _ = _looked_at(Splits(splits.train, [], {}), config.seed)
+        lengths = [len(template.completion(d, thought=None)) for d in all_decisions(train)]
         longest = max(lengths)
         findings += _budget_findings(lengths, thoughts, budget, config)
-        splits, more = _fitting(policy, prepared, config)
+        splits, more = _fitting(policy, prepared, config, progress)
         findings += more
     samples, speeds, cost = None, None, None
     not_examined = []
+    if left:
+        not_examined.append(
+            f"targets and rewards of {left} conversations, for {len(everything)} drawn at random "
+            "say as much"
+        )
     if config.reward.endpoint is not None or config.reward.embedding is not None:
         not_examined.append("what the reward's endpoints say of recorded actions")
     if not with_model:
@@ -155,6 +163,18 @@ def preflight(
         by_severity(findings),
         not_examined,
     )
+
+
+def _looked_at(splits: Splits, seed: int) -> tuple[list[Conversation], int]:
+    """Return conversations of all splits, drawn where there are many, and how many are left."""
+    draw = random.Random(f"{seed}/preflight")
+    sides = [splits.train, splits.dev, *splits.tests.values()]
+    total = sum(map(len, sides))
+    found: list[Conversation] = []
+    for side in sides:
+        share = round(_LOOKED_AT * len(side) / total) if total > _LOOKED_AT else len(side)
+        found += [side[index] for index in sorted(draw.sample(range(len(side)), share))]
+    return found, total - len(found)
 
 
 def _modes(config: RunConfig) -> list[Mode]:
@@ -220,10 +240,12 @@ def _budget_findings(
         )
 
 
-def _fitting(policy: Policy, prepared: Prepared, config: RunConfig) -> tuple[Splits, list[Finding]]:
+def _fitting(
+    policy: Policy, prepared: Prepared, config: RunConfig, progress: Progress
+) -> tuple[Splits, list[Finding]]:
     """Leave out what the run would leave out; what it would refuse is a finding."""
     try:
-        fitted = fit(prepared, config, policy.template, policy.context_length)
+        fitted = fit(prepared, config, policy.template, policy.context_length, progress)
     except InputError as error:
         refused = Finding(
             "error",

@@ -155,6 +155,8 @@ def try_out(
 class _Timed:
     """An engine that counts what it has sampled, and how long that took."""
 
+    at_once = 1
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.reset()

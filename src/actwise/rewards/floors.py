@@ -5,10 +5,13 @@ before it is held against these.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
 
-from actwise.conversation import Decision, Message
+import numpy as np
+
+from actwise.conversation import Conversation, Decision, Kind, Message, all_decisions
 from actwise.rewards.judge import judge
 from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
@@ -18,15 +21,15 @@ NEUTRAL_ANSWER = "Is there anything else I can help you with?"
 
 
 def floors(
-    decisions: Sequence[Decision], train: Sequence[Decision], settings: JudgeConfig
+    decisions: Sequence[Decision], train: Sequence[Conversation], settings: JudgeConfig
 ) -> dict[str, float]:
     """Return the action accuracy that trivial policies reach on some decisions.
 
     The policies: `neutral_answer` always says `NEUTRAL_ANSWER`; `commonest_answer` always gives the
-    commonest recorded answer of the training decisions, `commonest_call` their commonest recorded
-    call or calls. As in every action accuracy, only decisions that are right or wrong count. A
-    policy for which the training decisions hold no example, or of which nothing can be checked, is
-    left out.
+    commonest recorded answer of the training conversations, `commonest_call` their commonest
+    recorded call or calls. As in every action accuracy, only decisions that are right or wrong
+    count. A policy for which those hold no example, or of which nothing can be checked, is left
+    out.
 
     Args:
         decisions: What the policies are measured on, at least one.
@@ -35,8 +38,8 @@ def floors(
     """
     policies = {
         "neutral_answer": Message(role="assistant", content=NEUTRAL_ANSWER),
-        "commonest_answer": _commonest(d.gold for d in train if d.kind == "answer"),
-        "commonest_call": _commonest(d.gold for d in train if d.kind == "call"),
+        "commonest_answer": _commonest(train, "answer"),
+        "commonest_call": _commonest(train, "call"),
     }
     found = {}
     for name, action in policies.items():
@@ -49,22 +52,25 @@ def floors(
     return found
 
 
-def _commonest(actions: Iterable[Message]) -> Message | None:
-    """Return the action that occurs most often, the first seen of several."""
-    by_key: dict[str, Message] = {}
-    counts: Counter[str] = Counter()
-    for action in actions:
-        key = _key(action)
-        by_key.setdefault(key, action)
-        counts[key] += 1
-    return by_key[counts.most_common(1)[0][0]] if counts else None
+def _commonest(train: Sequence[Conversation], kind: Kind) -> Message | None:
+    """Return the action of a kind that occurs most often, the first seen of several."""
+    keys = np.fromiter(map(_key, _actions(train, kind)), dtype=np.uint64)
+    if not len(keys):
+        return None
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    first = int(firsts[counts == counts.max()].min())
+    return next(islice(_actions(train, kind), first, None))
 
 
-def _key(action: Message) -> str:
-    if not action.tool_calls:
-        return action.content.strip()
+def _actions(train: Sequence[Conversation], kind: Kind) -> Iterator[Message]:
+    return (d.gold for d in all_decisions(train) if d.kind == kind)
+
+
+def _key(action: Message) -> int:
+    """Return 64 bits of what an action does."""
     calls = [json.dumps([call.name, call.arguments], sort_keys=True) for call in action.tool_calls]
-    return "\n".join(sorted(calls))
+    text = "\n".join(sorted(calls)) if calls else action.content.strip()
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 def _is_right(action: Message, decision: Decision, settings: JudgeConfig) -> bool | None:

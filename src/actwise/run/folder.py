@@ -1,5 +1,8 @@
 """The run folder: everything a run was told, did and found, so that it can be read and resumed.
 
+Of several processes that compute a run together the first alone reads and writes it, and tells the
+others what they ask.
+
 run.json            what was asked: configuration, versions, seed, fingerprints of the data
 conversations.jsonl what is measured on: the conversations of the test splits, each once
 metrics/*.jsonl     one line per training step, by stage
@@ -39,6 +42,7 @@ from actwise.run.files import (
 )
 from actwise.run.lines import JsonLines
 from actwise.run.lock import is_locked, take_lock
+from actwise.run.processes import ALONE, Processes
 from actwise.run.progress import Progress
 
 CONVERSATIONS = "conversations.jsonl"
@@ -49,13 +53,19 @@ _OUTCOMES = ("results.json", "report.html", "audit.json", "audit.html")
 
 
 class Run:
-    """An open run folder; only one process at a time has it."""
+    """An open run folder; only one run at a time has it."""
 
     def __init__(
-        self, folder: Path, request: dict[str, Any], progress: Progress, stages: Collection[str]
+        self,
+        folder: Path,
+        request: dict[str, Any],
+        progress: Progress,
+        stages: Collection[str],
+        processes: Processes,
     ) -> None:
         self.folder = folder
         self.progress = progress
+        self.processes = processes
         self._request = request
         self._stages = stages
         self._changes: Changes | None = None
@@ -71,6 +81,7 @@ class Run:
         request: dict[str, Any],
         progress: Progress,
         stages: Collection[str] = (),
+        processes: Processes = ALONE,
     ) -> Iterator["Run"]:
         """Take hold of a folder, to begin a run or to go on with the same one.
 
@@ -80,24 +91,29 @@ class Run:
             progress: Where the stages show how far they are.
             stages: Names of the sections of the configuration that are a stage's. Where some of
                 those differ, the run goes on from the stages before; see `changes.compare`.
+            processes: Those that compute the run.
 
         Raises:
             RunError: If the folder holds another run, or something else, or cannot be written.
         """
-        run = cls(folder, request, progress, stages)
-        with run._locked():
-            run._checksums = Checksums(folder)
-            run._check_same()
-            for left_over in folder.rglob(f".*{PARTIAL}"):
-                remove(left_over)  # of a process that was killed
-            if run._recorded is not None and not run._checksums.known:
-                progress.say(f"{folder}: has no checksums; its files are taken as they are")
-                run._checksums.adopt()
+        run = cls(folder, request, progress, stages, processes)
+        with contextlib.ExitStack() as held:
+            processes.agreed(lambda: run._take_hold(held))
             yield run
+
+    def _take_hold(self, held: contextlib.ExitStack) -> None:
+        held.enter_context(self._locked())
+        self._checksums = Checksums(self.folder)
+        self._check_same()
+        for left_over in self.folder.rglob(f".*{PARTIAL}"):
+            remove(left_over)  # of a process that was killed
+        if self._recorded is not None and not self._checksums.known:
+            self.progress.say(f"{self.folder}: has no checksums; its files are taken as they are")
+            self._checksums.adopt()
 
     @property
     def goes_on(self) -> bool:
-        """Whether the folder held this run before."""
+        """Whether the folder held this run before; of several processes the first knows."""
         return self._recorded is not None
 
     def begin(self, inputs: Mapping[str, str] | None = None) -> None:
@@ -112,7 +128,9 @@ class Run:
         Raises:
             RunError: Something else than before goes in; names it.
         """
-        inputs = dict(inputs or {})
+        self.processes.agreed(lambda: self._begin(dict(inputs or {})))
+
+    def _begin(self, inputs: dict[str, str]) -> None:
         if self._recorded is None:
             self._write_down(inputs)
             return
@@ -133,7 +151,8 @@ class Run:
 
     def _write_down(self, inputs: Mapping[str, str]) -> None:
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        self.write_json("run.json", {**self._request, "inputs": inputs, "created": created})
+        record = {**self._request, "inputs": inputs, "created": created}
+        self._write("run.json", lambda temporary: temporary.write_bytes(_json_bytes(record)))
 
     def _supersede(self, changes: Changes) -> None:
         """Set aside what no longer holds, so that nothing is lost, and say so."""
@@ -228,6 +247,9 @@ class Run:
             write: See `write_atomically`.
             lines: Files of lines that belong to it as they are now.
         """
+        self.processes.agreed(lambda: self._write(name, write, lines))
+
+    def _write(self, name: str, write: Write, lines: Sequence[JsonLines] = ()) -> None:
         marks = {part.path.relative_to(self.folder).as_posix(): part.mark() for part in lines}
 
         def write_and_note(temporary: Path) -> None:
@@ -238,7 +260,7 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Create or replace a JSON file."""
-        text = json_text(value).encode()
+        text = _json_bytes(value)
         self.write(name, lambda temporary: temporary.write_bytes(text))
 
     def write_records(self, name: str, records: Sequence[dict[str, Any]]) -> None:
@@ -251,6 +273,9 @@ class Run:
 
         What is damaged, or was written and is not there, is named and deleted, to be made again.
         """
+        return self.processes.agreed(lambda: self._intact(name))
+
+    def _intact(self, name: str) -> bool:
         damage = self._checksums.damage(name)
         if damage is not None:
             place = self.folder / damage.name
@@ -264,14 +289,18 @@ class Run:
         Raises:
             RunError: If it is no JSON.
         """
-        try:
-            return json.loads((self.folder / name).read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise damaged(self.folder / name) from error
+
+        def read() -> Any:
+            try:
+                return json.loads((self.folder / name).read_bytes())
+            except (ValueError, RecursionError) as error:
+                raise damaged(self.folder / name) from error
+
+        return self.processes.agreed(read)
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
         """Return the records of a file of JSON lines; see `actwise.run.files.read_records`."""
-        return read_records(self.folder / name)
+        return self.processes.agreed(lambda: read_records(self.folder / name))
 
     def take_over(self, source: Path, stages: Sequence[str]) -> None:
         """Copy what finished stages left in another run's folder, and this one has not yet.
@@ -281,6 +310,9 @@ class Run:
         Raises:
             RunError: The other run began with another model, data or seed.
         """
+        self.processes.agreed(lambda: self._take_over(source, stages))
+
+    def _take_over(self, source: Path, stages: Sequence[str]) -> None:
         other = json.loads((source / "run.json").read_bytes())
         request = json.loads(json.dumps(self._request))
         for key in ("model", "data", "seed"):
@@ -301,10 +333,14 @@ class Run:
     def lines(self, name: str) -> JsonLines:
         """Return a file of steps, such as "metrics/sft.jsonl"."""
         path = self.folder / name
-        if path.is_dir():
+        if self.processes.first and path.is_dir():
             self.progress.say(f"{path}: a folder in the place of a file; it is removed")
             remove(path)
-        return JsonLines(path)
+        return JsonLines(path, self.processes)
+
+
+def _json_bytes(value: Any) -> bytes:
+    return json_text(value).encode()
 
 
 def _difference(before: Any, now: Any) -> str:

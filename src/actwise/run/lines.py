@@ -3,24 +3,31 @@
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from actwise.run.checksums import Mark
 from actwise.run.files import json_line, sync, unwritable, write_atomically
+from actwise.run.processes import ALONE, Processes
 
 
 class JsonLines:
     """A file to which steps are appended; lines after a resumed step are taken back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, processes: Processes = ALONE) -> None:
+        """Take up the file, which the first of several processes writes."""
         self.path = path
+        self._processes = processes
         self._size, self._digest = 0, hashlib.sha256()
-        if path.exists():
+        if processes.first and path.exists():
             self._count(path.read_bytes())
 
     def append(self, *records: dict[str, Any]) -> None:
         """Add records, each with its number under "step"."""
+        self._processes.agreed(lambda: self._append(records))
+
+    def _append(self, records: Sequence[dict[str, Any]]) -> None:
         text = "".join(json_line(record) for record in records).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +39,9 @@ class JsonLines:
 
     def keep_up_to(self, step: int) -> None:
         """Drop the records of later steps, and a last line that was cut off."""
+        self._processes.agreed(lambda: self._keep_up_to(step))
+
+    def _keep_up_to(self, step: int) -> None:
         if not self.path.exists():
             return
         kept = []

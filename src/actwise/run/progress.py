@@ -3,7 +3,9 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -11,6 +13,12 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from actwise.errors import printable
+
+T = TypeVar("T")
+
+_LARGE_FILES = 64
+"""Megabytes from which on reading them is shown."""
+_MANY_ITEMS = 20_000
 
 
 class Progress:
@@ -71,6 +79,38 @@ class Progress:
         with bar:
             yield update
 
+    @contextlib.contextmanager
+    def reading(self, files: Sequence[Path]) -> Iterator[Callable[[int], None]]:
+        """Show how much of some files is read, where that takes a while.
+
+        Yields a function that is told of bytes as they are read. Of a pipe nobody knows the size.
+        """
+        parts = (part for file in files for part in (file, *file.rglob("*")) if part.is_file())
+        total = sum(part.stat().st_size for part in parts) >> 20
+        if total < _LARGE_FILES:
+            yield lambda count: None
+            return
+        read = 0
+        with self.track("read, MB", total) as show:
+
+            def told(count: int) -> None:
+                nonlocal read
+                read += count
+                show(min(read >> 20, total))
+
+            yield told
+
+    def through(self, title: str, items: Sequence[T]) -> Iterator[T]:
+        """Yield items, and show how far that is where there are many."""
+        if len(items) < _MANY_ITEMS:
+            yield from items
+            return
+        with self.track(title, len(items)) as show:
+            for number, item in enumerate(items, start=1):
+                yield item
+                if number % 100 == 0 or number == len(items):
+                    show(number)
+
 
 def _figure(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.3g}"
@@ -78,3 +118,7 @@ def _figure(value: float | None) -> str:
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+QUIET = Progress(Console(quiet=True))
+"""Shows nothing."""

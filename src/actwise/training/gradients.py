@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.model.workers import in_order
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ def add_gradients(
             several threads.
 
     Returns:
-        The sums of the further figures.
+        The sums of the further figures, over all processes; the gradients are still this one's.
     """
     parameters = list(policy.trainable().values())
 
@@ -48,4 +49,4 @@ def add_gradients(
                 parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)
         for name, figure in figures.items():
             sums[name] = sums.get(name, 0.0) + figure.item()
-    return sums
+    return together().summed(sums)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from actwise.conversation import Decision
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
 from actwise.tree.packing import Part, Tree, lay_out_pass, pack
@@ -111,11 +112,13 @@ def add_likelihood_gradient(
     """
     if not decisions:
         return {}
-    trees = [Tree((one.prompt,), (one.completions,)) for one in decisions]
+    every = [Tree((one.prompt,), (one.completions,)) for one in decisions]
+    costs = [len(one.prompt) + sum(map(len, one.completions)) for one in decisions]
+    own = together().own([*zip(decisions, every, strict=True)], costs)
 
     def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
         logprobs_T = policy.score(*lay_out_pass(packed, policy.device)).logprobs
-        ones = [decisions[part.conversation] for part in packed]
+        ones = [own[part.conversation][0] for part in packed]
         lengths = [len(c) for one in ones for c in one.completions]
         of_completions = iter(torch.split(logprobs_T, lengths))
         losses = []
@@ -132,4 +135,4 @@ def add_likelihood_gradient(
         loss = torch.stack(losses).sum()
         return scale * loss, {"surprise": loss.detach() / len(decisions)}
 
-    return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)
+    return add_gradients(policy, pack([tree for _, tree in own], max_batch_tokens), loss_of)

@@ -6,8 +6,10 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from actwise.conversation import Conversation
 from actwise.engine import Engine
 from actwise.errors import RunError
 from actwise.model.policy import Policy
+from actwise.model.processes import sum_gradients
 from actwise.run.files import damaged
 from actwise.run.folder import Run
 from actwise.training.optimisers import Optimisers, suitable_rate
@@ -164,6 +167,7 @@ class Training:
                 saved.
         """
         weights = list(self._policy.trainable().values())
+        sum_gradients(weights)
         norm = torch.nn.utils.clip_grad_norm_(weights, self._config.max_grad_norm)
         self._check_number("loss", loss)
         self._check_number("gradient", float(norm))
@@ -229,8 +233,7 @@ class Training:
         try:
             # On the CPU: a GPU may have no room for all of it twice, an optimiser whose counts of
             # steps lie there waits for it in each step, and a generator takes its state from a CPU.
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self._take(state)
+            self._take(self._run.processes.agreed(partial(_read_state, path)))
         except Exception as error:  # of a damaged file torch raises anything
             raise damaged(path) from error
 
@@ -244,15 +247,26 @@ class Training:
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
 def batch_of(items: Sequence[T], size: int, step: int, seed: int | str) -> list[T]:
     """Return the batch of a step: every item once an epoch, each epoch in an order of its own."""
     batch = []
     for position in range(step * size, (step + 1) * size):
         epoch, index = divmod(position, len(items))
-        order = list(range(len(items)))
-        random.Random(f"{seed}/{epoch}").shuffle(order)
-        batch.append(items[order[index]])
+        batch.append(items[_order(len(items), epoch, seed)[index]])
     return batch
+
+
+@lru_cache(maxsize=8)
+def _order(count: int, epoch: int, seed: int | str) -> "array[int]":
+    """Return the order of an epoch."""
+    order = list(range(count))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return array("I", order)
 
 
 def mean(values: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 from actwise.config import EntropyConfig, RlConfig
 from actwise.engine.rollouts import Group, Rollout, by_conversation
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.model.workers import in_order
 from actwise.training.gradients import add_gradients
 from actwise.training.objective import policy_loss
@@ -40,7 +41,17 @@ def accumulate(
     """
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
-    passes = passes_of(groups, max_batch_tokens, policy.device)
+    conversations = by_conversation(groups)
+    costs = [
+        max(len(g.prompt) for g in of_one)
+        + sum(len(r.sample.token_ids) for g in of_one for r in g.rollouts)
+        for of_one in conversations
+    ]
+    passes = passes_of(
+        [group for of_one in together().own(conversations, costs) for group in of_one],
+        max_batch_tokens,
+        policy.device,
+    )
     bonus = entropy_bonus(groups, config.entropy)
 
     @torch.no_grad()

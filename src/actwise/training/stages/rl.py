@@ -17,6 +17,7 @@ from torch import Tensor
 
 from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation, Decision
+from actwise.data.stored import where
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
 from actwise.environments.opening import opens
@@ -24,7 +25,6 @@ from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups, spent, spent_since
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeConfig
-from actwise.run.files import read_records
 from actwise.template.render import Template
 from actwise.training import turns
 from actwise.training.anchor import Anchor
@@ -61,7 +61,7 @@ def begin(context: Context) -> Course:
     """
     config = context.config.rl
     check(context.policy.template, context.train, context.config)
-    conversations = [c for c in context.train if _takes_part(c, config)]
+    conversations = where(context.train, lambda c: _takes_part(c, config))
     start = context.policy.weights()
     training = context.training(RL.name, config, steps=config.steps)
     steps = _steps(context, conversations, start, training)
@@ -131,7 +131,7 @@ def _json(arguments: dict[str, object]) -> str:
 
 def _warn(context: Context, told: set[str]) -> None:
     """Say what has not been told yet."""
-    metrics = read_records(context.run.folder / "metrics" / f"{RL.name}.jsonl")
+    metrics = context.run.read_records(f"metrics/{RL.name}.jsonl")
     for sign, text in warnings(metrics).items():
         if sign not in told:
             context.run.progress.say(f"{RL.name}, step {len(metrics)}: {text}")

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from actwise.config import RunConfig, SftConfig
 from actwise.conversation import Conversation, Decision
+from actwise.data.stored import Mapped
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.template.render import Template
 from actwise.training.gradients import add_gradients
 from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
@@ -41,6 +43,15 @@ def sft_tree(template: Template, targets: Sequence[Target]) -> Tree:
     )
 
 
+def rendered(template: Template, batch: Sequence[Sequence[Target]]) -> list[Tree]:
+    """Render the targets of several conversations, each in one of the run's processes."""
+
+    def render(some: list[Sequence[Target]]) -> list[Tree]:
+        return [sft_tree(template, targets) for targets in some]
+
+    return together().dealt(render, batch, [len(targets) for targets in batch])
+
+
 def check(template: Template, train: Sequence[Conversation], config: RunConfig) -> None:
     """Refuse nothing: every decision has a recorded action."""
 
@@ -56,9 +67,9 @@ def begin(context: Context) -> Course:
     return supervised(context, SFT, config, batch)
 
 
-def direct_targets(conversations: Sequence[Conversation]) -> list[list[Target]]:
+def direct_targets(conversations: Sequence[Conversation]) -> Sequence[list[Target]]:
     """Return all decisions of some conversations, to be learned without thoughts."""
-    return [[Target(d, None) for d in c.decisions()] for c in conversations]
+    return Mapped(lambda c: [Target(d, None) for d in c.decisions()], conversations)
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
@@ -90,7 +101,7 @@ def _steps(
 ) -> Iterator[dict[str, float]]:
     policy = context.policy
     while training.step < training.end:
-        trees = [sft_tree(policy.template, targets) for targets in batch(training.step)]
+        trees = rendered(policy.template, batch(training.step))
         loss = accumulate(policy, trees, context.config.max_batch_tokens)
         figures = {"loss": loss, "learning_rate": training.learning_rate()}
         figures["grad_norm"] = training.update(loss)
@@ -107,9 +118,10 @@ def _steps(
 def accumulate(policy: Policy, trees: Sequence[Tree], max_batch_tokens: int) -> float:
     """Add the gradient of the mean negative log-likelihood of all targets; return its value."""
     total = sum(tree.num_branch_tokens for tree in trees)
+    own = together().own(trees, [tree.num_tokens for tree in trees])
 
     def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
         loss = -policy.score(*lay_out_pass(packed, policy.device)).logprobs.sum() / total
         return loss, {"loss": loss.detach()}
 
-    return add_gradients(policy, pack(trees, max_batch_tokens), loss_of)["loss"]
+    return add_gradients(policy, pack(own, max_batch_tokens), loss_of)["loss"]

@@ -17,6 +17,7 @@ from actwise.conversation import Conversation, all_decisions
 from actwise.data.choose import covering
 from actwise.data.derive import derived_thought
 from actwise.data.rename import rename, vocabulary
+from actwise.data.stored import Mapped, where
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
@@ -38,15 +39,15 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         InputError: The template leaves a thought out.
     """
     source = config.think.source
-    recorded = [targets for targets in recorded_thoughts(train) if targets]
+    recorded = where(train, _has_thoughts) if source in ("recorded", "auto") else ()
     if source == "recorded" and not recorded:
         raise RunError(
             "think: no training conversation has a recorded thought; --set think.source=derived "
             "makes them of the recorded actions"
         )
-    if source in ("recorded", "auto"):
-        for first, *_ in recorded:  # what is left out is left out before a user has spoken
-            template.completion_text(first.decision, thought=first.thought)
+    for first, *_ in recorded_thoughts(recorded):
+        # What is left out is left out before a user has spoken.
+        template.completion_text(first.decision, thought=first.thought)
 
 
 def begin(context: Context) -> Course:
@@ -77,7 +78,7 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     """Plan a step on both modes, and the search for the model's own thoughts."""
     think = config.think
     own = think.source == "self"
-    thoughts = [targets for targets in recorded_thoughts(train) if targets]
+    thoughts = recorded_thoughts(where(train, _has_thoughts))
     if not thoughts or think.source == "derived":
         thoughts = derived_thoughts(train, config.seed)
     share, direct = think.share, direct_targets(train)
@@ -87,22 +88,21 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
 
 
-def _thoughts(context: Context) -> list[list[list[Target]]]:
+def _thoughts(context: Context) -> list[Sequence[list[Target]]]:
     """Return thoughts by their source, and within it by conversation."""
     config, train = context.config.think, context.train
-    recorded = [c for c in train if any(d.gold.reasoning_content for d in c.decisions())]
+    recorded = where(train, _has_thoughts)
     source = config.source
     if source == "auto":
         source = "both" if recorded else "derived"
-    pools = []
+    pools: list[Sequence[list[Target]]] = []
     if source == "self":
-        pools.append(_own_thoughts(context))
+        pools.append([of_one for of_one in _own_thoughts(context) if of_one])
     if source in ("recorded", "both"):
         chosen = covering(recorded, config.conversations)
         pools.append(recorded_thoughts(_versions(chosen, context)))
     if source in ("derived", "both"):
         pools.append(derived_thoughts(train, context.config.seed))
-    pools = [[of_one for of_one in pool if of_one] for pool in pools]
     if not all(pools):
         raise RunError(
             f"think: there are no thoughts of think.source={config.source}; --set "
@@ -111,29 +111,33 @@ def _thoughts(context: Context) -> list[list[list[Target]]]:
     return pools
 
 
-def _injected(pool: list[list[Target]], config: RunConfig) -> list[list[Target]]:
+def _injected(pool: Sequence[list[Target]], config: RunConfig) -> Sequence[list[Target]]:
     """Return thoughts with the behaviours that are to be put into them."""
     shares = config.think.injection.model_dump()
     if not any(shares.values()):
         return pool
-    return [
-        [
+    return Mapped(
+        lambda of_one: [
             Target(t.decision, with_behaviours(t.decision, t.thought or "", draw, **shares))
             for number, t in enumerate(of_one)
             for draw in [Random(f"{config.seed}/injection/{number}/{t.decision.key}")]
-        ]
-        for of_one in pool
-    ]
+        ],
+        pool,
+    )
 
 
-def _versions(conversations: list[Conversation], context: Context) -> list[Conversation]:
+def _has_thoughts(conversation: Conversation) -> bool:
+    return any(decision.gold.reasoning_content for decision in conversation.decisions())
+
+
+def _versions(conversations: Sequence[Conversation], context: Context) -> Sequence[Conversation]:
     """Return conversations, and again with other names of tools as often as is configured."""
     config, keep = context.config, list(context.config.reward.tools)
     if not config.data.renamed:
         return conversations
     words = vocabulary(context.train)
     draw = Random(f"{config.seed}/renamings")
-    return conversations + [
+    return [*conversations] + [
         rename(conversation, words, draw, keep=keep)
         if draw.random() < config.data.renamed
         else conversation
@@ -142,12 +146,12 @@ def _versions(conversations: list[Conversation], context: Context) -> list[Conve
     ]
 
 
-def derived_thoughts(conversations: Sequence[Conversation], seed: int) -> list[list[Target]]:
+def derived_thoughts(conversations: Sequence[Conversation], seed: int) -> Sequence[list[Target]]:
     """Return all decisions with thoughts made of their records, by conversation."""
-    return [
-        [Target(d, derived_thought(d, Random(f"{seed}/{d.key}"))) for d in c.decisions()]
-        for c in conversations
-    ]
+    return Mapped(
+        lambda c: [Target(d, derived_thought(d, Random(f"{seed}/{d.key}"))) for d in c.decisions()],
+        conversations,
+    )
 
 
 def _own_thoughts(context: Context) -> list[list[Target]]:
@@ -170,16 +174,14 @@ def _own_thoughts(context: Context) -> list[list[Target]]:
     ]
 
 
-def recorded_thoughts(conversations: Sequence[Conversation]) -> list[list[Target]]:
+def recorded_thoughts(conversations: Sequence[Conversation]) -> Sequence[list[Target]]:
     """Return the decisions that have a recorded thought, by conversation."""
-    return [
-        [
-            Target(decision, decision.gold.reasoning_content)
-            for decision in conversation.decisions()
-            if decision.gold.reasoning_content
-        ]
-        for conversation in conversations
-    ]
+    return Mapped(
+        lambda c: [
+            Target(d, d.gold.reasoning_content) for d in c.decisions() if d.gold.reasoning_content
+        ],
+        conversations,
+    )
 
 
 def self_generated_thoughts(
