@@ -6,6 +6,7 @@ Everything is read from the run folders; PAGE.json beside the page holds the sam
 """
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +19,78 @@ from actwise.run.files import read_records, write_json
 
 Record = dict[str, Any]
 
-_MODELS = (("base", "direct"), ("base", "thinking"), ("sft", "direct"), ("think", "thinking"))
-_LAST = ("rl", "thinking")
+_MODELS = (
+    ("base", "direct"),
+    ("base", "thinking"),
+    ("sft", "direct"),
+    ("think", "thinking"),
+    ("rl", "direct"),
+    ("rl", "thinking"),
+)
 _AGAINST = (("sft", "direct"), ("think", "thinking"))
 _SLICES = {"all": "all", "call": "calls", "answer": "answers"}
 _PART = 10
 """Steps of GRPO at its beginning and its end that are compared."""
 
 
-def figures(run: Path) -> Record:
-    """Return what a run has measured so far."""
+def figures(runs: Sequence[Path]) -> list[Record]:
+    """Return what runs have measured so far, by seed; runs of a seed have the same decisions."""
+    folders: dict[int, list[Path]] = {}
+    for run in runs:
+        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        folders.setdefault(settings["seed"], []).append(run)
+    return [{"seed": seed, **_of_seed(of_one)} for seed, of_one in folders.items()]
+
+
+def _of_seed(runs: Sequence[Path]) -> Record:
     measured = {
-        (model, mode): read_records(file)
-        for model, mode in (*_MODELS, _LAST)
-        if (file := run / "evaluations" / f"{model}-{mode}-test.jsonl").exists()
+        (model, mode): read_records(files[0])
+        for model, mode in _MODELS
+        if (files := _found(runs, f"evaluations/{model}-{mode}-test.jsonl"))
     }
     differences = [
         difference
+        for model in measured
+        if model[0] == "rl"
         for against in _AGAINST
-        if _LAST in measured and against in measured
+        if against in measured and model[1] in ("thinking", against[1])
         for difference in paired(
             "test",
-            (" ".join(_LAST), measured[_LAST]),
-            (" ".join(against), measured[against]),
+            (", ".join(model), measured[model]),
+            (", ".join(against), measured[against]),
         )
     ]
-    stages = ("base", "sft", "think", "rl")
-    costs = {s: run / "checkpoints" / f"{s}.cost.json" for s in stages}
-    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     return {
-        "seed": settings["seed"],
         "rows": [row(model, mode, "test", of) for (model, mode), of in measured.items()],
         "paired": differences,
-        "costs": {s: json.loads(f.read_text()) for s, f in costs.items() if f.exists()},
-        "development": {s: _development(run / "metrics" / f"{s}.jsonl") for s in stages[1:]},
-        "rl": _course(run),
+        "costs": _by_stage(runs, "checkpoints/{}.cost.json", _json),
+        "development": _by_stage(runs, "metrics/{}.jsonl", _development),
+        "rl": [part for run in runs for part in _course(run)],
     }
+
+
+def _by_stage(runs: Sequence[Path], pattern: str, read: Callable[[Path], Any]) -> Record:
+    """Return what files of stages hold; stages that runs have taken from each other only once."""
+    found: Record = {}
+    for run in runs:
+        for stage in ("base", "sft", "think", "rl"):
+            file = run / pattern.format(stage)
+            if file.exists() and (value := read(file)) and value not in found.values():
+                found[stage if stage not in found else f"{stage} of {run.name}"] = value
+    return found
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _found(runs: Sequence[Path], name: str) -> list[Path]:
+    return [run / name for run in runs if (run / name).exists()]
 
 
 def _development(file: Path) -> list[list[float]]:
     """Return step and development score of each evaluation."""
-    steps = read_records(file) if file.exists() else []
+    steps = read_records(file)
     name = "dev_action_accuracy"
     return [[step["step"], step[name]] for step in steps if name in step]
 
@@ -68,10 +100,10 @@ def _course(run: Path) -> list[Record]:
     file = run / "metrics" / "rl.jsonl"
     steps = read_records(file) if file.exists() else []
     rollouts = read_records(run / "rollouts" / "rl.jsonl") if steps else []
-    return [_part(part, rollouts) for part in (steps[:_PART], steps[-_PART:]) if part]
+    return [_part(run, part, rollouts) for part in (steps[:_PART], steps[-_PART:]) if part]
 
 
-def _part(steps: list[Record], rollouts: list[Record]) -> Record:
+def _part(run: Path, steps: list[Record], rollouts: list[Record]) -> Record:
     first, last = steps[0]["step"], steps[-1]["step"]
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:
@@ -79,6 +111,7 @@ def _part(steps: list[Record], rollouts: list[Record]) -> Record:
             groups.setdefault((rollout["step"], rollout["decision"]), []).append(rollout["right"])
     names = ("reward", "live_groups", "closed", "truncated", "entropy", "thought_words")
     return {
+        "run": run.name,
         "first": first,
         "last": last,
         "right in one": _mean([sum(right) / len(right) for right in groups.values()]),
@@ -112,7 +145,11 @@ def _of_run(run: Record) -> list[str]:
     parts = [title, _table(header, lines)]
     if run["paired"]:
         lines = [
-            (f"GRPO over {d['against']}", _SLICES[d["slice"]], _interval(d["difference"], sign="+"))
+            (
+                f"{d['model']} over {d['against']}",
+                _SLICES[d["slice"]],
+                _interval(d["difference"], sign="+"),
+            )
             for d in run["paired"]
             if d["slice"] in _SLICES
         ]
@@ -120,7 +157,7 @@ def _of_run(run: Record) -> list[str]:
     if run["rl"]:
         lines = [
             (
-                f"{of['first']} to {of['last']}",
+                f"{of['run']} {of['first']} to {of['last']}",
                 *(_share(of[name]) for name in _SHARES),
                 *(_number(of[name]) for name in ("entropy", "thought_words")),
             )
@@ -180,7 +217,7 @@ def _table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
 @click.option("--to", "file", required=True, type=click.Path(path_type=Path))
 def main(runs: tuple[Path, ...], file: Path) -> None:
     """Write the figures of RUNS between the marks of a page, and beside it as JSON."""
-    found = [figures(run) for run in runs]
+    found = figures(runs)
     write_json(file.with_suffix(".json"), found)
     write_block(file, "runs", page(found))
 
