@@ -25,7 +25,7 @@ from actwise.desk import MODEL, generate, open_world
 from actwise.engine import SamplingParams
 from actwise.engine.episodes import End, EpisodeRunner, Start, starts_of
 from actwise.engine.local import LocalEngine
-from actwise.environments import Broken, Environment
+from actwise.environments import Broken, Environment, Finished, Result
 from actwise.environments.script import turns_of
 from actwise.model.policy import Policy
 from talks import TOOLS, says, talk, user
@@ -223,6 +223,16 @@ def test_an_environment_that_fails_ends_its_own_episode_alone(where: str) -> Non
     assert failed.end is End.BROKEN
     assert failed.problem.startswith("no ")
     assert other.end is End.ANSWERED
+
+
+def test_a_call_can_end_the_conversation() -> None:
+    class HandingOver(Fake):
+        def call(self, call: ToolCall) -> Result:
+            raise Finished
+
+    ((episode,),) = actor(lambda prompt: CALL).run([start(ASKING)], opens(HandingOver()), LIMITS)
+    assert episode.end is End.FINISHED
+    assert [len(turn.steps) for turn in episode.turns] == [1]
 
 
 def test_as_many_are_under_way_as_may_be() -> None:

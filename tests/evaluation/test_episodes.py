@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 import actwise
 from acting import LIMITS, called, desk, golden
+from actwise.cli import cli
 from actwise.conversation import Conversation, Decision, ToolCall
 from actwise.desk import generate
 from actwise.engine.episodes import EpisodeRunner
 from actwise.environments import Environment
 from actwise.environments.recorded import RecordedEnvironment
+from actwise.environments.script import turns_of
 from actwise.evaluation.episodes import EpisodeEvaluator, EpisodeJudge
 from actwise.report import write_episodes
 from actwise.results.episodes import episode_row
@@ -177,3 +180,33 @@ def test_the_shipped_model_is_measured_by_one_function(tmp_path: Path) -> None:
     assert rows[1]["episodes"] == 2
     assert json.loads(json.dumps(found.records))["direct"][0]["conversation"] == "desk-test-0-0"
     assert "direct turn test" in told.getvalue()
+
+
+def test_the_command_line_writes_every_episode(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(CONVERSATIONS[0].to_json() + "\n")
+    found = CliRunner().invoke(
+        cli,
+        [
+            *("eval", str(log), "--model", "base", "--mode", "direct", "--quiet"),
+            *("--episodes", "recorded", "--out", str(tmp_path / "out")),
+        ],
+        catch_exceptions=False,
+    )
+    assert found.exit_code == 0
+    assert "conversation" in found.output
+    records = (tmp_path / "out" / "direct.jsonl").read_text().splitlines()
+    units = [json.loads(record)["unit"] for record in records]
+    assert units.count("conversation") == 1
+    assert units.count("turn") == len(turns_of(CONVERSATIONS[0]))
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [row["unit"] for row in results["episodes"]] == ["turn", "conversation"]
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--episodes", "recorded"], ["log.jsonl", "--episodes", "desk"]]
+)
+def test_files_are_asked_for_where_they_are_needed(options: list[str]) -> None:
+    found = CliRunner().invoke(cli, ["eval", *options, "--model", "base"])
+    assert found.exit_code == 2
+    assert "FILES" in found.output
