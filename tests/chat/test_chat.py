@@ -2,7 +2,10 @@
 
 import builtins
 import json
+import shlex
+import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from actwise.chat.desk import DeskTools
+from actwise.chat.mcp import McpTools
 from actwise.chat.session import MAX_ROUNDS, Result, Session
 from actwise.chat.terminal import Terminal
 from actwise.chat.toolbox import TypedResults, run_checked
@@ -156,6 +160,50 @@ def test_the_desk_survives_what_no_database_can_hold() -> None:
                 }
                 result = run_checked(desk, ToolCall(name=function["name"], arguments=arguments))
                 assert isinstance(json.loads(result), dict)
+
+
+SERVER = '''
+import time
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("shelf")
+
+
+@server.tool()
+def find(id: int) -> str:
+    """Find a thing."""
+    if id == 0:
+        raise ValueError("no such thing")
+    if id < 0:
+        time.sleep(1000)
+    return f"shelf {id}"
+
+
+server.run("stdio")
+'''
+
+
+def test_an_mcp_server_answers_or_an_error_does(tmp_path: Path) -> None:
+    pytest.importorskip("mcp", reason="the MCP client is not installed")
+    (tmp_path / "server.py").write_text(SERVER)
+    command = shlex.join([sys.executable, str(tmp_path / "server.py")])
+    with closing(McpTools(command, seconds=60)) as box:
+        assert [tool["function"]["name"] for tool in box.tools] == ["find"]
+        actor = ScriptedActor(call(("find", 7), ("find", 0), ("find", "x")), "Done.")
+        events = list(Session(actor, box, thinking=False).turn("Where is 7?"))
+        right, failed, refused = (e.text for e in events if isinstance(e, Result))
+        assert right == "shelf 7"
+        assert "Error executing tool find" in failed
+        assert "argument 'id'" in json.loads(refused)["error"]
+    with closing(McpTools(command, seconds=0.5)) as box:
+        late = box.run(ToolCall(name="find", arguments={"id": -1}))
+        assert json.loads(late) == {"error": "takes longer than 0.5 s"}
+
+
+def test_a_server_that_is_none_is_told_in_one_line(actwise: Any, tiny_model_dir: Path) -> None:
+    pytest.importorskip("mcp", reason="the MCP client is not installed")
+    told = actwise("chat", tiny_model_dir, "--mcp", "no-such-program-at-all").complaint
+    assert told.startswith("--mcp: the MCP server `no-such-program-at-all` does not answer")
 
 
 Talk = Callable[..., str]

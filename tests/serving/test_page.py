@@ -1,6 +1,7 @@
 """The page of the server, in a browser."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from openai import OpenAI
 
 from actwise.desk import generate
+from actwise.model.policy import Policy
 from actwise.serving.app import Limits
 from browser import PHONE
 from browser import browser as browser  # a fixture
@@ -126,7 +128,16 @@ def test_everything_has_a_name_and_fits_a_phone(browser: Any, url: str) -> None:
     assert colours[0] != colours[1]
 
 
-def test_a_key_is_asked_for_and_a_completion_can_be_stopped(browser: Any, start: Start) -> None:
+def test_a_key_is_asked_for_and_a_completion_can_be_stopped(
+    browser: Any, start: Start, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = policy.model.forward
+
+    def slow(**given: Any) -> Any:
+        time.sleep(0.05)
+        return forward(**given)
+
+    monkeypatch.setattr(policy.model, "forward", slow)
     page = browser.new_page()
     page.set_default_timeout(120_000)
     page.goto(start(api_key="sk-right", limits=Limits(max_tokens=2000)))
@@ -139,7 +150,7 @@ def test_a_key_is_asked_for_and_a_completion_can_be_stopped(browser: Any, start:
     page.get_by_label("Seed").fill("1")  # with which the model goes on for long
     page.get_by_label("Message").fill("Hi")
     page.get_by_label("Message").press("Enter")
-    page.locator("#stop:enabled").click()
+    page.locator("#stop:enabled").press("Enter")
     page.get_by_label("Answer of base").get_by_text("stopped").wait_for()
     page.get_by_label("Most tokens").fill("9999")
     ask(page, "Again")

@@ -1,8 +1,11 @@
 """The desk's tools on the desk's own database."""
 
-from actwise.chat.toolbox import error_result
 from actwise.conversation import Tool, ToolCall
-from actwise.desk import generate_one, open_world
+from actwise.desk import generate_one
+from actwise.environments.desk import DeskEnvironment
+
+_SECONDS = 5.0
+"""That a call may take."""
 
 
 class DeskTools:
@@ -14,35 +17,36 @@ class DeskTools:
         self._open()
 
     def _open(self) -> None:
-        self._id = f"desk-test-0-{self._number}"
-        self._world = open_world(self._id)
+        self._conversation = generate_one(f"desk-test-0-{self._number}")
+        self._desk = DeskEnvironment(self._conversation, call_seconds=_SECONDS, questions=0)
 
     @property
     def system(self) -> str:
         """The policy of the business."""
-        return self._world.policy
+        return self._conversation.messages[0].content
 
     @property
     def tools(self) -> tuple[Tool, ...]:
         """See `Toolbox.tools`."""
-        return self._world.tools()
+        return self._conversation.tools
 
     @property
     def introduction(self) -> str:
         """See `Toolbox.introduction`."""
-        said = [m.content for m in generate_one(self._id).messages if m.role == "user"]
+        said = [m.content for m in self._conversation.messages if m.role == "user"]
         lines = "\n".join(f"  {text}" for text in [self.system, "", "Its customer said:", *said])
         return f"World {self._number} of the desk:\n{lines}"
 
     def run(self, call: ToolCall) -> str:
         """See `Toolbox.run`; a call may change the database."""
-        try:
-            return self._world.run(call)
-        except (OverflowError, UnicodeEncodeError) as error:  # what SQLite cannot hold
-            return error_result(str(error))
+        return self._desk.call(call).text
 
     def reset(self) -> None:
         """Go on to the next world."""
-        self._world.close()
+        self.close()
         self._number += 1
         self._open()
+
+    def close(self) -> None:
+        """See `Toolbox.close`."""
+        self._desk.close()

@@ -4,9 +4,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.chat.toolbox import Toolbox, error_result, run_checked
+from actwise.chat.toolbox import Toolbox, run_checked
 from actwise.conversation import ToolCall
 from actwise.engine.acting import Action, Actor
+from actwise.environments import failed
 from actwise.template.streaming import Delta
 
 MAX_ROUNDS = 16
@@ -102,7 +103,7 @@ class Session:
                 yield Result(call, text)
         finally:
             for written, _ in open_calls:
-                self._add_result(written, error_result("interrupted"))
+                self._add_result(written, failed("interrupted").text)
 
     def _add_result(self, call: dict[str, Any], text: str) -> None:
         self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": text})

@@ -1,10 +1,10 @@
 """Where the results of a conversation's tools come from."""
 
-import json
 from collections.abc import Callable
 from typing import Protocol
 
 from actwise.conversation import Tool, ToolCall, tool_name
+from actwise.environments import failed
 from actwise.formats.record import Unusable
 from actwise.formats.tools import argument_problem
 
@@ -35,22 +35,21 @@ class Toolbox(Protocol):
         """Get ready for another conversation."""
         ...
 
+    def close(self) -> None:
+        """End what was started for the tools."""
+        ...
+
 
 def run_checked(toolbox: Toolbox, call: ToolCall) -> str:
     """Return the result of a call, or of one that cannot be made the error, as JSON."""
     tool = next((tool for tool in toolbox.tools if tool_name(tool) == call.name), None)
     if tool is None:
-        return error_result(f"there is no tool {call.name!r}")
+        return failed(f"there is no tool {call.name!r}").text
     try:
         problem = argument_problem(tool, call.arguments)
     except Unusable as error:
         problem = error.detail
-    return toolbox.run(call) if problem is None else error_result(problem)
-
-
-def error_result(problem: str) -> str:
-    """Return what a tool says that has failed."""
-    return json.dumps({"error": problem}, ensure_ascii=False)
+    return toolbox.run(call) if problem is None else failed(problem).text
 
 
 class TypedResults:
@@ -69,3 +68,6 @@ class TypedResults:
 
     def reset(self) -> None:
         """See `Toolbox.reset`."""
+
+    def close(self) -> None:
+        """See `Toolbox.close`."""

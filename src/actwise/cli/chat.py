@@ -1,5 +1,6 @@
 """Talking to a model in the terminal."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Offer the tools of a file; you type what they return.",
 )
+@click.option(
+    "--mcp",
+    metavar="COMMAND",
+    help="Offer the tools of an MCP server: a command that starts one, or its address.",
+)
+@click.option(
+    "--call-seconds",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="After which a call of an MCP server is given up.",
+)
 @click.option("--system", help="System prompt; the desk brings its own.")
 @click.option(
     "--mode",
@@ -42,6 +55,8 @@ def chat(
     desk: bool,
     world: int,
     tools: Path | None,
+    mcp: str | None,
+    call_seconds: float,
     system: str | None,
     mode: str | None,
     max_tokens: int,
@@ -52,8 +67,10 @@ def chat(
     from actwise.api.naming import chosen
     from actwise.model.startup import prepare_torch
 
-    if desk and tools is not None:
-        raise ConfigError("--desk and --tools: choose one")
+    given = {"--desk": desk, "--tools": tools is not None, "--mcp": mcp is not None}
+    if sum(given.values()) > 1:
+        several = " and ".join(name for name, is_given in given.items() if is_given)
+        raise ConfigError(f"{several}: choose one")
     model = chosen(name, stage)
     click.echo(f"loading {model.name} from {model.path}", err=True)
     prepare_torch()
@@ -61,18 +78,23 @@ def chat(
     from actwise.chat.terminal import Terminal
     from actwise.engine.acting import LocalActor
 
-    actor = LocalActor(model.load(), max_tokens=max_tokens, temperature=temperature, seed=seed)
     thinking = model.thinking if mode is None else mode == "thinking"
-    session = Session(actor, _toolbox(desk, world, tools), system=system, thinking=thinking)
-    Terminal(session).talk()
+    with closing(_toolbox(world if desk else None, tools, mcp, call_seconds)) as toolbox:
+        actor = LocalActor(model.load(), max_tokens=max_tokens, temperature=temperature, seed=seed)
+        Terminal(Session(actor, toolbox, system=system, thinking=thinking)).talk()
 
 
-def _toolbox(desk: bool, world: int, tools: Path | None) -> "Toolbox":
+def _toolbox(
+    world: int | None, tools: Path | None, mcp: str | None, call_seconds: float
+) -> "Toolbox":
     from actwise.chat.desk import DeskTools
+    from actwise.chat.mcp import McpTools
     from actwise.chat.terminal import ask_result
     from actwise.chat.toolbox import TypedResults
     from actwise.formats.tool_files import load_tools
 
-    if desk:
+    if world is not None:
         return DeskTools(world)
+    if mcp is not None:
+        return McpTools(mcp, seconds=call_seconds)
     return TypedResults(() if tools is None else load_tools(tools), ask_result)
