@@ -160,6 +160,7 @@ def test_transformers_reads_what_a_family_writes_or_is_not_told_to(family: Famil
 @pytest.fixture
 def transformers_serve(actwise: Any, tmp_path: Path) -> Iterator[str]:
     """`transformers serve` of the desk's model, as docs/serving.md has it."""
+    pytest.importorskip("fastapi", reason="`transformers serve` needs fastapi")
     assert actwise("export", "base", "--to", tmp_path / "bundle").code == 0
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
