@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-CONVERSATIONS, GENERATIONS, TOKENS = 8, 8, 60
+CONVERSATIONS, GENERATIONS, TOKENS = 4, 4, 40
 
 
 def step() -> dict[str, float]:
@@ -112,7 +112,7 @@ def measure(counts: list[int]) -> None:
             started.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
         found = [json.loads(process.communicate()[0]) for process in started]
         columns[count] = {name: [of_one[name] for of_one in found] for name in found[0]}
-    print("| part | " + " | ".join(f"{count} processes" for count in counts) + " |")
+    print("| part | " + " | ".join(f"processes: {count}" for count in counts) + " |")
     print("|---|" + "---|" * len(counts))
     for name in columns[counts[0]]:
         cells = [" and ".join(f"{value:.3g}" for value in columns[c][name]) for c in counts]
@@ -125,7 +125,7 @@ def reckon() -> None:
     All are stated here, so that whoever has others can change them.
     """
     parameters = 1.7e9
-    decisions, completion, trunk = 5, 150, 3000  # of a conversation; tokens
+    decisions, generations, completion, trunk = 5, 8, 150, 3000  # of a conversation; tokens
     flops, memory = 0.4 * 989e12, 3.35e12  # an H100 in bfloat16, 40 % of its peak; bytes a second
     links = {8: 300e9, 64: 40e9}  # bytes a second and card: NVLink; a network card for each
     prompt_seconds = 1e-3  # to render and tokenize the prompt of a decision
@@ -135,9 +135,9 @@ def reckon() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for cards, conversations in ((1, 8), (8, 8), (8, 64), (64, 64), (64, 512)):
         own = max(1, conversations / cards)
-        tokens = own * (trunk + decisions * GENERATIONS * completion)
+        tokens = own * (trunk + decisions * generations * completion)
         # Prefill, then each token reads all weights and computes all rows that are its card's.
-        rows = own * decisions * GENERATIONS
+        rows = own * decisions * generations
         decode = completion * max(2 * parameters / memory, rows * 2 * parameters / flops)
         sampling = own * trunk * 2 * parameters / flops + decode
         update = tokens * 8 * parameters / flops  # forward, backward, and the reference's forward
@@ -146,7 +146,7 @@ def reckon() -> None:
         every = conversations * decisions
         told = every * prompt_seconds / cards
         if cards > 1:
-            told += every * (trunk * token_seconds + GENERATIONS * completion * sample_seconds)
+            told += every * (trunk * token_seconds + generations * completion * sample_seconds)
         total = sampling + update + gradients + told
         busy = (sampling + update) / total
         cells = f"{sampling:.2f} | {update:.2f} | {gradients:.2f} | {told:.2f} | {total:.2f}"
