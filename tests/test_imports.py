@@ -38,6 +38,7 @@ LAYERS = [
     ({"report"}, "the page of a run"),
     ({"audit"}, "what a run's rewards taught"),
     ({"preflight"}, "can it work, and what will it cost"),
+    ({"trackers"}, "where figures go besides the run folder"),
     ({"pipeline"}, "the stages of a run in order"),
     ({"bench"}, "speed and memory beside peers"),
     ({"experiment"}, "repeated runs with seeds"),

@@ -19,6 +19,9 @@ Mode = Literal["direct", "thinking"]
 
 MODES: tuple[Mode, ...] = ("direct", "thinking")
 
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+"""Each is a module of `actwise.trackers`, and an extra of its name."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(
@@ -335,6 +338,9 @@ class RunConfig(_Section):
 
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the split, the order of data, and sampling."""
+    tracker: TrackerName | None = None
+    """Where the figures of each step and the final results go besides the run folder: an account of
+    Weights & Biases, or files on this machine. Nowhere where not given."""
     checkpoint_every: int = Field(20, ge=1)
     """Steps between checkpoints from which an interrupted run goes on."""
     max_batch_tokens: int = Field(2048, ge=64)

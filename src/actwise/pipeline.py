@@ -39,6 +39,7 @@ from actwise.run.files import fingerprint
 from actwise.run.folder import CONVERSATIONS, Run
 from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
+from actwise.trackers import begin_tracking, check_installed
 from actwise.training.stage import Context
 from actwise.training.stages import BASE, STAGES, Stage, stages_of
 
@@ -77,6 +78,12 @@ class Pipeline:
 
     def __call__(self) -> dict[str, Any]:
         """Run what is not done yet; return the results, which also lie in the run folder."""
+        self._tracking = begin_tracking(
+            self._config.tracker if self._run.processes.first else None,
+            self._run.folder,
+            self._config.model_dump(mode="json"),
+            self._run.progress.say,
+        )
         self._keep_tests()
         self._timed(BASE, self._base)
         for stage in self._stages:
@@ -109,6 +116,7 @@ class Pipeline:
         training = course.training
         with self._run.progress.track(stage.name, training.steps, training.step) as show:
             for figures in course.steps:
+                self._tracking.log(stage.name, training.step, figures)
                 known = math.isfinite(training.best_score)
                 best = training.best_score if known else None
                 show(training.step, **{name: figures[name] for name in course.shown}, best=best)
@@ -182,6 +190,7 @@ class Pipeline:
         }
         self._run.write_json("results.json", results)
         self._run.processes.agreed(lambda: write_report(self._run.folder))
+        self._tracking.finish(results)
         return results
 
     def _differences(self, split: str) -> list[dict[str, Any]]:
@@ -239,6 +248,7 @@ def run_pipeline(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
+    check_installed(config.tracker)
     tools = config.data.tools
     request = {
         "model": model,

@@ -191,19 +191,23 @@ def _echo_found(results: dict[str, Any], records: dict[str, list[dict[str, Any]]
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--watch", "live", is_flag=True, help="Serve a live page until the run ends.")
+@click.option("--port", default=0, help="Port of the live page; any free one if absent.")
 @QUIET
 @JSON
-def report(folder: Path, quiet: bool, as_json: bool) -> None:
+def report(folder: Path, live: bool, port: int, quiet: bool, as_json: bool) -> None:
     """Write the report of a run folder, finished or not, and print its table."""
-    from actwise.report import write_report, write_table
+    from actwise.report import results_so_far, write_report, write_table
+    from actwise.report.live import watch
 
+    if live:
+        watch(folder, error_console(quiet=quiet).print, port=port)
     page = write_report(folder)
-    file = folder / "results.json"
-    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    results = results_so_far(folder)
     if as_json:
         echo_json(results)
         return
-    if results is not None:
+    if results["rows"]:
         click.echo(write_table(results, width()))
     if not quiet:
         click.echo(f"report: {page}")

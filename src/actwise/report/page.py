@@ -56,6 +56,21 @@ def render(run: RunFolder, decisions: Decisions | None) -> str:
     )
 
 
+def results_so_far(run_dir: Path) -> dict[str, Any]:
+    """Return the results of a run: all of them, or the rows of what it has measured so far.
+
+    Raises:
+        RunError: If the folder holds no run.json.
+        InputError: If a file in it is not what its writer makes.
+    """
+    run = read_run_folder(run_dir)
+    if run.results is not None:
+        finished: dict[str, Any] = json.loads((run_dir / "results.json").read_text("utf-8"))
+        return finished
+    rows = rows_so_far(read_decisions(run_dir, [BASE, *run.record.stages]))
+    return {"rows": [row.model_dump() for row in rows]}
+
+
 def rows_so_far(decisions: Decisions | None) -> list[Row]:
     """Return the rows of the table as far as the run has measured."""
     measured = {} if decisions is None else decisions.evaluations

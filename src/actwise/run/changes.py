@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NEUTRAL = ("checkpoint_every", "model.workers", "evaluate.examples")
-"""Settings that no weight and no figure depends on."""
+NEUTRAL = ("checkpoint_every", "tracker", "model.workers", "evaluate.examples")
+"""Settings that no weight and no figure depends on, with one that older versions had."""
 
 
 @dataclass(frozen=True)
