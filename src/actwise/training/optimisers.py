@@ -23,8 +23,9 @@ class Optimisers:
     def __init__(self, policy: Policy, config: OptimiserConfig, learning_rate: float) -> None:
         """Take all trained parameters as they are."""
         self._policy, self._config, self._peak = policy, config, learning_rate
+        draw = torch.Generator(policy.device).manual_seed(0)
         self._exact = {
-            name: p if torch.finfo(p.dtype).bits >= 32 else p.detach().float()
+            name: p if p.dtype != torch.bfloat16 else unrounded(p, draw)
             for name, p in policy.trainable().items()
         }
         self.forget()
@@ -58,6 +59,21 @@ class Optimisers:
         self._policy.set_weights(self._exact)
         for part, own in zip(self.parts, state["optimisers"], strict=True):
             part.load_state_dict(own)
+
+
+def unrounded(weight: Tensor, draw: torch.Generator) -> Tensor:
+    """Return weights in float32 that round to some of bfloat16, anywhere among those that do.
+
+    Were they equal to begin with, no rounded weight would follow before half of the distance to the
+    next one: a short stage at a low rate would change next to nothing.
+    """
+    exact = weight.detach().float()
+    bits = exact.view(torch.int32)  # of which rounding to the nearest takes the upper half
+    noise = torch.randint(
+        -(2**15) + 1, 2**15, bits.shape, generator=draw, device=bits.device, dtype=torch.int32
+    )
+    bits += noise * (exact != 0)
+    return exact
 
 
 def _parts(
