@@ -175,6 +175,7 @@ def main(
 ) -> None:
     """Measure a model, the golden actions, and doing nothing on tau2-bench in solo mode."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or its import looks for the net
+    os.environ.setdefault("LOGURU_LEVEL", "ERROR")
     prepare_torch()
     config = load_config(None, ["episodes.steps=30", "episodes.at_once=4", *settings])
     policy = load_policy(model_path(model), config)
