@@ -12,7 +12,6 @@ import actwise
 from actwise.config import RunConfig, TrackerName
 from actwise.errors import ConfigError
 from actwise.trackers import Tracking, begin_tracking, check_installed, final_figures
-from finding import conversation
 
 STEPS = {"sft": [1.5, 1.25], "rl": [0.5, 0.25, float("nan")]}
 """Losses by stage; the steps of each are counted from 1."""
@@ -185,6 +184,8 @@ def test_trackio_keeps_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.slow
 def test_a_run_sends_what_it_writes_down(tiny_model_dir: Path, tmp_path: Path) -> None:
+    from finding import conversation  # needs torch, which a tracker's own environment may lack
+
     accumulators = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard"
     )
