@@ -90,6 +90,16 @@ def demo(
     _run(out, model, prepare_desk(config), config, quiet=quiet, as_json=as_json)
 
 
+def _budgets(context: click.Context, option: click.Parameter, given: str | None) -> list[int]:
+    try:
+        budgets = sorted({int(part) for part in (given or "").split(",") if part.strip()})
+    except ValueError as error:
+        raise click.BadParameter(f"{given}: numbers of tokens, such as 0,4,8,16") from error
+    if budgets and budgets[0] < 0:
+        raise click.BadParameter(f"{given}: a thought has no fewer than 0 tokens")
+    return budgets
+
+
 @click.command("eval")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @MODEL
@@ -115,6 +125,16 @@ def demo(
     "with your own tools, module:object. See docs/episodes.md.",
 )
 @click.option("--mcp", metavar="COMMAND", help="The same with the tools of an MCP server.")
+@click.option(
+    "--budget",
+    "budgets",
+    callback=_budgets,
+    metavar="N,N,...",
+    help="Measure with thoughts cut to so many tokens, too; the curve is written with --out.",
+)
+@click.option(
+    "--diagnose", is_flag=True, help="Measure from parts of the recorded thoughts on, too."
+)
 @FORMAT
 @TOOLS
 @CONFIG
@@ -129,6 +149,8 @@ def evaluate(
     side: str | None,
     environment: str | None,
     mcp: str | None,
+    budgets: Sequence[int],
+    diagnose: bool,
     format_name: str | None,
     tools: Path | None,
     config: Path | None,
@@ -139,7 +161,7 @@ def evaluate(
     """Measure a model on logs, or on episodes."""
     from actwise import api
     from actwise.config import load_config
-    from actwise.run.files import write_json, write_records
+    from actwise.run.files import write_json, write_named, write_records
 
     acting = {"environment": environment, "mcp": mcp}
     given = {key: value for key, value in acting.items() if value is not None}
@@ -162,13 +184,15 @@ def evaluate(
     if given:
         found = api.evaluate_episodes(model, files or None, **options)
     else:
-        found = api.evaluate(model, files, **options)
+        found = api.evaluate(model, files, budgets=budgets, diagnose=diagnose, **options)
     if not is_first():
         return
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
+        if budgets:
+            write_named(out / "budget.svg", lambda path: path.write_text(found.budget_curve()))
     if as_json:
         echo_json(found.results)
     else:

@@ -80,7 +80,8 @@ def _configured(config: RunConfig, sections: Mapping[str, Any]) -> RunConfig:
 def _shared(config: RunConfig, own: RunConfig) -> tuple[str, ...]:
     """Return the stages that come out as in the first arm."""
     before, after = (
-        c.model_dump(exclude={stages.RL.name: True, "reward": _OF_RL}) for c in (config, own)
+        c.model_dump(exclude={stages.RL.name: True, "rounds": True, "reward": _OF_RL})
+        for c in (config, own)
     )
     if before == after:
         return stages.BASE, stages.THINK.name
