@@ -21,7 +21,7 @@ from actwise.cli.options import (
     RECIPE,
     SET,
     TOOLS,
-    recipe_layers,
+    layers,
     with_options,
 )
 from actwise.errors import RunError
@@ -57,10 +57,9 @@ def run(
     as_json: bool,
 ) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
-    from actwise.config import layered, read_toml
+    from actwise.config import layered
 
-    own = [] if config is None else [read_toml(config)]
-    resolved = layered([*recipe_layers(recipe), *own], settings)
+    resolved = layered(layers(recipe, config), settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     _run(out, model, files, resolved, quiet=quiet, as_json=as_json)
 
@@ -85,7 +84,7 @@ def demo(
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
 
-    config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
+    config = layered([read_toml(DEMO), *layers(recipe)], settings)
     Progress(error_console(quiet=quiet)).say("making conversations of the desk")
     _run(out, model, prepare_desk(config), config, quiet=quiet, as_json=as_json)
 
