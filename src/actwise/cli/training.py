@@ -159,6 +159,7 @@ def evaluate(
 ) -> None:
     """Measure a model on logs, or on episodes."""
     from actwise import api
+    from actwise.api.runs import Evaluation
     from actwise.config import load_config
     from actwise.run.files import write_json, write_named, write_records
 
@@ -180,6 +181,8 @@ def evaluate(
         "console": error_console(quiet=quiet),
     }
     found: Evaluation | EpisodeEvaluation
+    if given and (budgets or diagnose):
+        raise click.UsageError("--budget and --diagnose measure decisions, and not --episodes")
     if given:
         found = api.evaluate_episodes(model, files or None, **options)
     else:
@@ -190,8 +193,9 @@ def evaluate(
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
-        if budgets:
-            write_named(out / "budget.svg", lambda path: path.write_text(found.budget_curve()))
+        if budgets and isinstance(found, Evaluation):
+            curve = found.budget_curve()
+            write_named(out / "budget.svg", lambda path: path.write_text(curve))
     if as_json:
         echo_json(found.results)
     else:
