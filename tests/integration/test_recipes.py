@@ -34,10 +34,10 @@ def test_a_recipe_that_does_not_fit_the_data_says_what_is_missing(
     actwise: Actwise, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
     log = tmp_path / "log.jsonl"
-    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-    log.write_text(
-        "".join(json.dumps({"id": str(i), "messages": messages}) + "\n" for i in range(9))
-    )
+    trees = ("alder", "birch", "cedar", "elder", "fir", "gorse", "hazel", "ivy", "juniper")
+    action = {"role": "assistant", "content": "Yes."}
+    talks = [{"messages": [{"role": "user", "content": tree}, action]} for tree in trees]
+    log.write_text("".join(json.dumps(talk) + "\n" for talk in talks))
     out = tmp_path / "out"
     given = ["run", "--data", log, "--model", tiny_model_dir, "--out", out, "--recipe", "sparkle"]
     assert "no training conversation has a recorded thought" in actwise(*given).complaint
