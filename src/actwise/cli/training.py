@@ -28,7 +28,7 @@ from actwise.errors import RunError
 from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
-    from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
+    from actwise.api.runs import EpisodeEvaluation, LoadedRun
     from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
