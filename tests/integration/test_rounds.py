@@ -15,7 +15,15 @@ def test_a_second_round_learns_from_the_first_ones_thoughts(
 ) -> None:
     logs = tmp_path / "logs.jsonl"
     write_logs(logs)
-    rounds = {"rounds.number": 2, "rounds.conversations": 6, "sft.steps": 0}
+    rounds = {
+        "rounds.number": 2,
+        "rounds.conversations": 6,
+        "sft.steps": 0,
+        # Long enough for thoughts of its own, which are drawn near the likeliest.
+        "think.steps": 80,
+        "think.temperature": 0.3,
+        "rl.steps": 2,
+    }
     straight = Runner(fork_server(), tiny_model_dir, logs, tmp_path / "straight", rounds)
     assert straight() == 0
     killed = straight.elsewhere("killed")

@@ -103,6 +103,12 @@ def _thoughts(context: Context, stage: Stage) -> list[Sequence[list[Target]]]:
         pools.append(recorded_thoughts(_versions(chosen, context)))
     if source in ("derived", "both"):
         pools.append(derived_thoughts(train, context.config.seed))
+    if not all(pools) and stage.round > 1:
+        raise RunError(
+            f"{stage.name}: the model that RL has left found no thought that led to a right action "
+            f"in {config.conversations} conversations; raise rounds.conversations or "
+            "think.attempts, or begin with another --out and rounds.number=1"
+        )
     if not all(pools):
         raise RunError(
             f"think: there are no thoughts of think.source={config.source}; --set "
