@@ -116,6 +116,10 @@ class SftConfig(OptimiserConfig):
     """Steps between evaluations on the development split; the best checkpoint is kept."""
 
 
+Pick = Literal["shortest", "next_longest"]
+"""Which of the model's own thoughts is kept, of those after which the action was right."""
+
+
 class InjectionConfig(_Section):
     """Behaviours put into thoughts before they are learned (BRIDGE)."""
 
@@ -151,6 +155,9 @@ class ThinkConfig(SftConfig):
     """Self-generated: thoughts tried for each decision."""
     temperature: float = Field(0.8, gt=0)
     """Self-generated: sampling temperature."""
+    pick: Pick = "shortest"
+    """Self-generated: which is kept of the thoughts that led to the right action. The shortest ones
+    drive thoughts to nothing over several rounds; next_longest leaves the longest out."""
     injection: InjectionConfig = InjectionConfig()
 
 
@@ -308,6 +315,17 @@ class RlConfig(OptimiserConfig):
     """Steps between evaluations on the development split; the best checkpoint is kept."""
 
 
+class SteeringConfig(_Section):
+    """A vector that lets thoughts carry out rather than look back, while decoding (SEAL)."""
+
+    strength: float = 0.0
+    """What the vector counts; 0 steers nothing, 1 is SEAL's. For evaluation in thinking mode."""
+    layer: int | None = Field(None, ge=0)
+    """Number of the layer to whose output it is added; at 70 % of the depth where not given."""
+    conversations: int = Field(64, ge=1)
+    """Conversations in whose thoughts, by the model itself, the vector is found."""
+
+
 class EvaluateConfig(_Section):
     """Greedy evaluation."""
 
@@ -318,6 +336,17 @@ class EvaluateConfig(_Section):
     """Room for a thought in that budget."""
     dev_conversations: int = Field(40, ge=1)
     """Conversations of the development split used to choose checkpoints."""
+    steering: SteeringConfig = SteeringConfig()
+
+
+class RoundsConfig(_Section):
+    """The start and RL again, on thoughts of what RL has left (OpenVLThinker)."""
+
+    number: int = Field(1, ge=1, le=9)
+    """Rounds; each further one trains a start, from the base on the model's own thoughts that led
+    to right actions, and RL from there."""
+    conversations: int = Field(300, ge=1)
+    """Conversations in which the model of the round before looks for such thoughts."""
 
 
 class DeskConfig(_Section):
@@ -353,6 +382,7 @@ class RunConfig(_Section):
     sft: SftConfig = SftConfig()
     think: ThinkConfig = ThinkConfig()
     rl: RlConfig = RlConfig()
+    rounds: RoundsConfig = RoundsConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     episodes: EpisodesConfig = EpisodesConfig()
     desk: DeskConfig = DeskConfig()
@@ -369,6 +399,10 @@ class RunConfig(_Section):
             raise ValueError("rl.unit=turn compares turns, so rl.advantage must be group")
         if self.rl.unit == "turn" and self.rl.hints.levels:
             raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
+        if self.rounds.number > 1 and not (
+            self.think.steps and self.rl.steps and self.rl.mode == "thinking"
+        ):
+            raise ValueError("rounds.number: a round is a think stage and RL in thinking mode")
         return self
 
 

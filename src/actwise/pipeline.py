@@ -22,6 +22,7 @@ from actwise.engine.local import LocalEngine
 from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
+from actwise.evaluation.steered import steered
 from actwise.model.checkpointing import choose_checkpointing
 from actwise.model.kernels.allocator import give_back
 from actwise.model.loading import load_policy
@@ -41,7 +42,7 @@ from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
 from actwise.trackers import begin_tracking, check_installed
 from actwise.training.stage import Context
-from actwise.training.stages import BASE, STAGES, Stage, stages_of
+from actwise.training.stages import BASE, STAGES, Stage, stage_named, stages_of
 
 
 class Pipeline:
@@ -134,13 +135,24 @@ class Pipeline:
     def _development_score(self, mode: Mode) -> float:
         return self._evaluator.action_accuracy(self._dev, thinking=mode == "thinking")
 
+    def _evaluator_of(self, model: str, mode: str) -> Evaluator:
+        """Return how a model is measured, steered where that is asked for."""
+        config = self._config.evaluate.steering
+        if not config.strength or mode == "direct" or model == BASE:
+            return self._evaluator
+        train, progress = self._prepared.splits.train, self._run.progress
+        return steered(self._evaluator, self._policy, train, config, progress)
+
     def _measure(self, model: str, mode: str) -> None:
+        files = [f"evaluations/{model}-{mode}-{split}.jsonl" for split in self._tests]
+        whole = all(map(self._run.intact, files))
+        evaluator = self._evaluator if whole else self._evaluator_of(model, mode)
         for split, conversations in self._tests.items():
             file = f"evaluations/{model}-{mode}-{split}.jsonl"
             if self._run.intact(file):
                 records = self._run.read_records(file)
             else:
-                records = self._evaluator.evaluate(
+                records = evaluator.evaluate(
                     conversations,
                     thinking=mode == "thinking",
                     progress=self._run.progress,
@@ -210,7 +222,7 @@ class Pipeline:
     def _pair(self, stage: Stage, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
         """Return a stage's model and another's, each with its mode."""
         mode = stage.mode(self._config)
-        theirs = mode if other == BASE else STAGES[other].mode(self._config)
+        theirs = mode if (against := stage_named(other)) is None else against.mode(self._config)
         return (stage.name, mode), (other, theirs)
 
     def _headline(self) -> tuple[str, str] | None:

@@ -75,6 +75,7 @@ def test_a_control_has_steps_that_cost_as_much_and_both_the_settings_of_the_tria
     [
         ({"rl": {"temperature": 0.5}}, ("base", "think")),
         ({"reward": {"combine": "all"}}, ("base", "think")),
+        ({"rounds": {"number": 2}, "think": {"pick": "next_longest"}}, ("base", "think")),
         ({"think": {"steps": 7}}, ("base",)),
         ({"sft": {"steps": 7}}, ()),
         ({"data": {"renamed": 0.1}}, ()),
@@ -95,6 +96,11 @@ def test_a_shipped_recipe_is_compared_by_a_metric_that_there_is(name: str) -> No
     design = recipes(load_config(RECIPES), [found])
     for arm in design.arms:
         validated(load_config(RECIPES, arm.settings).model_dump())
+
+
+def test_a_recipe_of_rounds_is_measured_at_its_end() -> None:
+    design = recipes(load_config(RECIPES), [recipe(settings={"rounds": {"number": 2}})])
+    assert {m.name: m.stage for m in design.models}["mine"] == "rl_2"
 
 
 def test_a_recipe_is_named_together_with_its_control() -> None:

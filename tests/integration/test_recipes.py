@@ -20,11 +20,25 @@ def test_recipes_lists_them_and_prints_a_file_to_copy(actwise: Actwise, tmp_path
     assert "did you mean" in actwise("recipes", "tooln1").complaint
 
 
-@pytest.mark.parametrize("verb", ["run", "demo"])
+@pytest.mark.parametrize("verb", ["run", "preflight", "demo"])
 def test_an_unknown_recipe_stops_a_run_before_anything_is_read(
     actwise: Actwise, tmp_path: Path, verb: str
 ) -> None:
-    data = ["--data", tmp_path / "none.jsonl", "--model", "none"] if verb == "run" else []
+    data = [] if verb == "demo" else ["--data", tmp_path / "none.jsonl", "--model", "none"]
     out = tmp_path / "out"
     assert "no such recipe" in actwise(verb, *data, "--out", out, "--recipe", "nil").complaint
     assert not out.exists()
+
+
+def test_a_recipe_that_does_not_fit_the_data_says_what_is_missing(
+    actwise: Actwise, tmp_path: Path, tiny_model_dir: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    trees = ("alder", "birch", "cedar", "elder", "fir", "gorse", "hazel", "ivy", "juniper")
+    action = {"role": "assistant", "content": "Yes."}
+    talks = [{"messages": [{"role": "user", "content": tree}, action]} for tree in trees]
+    log.write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    out = tmp_path / "out"
+    given = ["run", "--data", log, "--model", tiny_model_dir, "--out", out, "--recipe", "sparkle"]
+    assert "no training conversation has a recorded thought" in actwise(*given).complaint
+    assert not (out / "run.json").exists()  # nothing has begun

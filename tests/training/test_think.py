@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from actwise.conversation import Decision
+from actwise.engine import SamplingParams
+from actwise.engine.rollouts import groups_of
 from actwise.errors import RunError
+from actwise.evaluation.judging import judge_groups
 from actwise.model.policy import Policy
+from actwise.rewards.settings import JudgeConfig
 from actwise.run.folder import Run
 from actwise.training.stages import think
 from actwise.training.stages.sft import Target
 from actwise.training.stages.think import recorded_thoughts, self_generated_thoughts
-from finding import CONVERSATIONS, RIGHT_CALL, context, scripted
+from finding import CONVERSATIONS, RIGHT_CALL, context, gold_text, scripted
 
 
 def own_thoughts(
@@ -183,3 +187,32 @@ def test_the_stage_begins_from_the_base_or_from_what_sft_left(
     for name, weight in policy.weights().items():
         expected = before[name] if starts_at is None else torch.full_like(weight, starts_at)
         assert torch.equal(weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "shortest", "next_longest"),
+    [
+        (["aaa", "bb", "c", "bb"], "c", "bb"),  # one that occurs twice counts once
+        (["aaa", "bb"], "bb", "bb"),
+        (["aaa"], "aaa", "aaa"),
+        ([], None, None),
+    ],
+)
+def test_which_of_the_thoughts_before_a_right_action_is_kept(
+    policy: Policy,
+    thoughts: list[str],
+    shortest: str | None,
+    next_longest: str | None,
+) -> None:
+    decision = CONVERSATIONS[0].decisions()[0]
+    texts = [gold_text(decision, thought) for thought in thoughts]
+    texts.append("<think>\nlongest of all\n</think>\n\nNo.")  # wrong
+    engine = scripted(policy, lambda d, number: texts[number])
+    groups = engine.generate(
+        groups_of(policy.template, [decision], thinking=True),
+        num_generations=len(texts),
+        params=SamplingParams(200, policy.template.stop_token_ids),
+    )
+    (group,) = judge_groups(policy.template, groups, thinking=True, settings=JudgeConfig())
+    assert think.chosen_thought(group, "shortest") == shortest
+    assert think.chosen_thought(group, "next_longest") == next_longest

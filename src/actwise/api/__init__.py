@@ -17,7 +17,7 @@ from actwise.data.load import Logs, on_side, read_logs, seen
 from actwise.data.prepare import Prepared
 from actwise.data.prepare import prepare as prepare_files
 from actwise.doctor import Diagnosis, examine
-from actwise.errors import RunError
+from actwise.errors import ConfigError, RunError
 from actwise.formats import read_files
 from actwise.model.startup import model_path, prepare_torch
 from actwise.run.progress import Progress
@@ -133,6 +133,8 @@ def evaluate(
     *,
     modes: Sequence[Mode] = MODES,
     split: str | None = None,
+    budgets: Sequence[int] = (),
+    diagnose: bool = False,
     config: Settings = None,
     console: Console | None = None,
 ) -> "Evaluation":
@@ -144,6 +146,9 @@ def evaluate(
         modes: In which the model answers.
         split: Only measure on the conversations on this side of the split that the model was
             trained on, such as "test".
+        budgets: Tokens to which thoughts are cut in further measurements; with thinking mode alone.
+        diagnose: Whether to measure, too, from knowledge, a plan and solved sub-problems on, taken
+            from recorded thoughts.
         config: Sections `model`, `reward` and `evaluate` count, and `data`.
         console: Where progress is shown; nowhere where None.
 
@@ -153,6 +158,8 @@ def evaluate(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
+    if (budgets or diagnose) and "thinking" not in modes:
+        raise ConfigError("thoughts are measured in thinking mode; add it to the modes")
     resolved = as_config(config)
     console = console or Console(quiet=True)
     path = model_path(model)
@@ -169,7 +176,9 @@ def evaluate(
     from actwise.evaluation.measure import measure
 
     _say(console, f"loading {model}")
-    results, records = measure(path, logs, modes, resolved, console=console)
+    results, records = measure(
+        path, logs, modes, resolved, console=console, budgets=budgets, diagnose=diagnose
+    )
     if split is None:
         results |= seen(logs, path)
     return Evaluation(results, records)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actwise.errors import RunError
 from actwise.report import write_episodes, write_table
+from actwise.report.charts import curve, standalone
 from actwise.results.failures import failures_sentence
 from actwise.run.files import read_records
 from actwise.run.folder import CONVERSATIONS
@@ -38,6 +40,16 @@ class Evaluation:
     def warning(self) -> str | None:
         """Why the figures flatter, if they do: the model was trained on what it is measured on."""
         return _flattering(self.results)
+
+    def budget_curve(self) -> str:
+        """Return action accuracy by budget of thought as SVG; it needs budgets to be measured."""
+        points = [
+            (float(found[1]), row["metrics"]["action_accuracy"]["value"])
+            for row in self.results["rows"]
+            if (found := re.fullmatch(r"thought of (\d+)", row["split"]))
+        ]
+        title = "action accuracy by tokens of thought"
+        return standalone(curve(points, title=title, share=True, best=True, along="budget"))
 
     def decisions(self) -> Any:
         """Return the judged decisions: a data frame where pandas is installed, else records."""

@@ -28,7 +28,7 @@ from actwise.findings.finding import Finding
 from actwise.report.files import Files
 from actwise.report.folder import Metrics, Results, RunFolder, read_run_folder
 from actwise.results.stats import Interval
-from actwise.training.stages import BASE, STAGES
+from actwise.training.stages import BASE, STAGES, stage_named
 
 _SCORE = "dev_action_accuracy"
 _METRICS = ("live_groups", "entropy", "kl", "format", "grad_norm", "completion_tokens")
@@ -205,7 +205,9 @@ def _metrics(
 
 def _rollouts(folder: Path, run: RunFolder) -> tuple[str, Path]:
     """Return the last stage that has sampled, and its file."""
-    sampling = [name for name in run.record.stages if name in STAGES and STAGES[name].samples]
+    sampling = [
+        name for name in run.record.stages if (stage := stage_named(name)) and stage.samples
+    ]
     files = {name: folder / "rollouts" / f"{name}.jsonl" for name in sampling}
     begun = [name for name, path in files.items() if path.exists()]
     if not begun:

@@ -37,11 +37,13 @@ QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the result alone
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def recipe_layers(recipe: str | None) -> list[dict[str, Any]]:
-    """Return the sections of a recipe, if one is given."""
+def layers(recipe: str | None, config: Path | None = None) -> list[dict[str, Any]]:
+    """Return the sections of a recipe and of a configuration, of those that are given."""
+    from actwise.config import read_toml
     from actwise.recipes import read_recipe
 
-    return [] if recipe is None else [read_recipe(recipe).settings]
+    own = [] if config is None else [read_toml(config)]
+    return own if recipe is None else [read_recipe(recipe).settings, *own]
 
 
 def with_options(config: "RunConfig", **options: Any) -> "RunConfig":

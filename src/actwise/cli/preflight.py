@@ -7,7 +7,17 @@ from pathlib import Path
 import click
 
 from actwise.cli.console import echo_json, error_console, print_result
-from actwise.cli.options import CONFIG, DATA, FORMAT, MODEL, SET, TOOLS, with_options
+from actwise.cli.options import (
+    CONFIG,
+    DATA,
+    FORMAT,
+    MODEL,
+    RECIPE,
+    SET,
+    TOOLS,
+    layers,
+    with_options,
+)
 from actwise.model.startup import model_path, prepare_torch
 from actwise.run.progress import Progress
 
@@ -23,6 +33,7 @@ from actwise.run.progress import Progress
 )
 @FORMAT
 @TOOLS
+@RECIPE
 @CONFIG
 @SET
 @click.option(
@@ -40,6 +51,7 @@ def preflight(
     out: Path,
     format_name: str | None,
     tools: Path | None,
+    recipe: str | None,
     config: Path | None,
     settings: Sequence[str],
     decisions: int,
@@ -47,10 +59,10 @@ def preflight(
     as_json: bool,
 ) -> None:
     """Check a run before it begins; exit code 2 if it cannot work."""
-    from actwise.config import load_config
+    from actwise.config import layered
     from actwise.data.prepare import prepare
 
-    resolved = load_config(config, settings)
+    resolved = layered(layers(recipe, config), settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     path = model_path(model)
     console = error_console()

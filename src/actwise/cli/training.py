@@ -21,14 +21,14 @@ from actwise.cli.options import (
     RECIPE,
     SET,
     TOOLS,
-    recipe_layers,
+    layers,
     with_options,
 )
 from actwise.errors import RunError
 from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
-    from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
+    from actwise.api.runs import EpisodeEvaluation, LoadedRun
     from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
@@ -57,10 +57,9 @@ def run(
     as_json: bool,
 ) -> None:
     """Take logs through base, SFT, thinking and RL to a table and a report."""
-    from actwise.config import layered, read_toml
+    from actwise.config import layered
 
-    own = [] if config is None else [read_toml(config)]
-    resolved = layered([*recipe_layers(recipe), *own], settings)
+    resolved = layered(layers(recipe, config), settings)
     resolved = with_options(resolved, format=format_name, tools=tools)
     _run(out, model, files, resolved, quiet=quiet, as_json=as_json)
 
@@ -85,9 +84,19 @@ def demo(
     from actwise.desk import DEMO
     from actwise.desk.splits import prepare_desk
 
-    config = layered([read_toml(DEMO), *recipe_layers(recipe)], settings)
+    config = layered([read_toml(DEMO), *layers(recipe)], settings)
     Progress(error_console(quiet=quiet)).say("making conversations of the desk")
     _run(out, model, prepare_desk(config), config, quiet=quiet, as_json=as_json)
+
+
+def _budgets(context: click.Context, option: click.Parameter, given: str | None) -> list[int]:
+    try:
+        budgets = sorted({int(part) for part in (given or "").split(",") if part.strip()})
+    except ValueError as error:
+        raise click.BadParameter(f"{given}: numbers of tokens, such as 0,4,8,16") from error
+    if budgets and budgets[0] < 0:
+        raise click.BadParameter(f"{given}: a thought has no fewer than 0 tokens")
+    return budgets
 
 
 @click.command("eval")
@@ -115,6 +124,16 @@ def demo(
     "with your own tools, module:object. See docs/episodes.md.",
 )
 @click.option("--mcp", metavar="COMMAND", help="The same with the tools of an MCP server.")
+@click.option(
+    "--budget",
+    "budgets",
+    callback=_budgets,
+    metavar="N,N,...",
+    help="Measure with thoughts cut to so many tokens, too; the curve is written with --out.",
+)
+@click.option(
+    "--diagnose", is_flag=True, help="Measure from parts of the recorded thoughts on, too."
+)
 @FORMAT
 @TOOLS
 @CONFIG
@@ -129,6 +148,8 @@ def evaluate(
     side: str | None,
     environment: str | None,
     mcp: str | None,
+    budgets: Sequence[int],
+    diagnose: bool,
     format_name: str | None,
     tools: Path | None,
     config: Path | None,
@@ -138,8 +159,9 @@ def evaluate(
 ) -> None:
     """Measure a model on logs, or on episodes."""
     from actwise import api
+    from actwise.api.runs import Evaluation
     from actwise.config import load_config
-    from actwise.run.files import write_json, write_records
+    from actwise.run.files import write_json, write_named, write_records
 
     acting = {"environment": environment, "mcp": mcp}
     given = {key: value for key, value in acting.items() if value is not None}
@@ -159,16 +181,21 @@ def evaluate(
         "console": error_console(quiet=quiet),
     }
     found: Evaluation | EpisodeEvaluation
+    if given and (budgets or diagnose):
+        raise click.UsageError("--budget and --diagnose measure decisions, and not --episodes")
     if given:
         found = api.evaluate_episodes(model, files or None, **options)
     else:
-        found = api.evaluate(model, files, **options)
+        found = api.evaluate(model, files, budgets=budgets, diagnose=diagnose, **options)
     if not is_first():
         return
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
+        if budgets and isinstance(found, Evaluation):
+            curve = found.budget_curve()
+            write_named(out / "budget.svg", lambda path: path.write_text(curve))
     if as_json:
         echo_json(found.results)
     else:

@@ -9,6 +9,7 @@ Letters in shapes: C completions, B rows, H histories (what the next rows have b
 P prompts, S tokens of a completion, V vocabulary.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from actwise.engine import SamplingParams
 from actwise.engine.prefill import Prompts, prefill
 from actwise.engine.rollouts import Group, Sample, by_conversation
+from actwise.engine.steering import Steered, Steering
 from actwise.model.policy import Policy
 from actwise.model.processes import together
 from actwise.run.processes import ALONE
@@ -29,19 +31,26 @@ Seeded = tuple[Group, Tensor]
 class LocalEngine:
     """Samples from a policy in this process."""
 
-    def __init__(self, policy: Policy, *, max_rows: int = 512) -> None:
+    def __init__(
+        self, policy: Policy, *, max_rows: int = 512, steering: Steering | None = None
+    ) -> None:
         """Take the policy.
 
         Args:
             policy: Sampled as it is at each call; later weights need no new engine.
+            steering: What is added inside of thoughts, if anything.
             max_rows: Completions decoded together at most, unless one conversation has more.
         """
         self._policy = policy
         self._max_rows = max_rows
+        self.steering = steering
+        """What is added inside of thoughts."""
 
     @property
     def at_once(self) -> int:
         """See `Engine.at_once`; the processes of a run have to make the same calls in turn."""
+        if self.steering is not None:
+            return 1  # what is added to a layer is added for all threads
         return self._policy.workers if together() is ALONE else 1
 
     @torch.no_grad()
@@ -104,9 +113,14 @@ class LocalEngine:
         prompts = prefill(self._policy, [[g.prompt for g, _ in of_one] for of_one in conversations])
         order = sorted(range(len(prompts.prefixes)), key=lambda i: prompts.prefixes[i])
         prompt_C = torch.tensor(order, device=device).repeat_interleave(num_generations)
+        steered = None
+        if self.steering is not None:
+            groups = [group for of_one in conversations for group, _ in of_one]
+            inside = torch.tensor([self.steering.thinking(g) for g in groups], device=device)
+            steered = Steered(self.steering, inside[prompt_C])
         uniforms = [uniform_GS for of_one in conversations for _, uniform_GS in of_one]
         uniform_CS = torch.cat([uniforms[i] for i in order]).to(device)
-        tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, uniform_CS, params)
+        tokens_CS, logprobs_CS = self._decode(prompts, prompt_C, uniform_CS, params, steered)
         is_stop_CS = torch.isin(
             tokens_CS, torch.tensor(params.stop_token_ids, dtype=torch.long, device=device)
         )
@@ -127,6 +141,7 @@ class LocalEngine:
         prompt_C: Tensor,
         uniform_CS: Tensor,
         params: SamplingParams,
+        steered: Steered | None,
     ) -> tuple[Tensor, Tensor]:
         """Return tokens and log-probs, (C, max_tokens); what follows a stop token is arbitrary."""
         device = prompt_C.device
@@ -155,12 +170,17 @@ class LocalEngine:
             else:
                 row_C, tokens_B, positions_B = number_C, token_H, positions_B[parent_H]
                 decoding.follow(parent_H)
-            logits_BV = self._policy.model(
-                input_ids=tokens_B[:, None],
-                position_ids=positions_B[:, None],
-                use_cache=False,
-                tree=decoding.next_step(),
-            ).logits[:, -1]
+            with (
+                contextlib.nullcontext()
+                if steered is None
+                else steered.at(going_C, tokens_C, row_C, len(tokens_B))
+            ):
+                logits_BV = self._policy.model(
+                    input_ids=tokens_B[:, None],
+                    position_ids=positions_B[:, None],
+                    use_cache=False,
+                    tree=decoding.next_step(),
+                ).logits[:, -1]
             positions_B = positions_B + 1
         return tokens_CS, logprobs_CS
 

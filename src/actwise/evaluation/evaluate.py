@@ -7,7 +7,7 @@ from typing import Any
 
 from actwise.conversation import Conversation, Decision, all_decisions
 from actwise.engine import Engine, SamplingParams
-from actwise.engine.rollouts import Rollout, groups_of
+from actwise.engine.rollouts import Group, Rollout, groups_of
 from actwise.evaluation.judging import judge_groups, prepare
 from actwise.model.workers import in_order
 from actwise.results.summary import share_right
@@ -71,6 +71,13 @@ class Evaluator:
     def action_accuracy(self, conversations: Sequence[Conversation], *, thinking: bool) -> float:
         """Return the share of decisions that are right, in [0, 1]; see `share_right`."""
         return share_right(self.evaluate(conversations, thinking=thinking))
+
+    def complete(self, groups: Sequence[Group], *, thinking: bool) -> list[dict[str, Any]]:
+        """Complete each prompt greedily; return the judged decisions as `evaluate` does."""
+        params = SamplingParams(self.max_tokens, self.template.stop_token_ids, temperature=0)
+        groups = self.engine.generate(groups, num_generations=1, params=params)
+        judged = judge_groups(self.template, groups, thinking=thinking, settings=self.settings)
+        return [self._record(group.decision, group.rollouts[0]) for group in judged]
 
     def _record(self, decision: Decision, rollout: Rollout) -> dict[str, Any]:
         thought = rollout.parsed.thought or ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from actwise.config import RunConfig
+from actwise.config import Mode, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
@@ -18,7 +18,9 @@ from actwise.environments.opening import opens
 from actwise.errors import InputError
 from actwise.evaluation.episodes import EpisodeEvaluator, EpisodeJudge
 from actwise.evaluation.evaluate import Evaluator
+from actwise.evaluation.given import at_budget, diagnosed
 from actwise.evaluation.judging import spent
+from actwise.evaluation.steered import steered
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
 from actwise.model.processes import join
@@ -26,14 +28,18 @@ from actwise.results.episodes import episode_row
 from actwise.results.summary import row
 from actwise.run.progress import Progress
 
+THINKING: Mode = "thinking"
+
 
 def measure(
     model: str,
     logs: Logs,
-    modes: Sequence[str],
+    modes: Sequence[Mode],
     config: RunConfig,
     *,
     console: Console,
+    budgets: Sequence[int] = (),
+    diagnose: bool = False,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Measure one model on conversations.
 
@@ -43,21 +49,47 @@ def measure(
         modes: Some of "direct", "thinking".
         config: Sections `model`, `reward` and `evaluate` count, and `data.bad_records`.
         console: Where progress is shown.
+        budgets: Tokens to which thoughts are cut, too; see `given`.
+        diagnose: Whether parts of recorded thoughts are given, too; see `given`.
 
     Returns:
-        Results, with a table like a run's, and the judged decisions by mode.
+        Results, with a table like a run's, and the judged decisions by mode and what was given.
+
+    Raises:
+        InputError: Nothing fits the model, or there is no thought to give.
     """
     join()
     policy = load_policy(model, config)
     conversations, budget, skipped = _fitting(policy, logs, config)
     evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-    records = {
+    records: dict[str, list[dict[str, Any]]] = {
         mode: evaluator.evaluate(
             conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
         )
         for mode in modes
     }
     rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
+    given: dict[str, list[dict[str, Any]]] = {}
+    for tokens in budgets:
+        given[f"thought of {tokens}"] = at_budget(
+            evaluator, conversations, records[THINKING], tokens, Progress(console)
+        )
+    steering = config.evaluate.steering
+    if steering.strength and THINKING in records:
+        own = records[THINKING]
+        other = steered(evaluator, policy, conversations, steering, Progress(console), own)
+        given["steered"] = other.evaluate(conversations, thinking=True)
+    if diagnose:
+        found = diagnosed(evaluator, conversations, Progress(console))
+        if not all(found.values()):
+            raise InputError(
+                "no recorded thought has a plan, sub-problems and knowledge to give",
+                file=conversations[0].source or conversations[0].id,
+                remedy="leave --diagnose out",
+            )
+        given |= {f"given {name}": of_one for name, of_one in found.items()}
+    rows += [row(Path(model).name, THINKING, name, of_one) for name, of_one in given.items()]
+    records |= {f"{THINKING}-{name.replace(' ', '-')}": of_one for name, of_one in given.items()}
     results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
     return results | spent(config.reward), records
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from actwise.experiment.cells import Figures, every, find, markdown, signed
-from actwise.training import stages
 
 _COUNTED = ("thought_words", "thought_tokens")
 """Metrics that are no shares."""
@@ -49,10 +48,10 @@ def _so(difference: Figures, sign: str) -> str:
 
 def _cost(figures: Figures, arm: str) -> tuple[str, str, str]:
     runs = list(every(figures["runs"], arm=arm))
-    rl = [run["trainings"].get(stages.RL.name, {}) for run in runs]
-    tokens = _mean([training.get("sampled_tokens", 0.0) for training in rl])
+    trainings = [[t for t in run["trainings"].values() if t["sampled_tokens"]] for run in runs]
+    tokens = _mean([sum(t["sampled_tokens"] for t in of_run) for of_run in trainings])
     return (
-        f"{_mean([training.get('steps', 0) for training in rl]):.0f}",
+        f"{_mean([sum(t['steps'] for t in of_run) for of_run in trainings]):.0f}",
         f"{tokens / 1e6:.2f} M",
         f"{_mean([sum(run['seconds'].values()) for run in runs]) / 60:.1f}",
     )

@@ -21,7 +21,7 @@ from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
 from actwise.results.summary import METRICS, Record, both_known, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
-from actwise.training.stages import STAGES
+from actwise.training.stages import stages_of
 
 Figures = dict[str, Any]
 Value = Callable[[Record], float | None]
@@ -236,21 +236,22 @@ def _run(out: Path, seed: int, arm: Arm) -> Figures:
     """Return how the trainings of one arm of one seed went."""
     folder = run_folder(out, seed, arm)
     results = _read(folder / "results.json")
-    config = _read(folder / "run.json")["config"]
-    stages = {
+    config = RunConfig.model_validate(_read(folder / "run.json")["config"])
+    seconds = {
         stage["name"]: stage["seconds"]
         for stage in results["stages"]
         if stage["name"] not in arm.shares
     }
-    trained = [name for name in STAGES if (folder / f"metrics/{name}.jsonl").exists()]
     return {
         "seed": seed,
         "arm": arm.name,
-        "seconds": stages,
+        "seconds": seconds,
         "development": results["development"],
         "trainings": {
-            name: _training(folder / f"metrics/{name}.jsonl", config[name]["steps"])
-            for name in trained
+            stage.name: _training(
+                folder / f"metrics/{stage.name}.jsonl", stage.section(config).steps
+            )
+            for stage in stages_of(config)
         },
     }
 

@@ -79,9 +79,10 @@ def _configured(config: RunConfig, sections: Mapping[str, Any]) -> RunConfig:
 
 def _shared(config: RunConfig, own: RunConfig) -> tuple[str, ...]:
     """Return the stages that come out as in the first arm."""
-    before, after = (
-        c.model_dump(exclude={stages.RL.name: True, "reward": _OF_RL}) for c in (config, own)
-    )
+    later: Any = {stages.RL.name: True, "rounds": True, "reward": _OF_RL}
+    if config.think.source != "self":
+        later[stages.THINK.name] = {"pick"}  # of the model's own thoughts alone
+    before, after = (c.model_dump(exclude=later) for c in (config, own))
     if before == after:
         return stages.BASE, stages.THINK.name
     same = all(before[key] == after[key] for key in before if key != stages.THINK.name)

@@ -136,7 +136,7 @@ def try_out(
             progress.say(f"preflight: greedy answers to {decisions} decisions")
             evaluation = _evaluation(context, decisions)
             samples, sampling, sampled, step = None, None, None, None
-            for stage in (stage for stage in stages_of(config) if stage.samples):
+            for stage in (s for s in stages_of(config) if s.samples and s.round == 1):
                 progress.say(
                     f"preflight: {config.rl.num_generations} completions each of at least "
                     f"{decisions} decisions"

@@ -66,7 +66,9 @@ def _vertical(css: str, x: str) -> Markup:
     return Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="100%"/>').format(css, x, x)
 
 
-def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = False) -> Markup:
+def curve(
+    points: Sequence[Point], *, title: str, share: bool, best: bool = False, along: str = "step"
+) -> Markup:
     """Draw a figure over the steps of training.
 
     Args:
@@ -74,6 +76,7 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
         title: What the figure is, for readers who cannot see it.
         share: Whether the values are written in per cent.
         best: Whether to ring the highest value; the points are then few, and shown.
+        along: What it is drawn over, in a word.
 
     Returns:
         The picture; "data-values" holds what `curves.js` shows of each point that is drawn: where
@@ -131,11 +134,11 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
         step, value = max(points, key=lambda point: point[1])
         parts.append(_dot("best", x(step), y(value)))
     label = (
-        f"{title}: {number(points[0][1], share=share)} at step {first:g}, "
-        f"{number(points[-1][1], share=share)} at step {last:g}"
+        f"{title}: {number(points[0][1], share=share)} at {along} {first:g}, "
+        f"{number(points[-1][1], share=share)} at {along} {last:g}"
     )
     values = [
-        [round(x(step), 1), round(y(value), 1), f"step {step:.6g}: {number(value, share=share)}"]
+        [round(x(step), 1), round(y(value), 1), f"{along} {step:.6g}: {number(value, share=share)}"]
         for step, value in drawn
     ]
     return Markup(
@@ -148,6 +151,19 @@ def curve(points: Sequence[Point], *, title: str, share: bool, best: bool = Fals
         json.dumps(values, ensure_ascii=False, separators=(",", ":")),
         Markup("").join(parts),
     )
+
+
+def standalone(chart: Markup) -> str:
+    """Return a chart as a file of its own, with the colours that a page's style sheet gives it."""
+    begin, rest = str(chart).split(">", 1)
+    return f'{begin} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{rest}\n'
+
+
+_STYLE = (
+    "text{font:11px sans-serif;fill:#5a636e}.grid{stroke:#dde1e6}path{fill:none}"
+    ".line,.raw{stroke:#2f6feb;stroke-width:2}.point{r:3px;fill:#2f6feb}"
+    ".best{r:6px;fill:none;stroke:#2f6feb}"
+)
 
 
 def _dot(css: str, x: float, y: float) -> Markup:

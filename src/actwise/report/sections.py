@@ -15,7 +15,7 @@ from actwise.report.folder import Paired, Range, Results, Row
 from actwise.report.judged import Decisions, Measured
 from actwise.report.mistakes import failures, mistakes
 from actwise.report.payload import packed, payload
-from actwise.training.stages import LABELS
+from actwise.training.stages import label_of
 
 KINDS = ("call", "answer")
 """Slices by the kind of decision; the others are labels."""
@@ -56,6 +56,7 @@ def environment() -> Environment:
 def sections(results: Results, decisions: Decisions | None) -> dict[str, Any]:
     """Return what the templates of results, mistakes and decisions show."""
     measured = decisions is not None and decisions.evaluations
+    titles = {m.model: label_of(m.model) for m in decisions.evaluations} if decisions else {}
     return {
         "results": results,
         "has_results": bool(results.rows),
@@ -68,7 +69,7 @@ def sections(results: Results, decisions: Decisions | None) -> dict[str, Any]:
         "arguments_shown": ARGUMENTS_SHOWN,
         "outcomes": words.OUTCOMES,
         "splits": words.SPLITS,
-        "data": packed(payload(decisions, LABELS)) if decisions is not None and measured else None,
+        "data": packed(payload(decisions, titles)) if decisions is not None and measured else None,
     } | script("difference", "decisions", "curves")
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actwise.report.folder import Range
 from actwise.results.failures import KINDS
-from actwise.training.stages import LABELS, STAGES
+from actwise.training.stages import label_of, stage_named
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,13 @@ def metric(name: str) -> Word:
 
 def model_title(name: str) -> str:
     """Return the title of a model; one we do not know stands for itself."""
-    return LABELS.get(name, name)
+    return label_of(name)
 
 
 def stage_title(name: str) -> str:
     """Return what a stage teaches; the name of one that we do not know."""
-    return STAGES[name].title if name in STAGES else name
+    stage = stage_named(name)
+    return name if stage is None else stage.title
 
 
 def model_and_mode(name: str) -> tuple[str, str]:

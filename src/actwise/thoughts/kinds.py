@@ -6,6 +6,7 @@ the behaviour about when the model goes on from them.
 """
 
 import re
+from itertools import pairwise
 from typing import Literal
 
 Kind = Literal["execution", "reflection", "transition"]
@@ -25,7 +26,14 @@ _END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 
 def sentences(thought: str) -> list[str]:
     """Return the sentences of a thought, and its lines where they have no full stop."""
-    return [sentence for sentence in _END.split(thought.strip()) if sentence]
+    return [sentence for _, sentence in placed_sentences(thought)]
+
+
+def placed_sentences(thought: str) -> list[tuple[int, str]]:
+    """Return each sentence with the character at which it begins."""
+    edges = [0, *(end.end() for end in _END.finditer(thought)), len(thought)]
+    found = [(begin, thought[begin:end].strip()) for begin, end in pairwise(edges)]
+    return [(begin, sentence) for begin, sentence in found if sentence]
 
 
 def kind_of(sentence: str) -> Kind:

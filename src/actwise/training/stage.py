@@ -140,7 +140,7 @@ class Training:
         self.kept: dict[str, Any] = {}
         """What a stage keeps in the checkpoint besides: numbers, texts and tensors."""
         self._run = run
-        self._stage = stage
+        self.stage = stage
         self._checkpoint = f"checkpoints/{stage}.pt"
         self.metrics = run.lines(f"metrics/{stage}.jsonl")
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
@@ -179,10 +179,10 @@ class Training:
         if not math.isfinite(size):
             last = self.step - self.step % self._checkpoint_every
             raise RunError(
-                f"{self._stage}: in step {self.step + 1} the {what} became no number (NaN or "
+                f"{self.stage}: in step {self.step + 1} the {what} became no number (NaN or "
                 f"infinity); the weights of step {last} are kept in the run folder; lower "
-                f"{self._stage}.learning_rate, which is {self._peak:.3g}, or "
-                f"{self._stage}.max_grad_norm, and begin with another --out"
+                f"{self.stage}.learning_rate, which is {self._peak:.3g}, or "
+                f"{self.stage}.max_grad_norm, and begin with another --out"
             )
 
     def offer(self, score: float) -> None:

@@ -163,6 +163,7 @@ def _figures(found: Sequence[Compared], config: RlConfig) -> dict[str, float]:
     known = [float(s) for s in success if s is not None]
     rewards = [{a.reward for a in compared.attempts} for compared in found]
     unsolved = [float(not any(a.verdict.success for a in c.attempts)) for c in found]
+    tokens = {id(step.sample): len(step.sample.token_ids) for step in steps}  # some are shared
     closed = {"closed": mean([float(s.parsed.closed_thought is not None) for s in steps])}
     return (
         (closed if config.mode == "thinking" else {})
@@ -175,6 +176,7 @@ def _figures(found: Sequence[Compared], config: RlConfig) -> dict[str, float]:
             "completion_tokens": mean([float(len(s.sample.token_ids)) for s in steps]),
             "thought_words": mean([float(len((s.parsed.thought or "").split())) for s in steps]),
             "truncated": mean([float(s.sample.stop_reason == "length") for s in steps]),
+            "sampled_tokens": float(sum(tokens.values())),
             "turn_steps": mean([float(len(attempt.taken.steps)) for attempt in attempts]),
             "diverged": mean([float(a.taken.end is End.DIVERGED) for a in attempts]),
             "broken": mean([float(a.taken.end is End.BROKEN) for a in attempts]),

@@ -33,7 +33,7 @@ from actwise.training.likelihood import Explained, add_likelihood_gradient, expl
 from actwise.training.objective import Combine, group_advantages, live_groups
 from actwise.training.selection import Resting, most_varied
 from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
-from actwise.training.stages import RL
+from actwise.training.stages import RL, Stage
 from actwise.training.turns import Collected
 from actwise.training.update import accumulate
 from actwise.training.watch import WATCHED_STEPS, warnings
@@ -53,7 +53,7 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         raise RunError("rl: no training conversation calls a tool; use --set rl.decisions=all")
 
 
-def begin(context: Context) -> Course:
+def begin(context: Context, stage: Stage = RL) -> Course:
     """Begin to train by GRPO; the weights at the start are the first anchor.
 
     Raises:
@@ -63,8 +63,8 @@ def begin(context: Context) -> Course:
     check(context.policy.template, context.train, context.config)
     conversations = where(context.train, lambda c: _takes_part(c, config))
     start = context.policy.weights()
-    training = context.training(RL.name, config, steps=config.steps)
-    steps = _steps(context, conversations, start, training)
+    training = context.training(stage.name, config, steps=config.steps)
+    steps = _steps(context, stage, conversations, start, training)
     return Course(training, steps, ("reward", "live_groups"))
 
 
@@ -81,6 +81,7 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
 
 def _steps(
     context: Context,
+    stage: Stage,
     conversations: Sequence[Conversation],
     start: dict[str, Tensor],
     training: Training,
@@ -108,20 +109,20 @@ def _steps(
         training.rollouts.append(*({"step": step, **record} for record in collected.records))
         training.end_step()
         if training.step % WATCHED_STEPS == 0:
-            _warn(context, told)
+            _warn(context, stage, told)
         yield figures
 
 
-def _show_one(context: Context, step: int, groups: Sequence[Group]) -> None:
+def _show_one(context: Context, stage: str, step: int, groups: Sequence[Group]) -> None:
     """Show one completion, of a live group if there is one, with what the judge says of it."""
     group = next((g for g in groups if g.live), groups[0])
     rollout = group.rollouts[step % len(group.rollouts)]
     found = {True: "right", False: "wrong", None: "not checkable"}[rollout.verdict.right]
     acts = " ".join(f"{call.name}({_json(call.arguments)})" for call in rollout.parsed.calls)
     if rollout.parsed.thought:
-        context.run.progress.glimpse(f"{RL.name} {step}, thought: {rollout.parsed.thought}")
+        context.run.progress.glimpse(f"{stage} {step}, thought: {rollout.parsed.thought}")
     context.run.progress.glimpse(
-        f"{RL.name} {step}, {found}: {acts or rollout.parsed.answer or rollout.text}"
+        f"{stage} {step}, {found}: {acts or rollout.parsed.answer or rollout.text}"
     )
 
 
@@ -129,12 +130,12 @@ def _json(arguments: dict[str, object]) -> str:
     return json.dumps(arguments, ensure_ascii=False)
 
 
-def _warn(context: Context, told: set[str]) -> None:
+def _warn(context: Context, stage: Stage, told: set[str]) -> None:
     """Say what has not been told yet."""
-    metrics = context.run.read_records(f"metrics/{RL.name}.jsonl")
+    metrics = context.run.read_records(f"metrics/{stage.name}.jsonl")
     for sign, text in warnings(metrics).items():
         if sign not in told:
-            context.run.progress.say(f"{RL.name}, step {len(metrics)}: {text}")
+            context.run.progress.say(f"{stage.name}, step {len(metrics)}: {text}")
             told.add(sign)
 
 
@@ -152,7 +153,7 @@ def _collect_decisions(
     figures["sampled_tokens"] = float(sampled)
     step = training.step + 1
     if step == 1 or step % config.evaluate_every == 0:
-        _show_one(context, step, groups)
+        _show_one(context, training.stage, step, groups)
     records = [_record(group, rollout) for group in groups for rollout in group.rollouts]
     return Collected(_thinned(groups, config, judge), figures, records)
 

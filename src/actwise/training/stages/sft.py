@@ -56,7 +56,7 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
     """Refuse nothing: every decision has a recorded action."""
 
 
-def begin(context: Context) -> Course:
+def begin(context: Context, stage: Stage = SFT) -> Course:
     """Begin to train direct mode on every decision of the training split."""
     config, seed = context.config.sft, context.config.seed
     examples = direct_targets(context.train)
@@ -64,7 +64,7 @@ def begin(context: Context) -> Course:
     def batch(step: int) -> list[list[Target]]:
         return batch_of(examples, config.conversations_per_step, step, seed)
 
-    return supervised(context, SFT, config, batch)
+    return supervised(context, stage, config, batch)
 
 
 def direct_targets(conversations: Sequence[Conversation]) -> Sequence[list[Target]]:

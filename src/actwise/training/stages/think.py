@@ -12,7 +12,7 @@ from random import Random
 
 import torch
 
-from actwise.config import RunConfig
+from actwise.config import Pick, RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.choose import covering
 from actwise.data.derive import derived_thought
@@ -25,7 +25,7 @@ from actwise.evaluation.judging import judge_groups
 from actwise.template.render import Template
 from actwise.thoughts.injection import with_behaviours
 from actwise.training.stage import Context, Course, Plan, batch_of, mean
-from actwise.training.stages import THINK
+from actwise.training.stages import THINK, Stage
 from actwise.training.stages.sft import Target, direct_targets, sft_tree, supervised
 
 _CHUNK = 16  # conversations between two signs of progress
@@ -50,14 +50,14 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         template.completion_text(first.decision, thought=first.thought)
 
 
-def begin(context: Context) -> Course:
+def begin(context: Context, stage: Stage = THINK) -> Course:
     """Begin to train both modes, the thinking one on recorded, derived or the model's own thoughts.
 
     Raises:
         RunError: The thoughts that are asked for do not exist.
     """
     config, seed = context.config.think, context.config.seed
-    pools = [_injected(pool, context.config) for pool in _thoughts(context)]
+    pools = [_injected(pool, context.config) for pool in _thoughts(context, stage)]
     direct = direct_targets(context.train)
     thinking_per_step = max(1, round(config.share * config.conversations_per_step))
     direct_per_step = config.conversations_per_step - thinking_per_step
@@ -71,7 +71,7 @@ def begin(context: Context) -> Course:
             batch += batch_of(pool, number, step, f"{seed}/thoughts")
         return batch
 
-    return supervised(context, THINK, config, batch)
+    return supervised(context, stage, config, batch)
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
@@ -88,7 +88,7 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
 
 
-def _thoughts(context: Context) -> list[Sequence[list[Target]]]:
+def _thoughts(context: Context, stage: Stage) -> list[Sequence[list[Target]]]:
     """Return thoughts by their source, and within it by conversation."""
     config, train = context.config.think, context.train
     recorded = where(train, _has_thoughts)
@@ -97,12 +97,18 @@ def _thoughts(context: Context) -> list[Sequence[list[Target]]]:
         source = "both" if recorded else "derived"
     pools: list[Sequence[list[Target]]] = []
     if source == "self":
-        pools.append([of_one for of_one in _own_thoughts(context) if of_one])
+        pools.append([of_one for of_one in _own_thoughts(context, stage) if of_one])
     if source in ("recorded", "both"):
         chosen = covering(recorded, config.conversations)
         pools.append(recorded_thoughts(_versions(chosen, context)))
     if source in ("derived", "both"):
         pools.append(derived_thoughts(train, context.config.seed))
+    if not all(pools) and stage.round > 1:
+        raise RunError(
+            f"{stage.name}: the model that RL has left found no thought that led to a right action "
+            f"in {config.conversations} conversations; raise rounds.conversations or "
+            "think.attempts, or begin with another --out and rounds.number=1"
+        )
     if not all(pools):
         raise RunError(
             f"think: there are no thoughts of think.source={config.source}; --set "
@@ -154,10 +160,10 @@ def derived_thoughts(conversations: Sequence[Conversation], seed: int) -> Sequen
     )
 
 
-def _own_thoughts(context: Context) -> list[list[Target]]:
+def _own_thoughts(context: Context, stage: Stage) -> list[list[Target]]:
     """Generate thoughts once; the file of them stands in for the model on a resumed run."""
     conversations = covering(context.train, context.config.think.conversations)
-    file = f"thoughts/{THINK.name}.jsonl"
+    file = f"thoughts/{stage.name}.jsonl"
     if not context.run.intact(file):
         context.run.write_records(
             file,
@@ -215,7 +221,9 @@ def self_generated_thoughts(
             groups = judge_groups(template, groups, thinking=True, settings=context.config.reward)
             for of_one in by_conversation(groups):
                 kept = [
-                    Target(g.decision, thought) for g in of_one if (thought := shortest_right(g))
+                    Target(g.decision, thought)
+                    for g in of_one
+                    if (thought := chosen_thought(g, config.pick))
                 ]
                 targets.append(kept)
                 tried, found = tried + len(of_one), found + len(kept)
@@ -223,11 +231,19 @@ def self_generated_thoughts(
     return targets
 
 
-def shortest_right(group: Group) -> str | None:
-    """Return the shortest thought that led to the right action, if any did."""
-    thoughts = [
+def chosen_thought(group: Group, pick: Pick) -> str | None:
+    """Return one of the thoughts that led to the right action, if any did.
+
+    Args:
+        group: Judged.
+        pick: The shortest; or the longest but one, of a single one that one.
+    """
+    found = {
         r.parsed.thought
         for r in group.rollouts
         if r.verdict.right and not r.parsed.errors and r.parsed.thought
-    ]
-    return min(thoughts, key=len, default=None)
+    }
+    thoughts = sorted(found, key=lambda thought: (len(thought), thought))
+    if not thoughts:
+        return None
+    return thoughts[0] if pick == "shortest" else thoughts[max(len(thoughts) - 2, 0)]

@@ -1,0 +1,102 @@
+"""What a model does after a thought that is given: its own cut short, or part of the recorded one.
+
+*Budget*: each thought is cut to so many tokens and closed, and the model has to act; accuracy
+against the budget tells how much of the thinking is of use (T1, arXiv:2501.11651). *Diagnosis*: the
+model goes on from knowledge, a plan or the solved sub-problems of the recorded thought, and what
+each of them is worth tells what it lacks (SPARKLE, arXiv:2506.04723).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from actwise.conversation import Conversation, Decision, all_decisions
+from actwise.engine.rollouts import Group, after_thought
+from actwise.evaluation.evaluate import Evaluator
+from actwise.run.progress import Progress
+from actwise.thoughts.injection import gathered
+from actwise.thoughts.kinds import sentences
+
+Record = dict[str, Any]
+
+_CHUNK = 128
+"""Decisions between two signs of progress."""
+
+NOTHING = "nothing"
+GIVEN: Mapping[str, Callable[[Decision, str], str | None]] = {
+    NOTHING: lambda decision, thought: "",
+    "knowledge": gathered,
+    "plan": lambda decision, thought: sentences(thought)[0],
+    "sub-problems": lambda decision, thought: " ".join(sentences(thought)[:-1]) or None,
+}
+"""What is given of a recorded thought: the fields that it rests on, its first sentence, or all of
+its sentences but the last; None where it has no such part."""
+
+
+def at_budget(
+    evaluator: Evaluator,
+    conversations: Sequence[Conversation],
+    records: Sequence[Record],
+    budget: int,
+    progress: Progress,
+) -> list[Record]:
+    """Return what becomes of evaluated decisions when thoughts may have so many tokens.
+
+    Args:
+        evaluator: The one that made the records.
+        conversations: Those of the records.
+        records: From `Evaluator.evaluate` in thinking mode.
+        budget: Tokens of thought; shorter thoughts and what follows them stay as they are.
+        progress: Where it is shown.
+    """
+    template = evaluator.template
+    decisions = {d.key: d for d in all_decisions(conversations)}
+    cut = {
+        record["decision"]: template.decode(template.encode(record["thought"])[:budget])
+        for record in records
+        if record["thought_tokens"] > budget
+    }
+    groups = (after_thought(template, decisions[k], t, closed=True) for k, t in cut.items())
+    title = f"thought of {budget} tokens"
+    changed = {r["decision"]: r for r in _completed(evaluator, groups, len(cut), title, progress)}
+    return [changed.get(record["decision"], record) for record in records]
+
+
+def diagnosed(
+    evaluator: Evaluator, conversations: Sequence[Conversation], progress: Progress
+) -> dict[str, list[Record]]:
+    """Return what a model does from parts of recorded thoughts on, by the names of `GIVEN`.
+
+    Args:
+        evaluator: Measures the model.
+        conversations: Only decisions with a thought that has all of the parts count, so that what
+            is given is all that differs.
+        progress: Where it is shown.
+    """
+    parts = [
+        (d, {name: part(d, thought) for name, part in GIVEN.items()})
+        for d in all_decisions(conversations)
+        if (thought := d.gold.reasoning_content)
+    ]
+    whole = [(d, of_one) for d, of_one in parts if None not in of_one.values()]
+    return {name: _from_parts(evaluator, whole, name, progress) for name in GIVEN}
+
+
+def _from_parts(
+    evaluator: Evaluator,
+    parts: Sequence[tuple[Decision, Mapping[str, str | None]]],
+    name: str,
+    progress: Progress,
+) -> list[Record]:
+    groups = (after_thought(evaluator.template, d, of_one[name] or "") for d, of_one in parts)
+    return list(_completed(evaluator, groups, len(parts), f"given {name}", progress))
+
+
+def _completed(
+    evaluator: Evaluator, groups: Iterator[Group], number: int, title: str, progress: Progress
+) -> Iterator[Record]:
+    with progress.track(title, number) as show:
+        done = 0
+        while chunk := [group for _, group in zip(range(_CHUNK), groups, strict=False)]:
+            yield from evaluator.complete(chunk, thinking=True)
+            done += len(chunk)
+            show(done)
