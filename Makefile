@@ -4,30 +4,35 @@
 # make paper   the comparison of the paper with five seeds: hours; goes on where it stopped
 # make check   ruff, mypy --strict, the order of imports
 # make tau2    a model on tau2-bench, from a checkout of it: TAU2=../tau2-bench MODEL=base
+# make docs    the documentation as pages, in build/docs
+# make dist    wheel and sdist, in build/dist
 #
-# All of them make a virtual environment in .venv and install into it, once.
+# All of them make a virtual environment in .venv and install into it, once; with GPU=1 the build of
+# torch for GPUs, without it a CPU build where one is offered. PYTHON names the Python to use.
 
-PYTHON ?= python3
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.version_info < (3, 11) or print("$(name)")' 2>/dev/null)) python3)
 BIN := .venv/bin
-# Of builds of one version pip takes the one with a local label: a CPU build, where one is offered.
-INSTALL := $(BIN)/pip install --disable-pip-version-check -c constraints.txt torch==2.13.0
+INSTALL = $(PYTHON) tools/environment.py $(if $(GPU),--gpu)
+# Another build of torch is another installation.
+BASE := .venv/.installed$(if $(GPU),-gpu)
 
-.PHONY: demo paper test test-slow check tau2
+.PHONY: demo paper test test-slow check docs dist tau2
 
-demo: .venv/.installed
+demo: $(BASE)
 	$(BIN)/actwise demo
 
-paper: .venv/.installed
+paper: $(BASE)
 	$(BIN)/actwise experiment paper --seeds 5 --jobs 2 --page docs/experiments/paper.md \
 		--readme README.md
 
-test: .venv/.installed-dev
+test: $(BASE)-dev
 	$(BIN)/pytest
 
-test-slow: .venv/.installed-dev
+test-slow: $(BASE)-dev
 	$(BIN)/pytest -m exhaustive
 
-check: .venv/.installed-dev
+check: $(BASE)-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -38,20 +43,30 @@ check: .venv/.installed-dev
 TAU2 ?= ../tau2-bench
 MODEL ?= base
 
-tau2: .venv/.installed .venv-tau2/.installed
+tau2: $(BASE) .venv-tau2/.installed
 	TAU2_DATA_DIR=$(TAU2)/data $(BIN)/python -m benchmarks.tau2 --model $(MODEL) \
 		--python .venv-tau2/bin/python
 
 .venv-tau2/.installed:
 	python3.12 -m venv .venv-tau2
-	.venv-tau2/bin/pip install --disable-pip-version-check $(TAU2)
+	.venv-tau2/bin/pip install --quiet --disable-pip-version-check $(TAU2)
 	touch $@
 
-.venv/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) -e .
-	touch $@
+docs: $(BASE)-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/docs
+	@echo "pages: build/docs/index.html"
 
-.venv/.installed-dev: .venv/.installed
-	$(INSTALL) -e '.[dev]'
-	touch $@
+dist: $(BASE)-dev
+	@$(BIN)/python -m build --no-isolation --outdir build/dist
+
+$(BASE): pyproject.toml constraints.txt
+	@$(INSTALL)
+	@touch $@
+
+$(BASE)-dev: $(BASE)
+	@$(INSTALL) --dev
+	@touch $@
+
+$(BASE)-docs: $(BASE)
+	@$(INSTALL) --docs
+	@touch $@

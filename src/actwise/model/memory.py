@@ -1,14 +1,13 @@
 """How much memory there is, and how much of it was used at most."""
 
 import contextlib
-import os
 import re
-import resource
 import sys
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
+import psutil
 import torch
 
 _STATUS = Path("/proc/self/status")
@@ -27,7 +26,11 @@ def peak_memory(device: torch.device) -> int:
     """Return the highest memory in bytes: of tensors on a GPU, else of the resident process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
     if not _STATUS.exists():
+        import resource  # not on Windows
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
     # What getrusage tells on Linux can be the peak of the process that started this one.
@@ -40,7 +43,7 @@ def device_memory(device: torch.device) -> int:
     """Return the memory of a GPU in bytes, or of this machine."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(psutil.virtual_memory().total)
 
 
 def tensor_peak(function: Callable[[], object]) -> int:

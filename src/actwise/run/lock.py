@@ -8,27 +8,26 @@ from typing import IO
 _ATTEMPTS, _PAUSE = 10, 0.02
 """How often, and in what distance in seconds, a lock is asked for: who looks holds it, too."""
 
-if sys.platform == "win32":
-    import msvcrt
 
-    def try_lock(file: IO[str]) -> bool:
-        """Return whether the file is now this process's; it stays so until it is closed."""
+def try_lock(file: IO[str]) -> bool:
+    """Return whether the file is now this process's; it stays so until it is closed."""
+    # Each system has only its own of these modules.
+    if sys.platform == "win32":
+        import msvcrt
+
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
 
-else:
     import fcntl
 
-    def try_lock(file: IO[str]) -> bool:
-        """Return whether the file is now this process's; it stays so until it is closed."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def take_lock(file: IO[str]) -> bool:
