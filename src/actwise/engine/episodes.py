@@ -159,24 +159,24 @@ class EpisodeRunner:
         found: list[list[Episode]] = []
         size = max(1, config.at_once // num_generations)
         for begin in range(0, len(starts), size):
-            chunk = starts[begin : begin + size]
-            running = [
-                [_Running(start, opens, config, self) for _ in range(num_generations)]
-                for start in chunk
-            ]
-            self._run([r for of_one in running for r in of_one], generator)
+            running: list[list[_Running]] = []
+            try:
+                for start in starts[begin : begin + size]:
+                    running.append([])
+                    for _ in range(num_generations):
+                        running[-1].append(_Running(start, opens, config, self))
+                self._run([r for of_one in running for r in of_one], generator)
+            finally:
+                for one in (r for of_one in running for r in of_one):
+                    one.close()
             found += [[r.episode() for r in of_one] for of_one in running]
         return found
 
     def _run(self, running: Sequence["_Running"], generator: torch.Generator | None) -> None:
-        try:
-            while going := [r for r in running if r.prompt is not None]:
-                for alike, samples in self._completed(going, generator):
-                    for one, sample in zip(alike, samples, strict=True):
-                        one.take(sample)
-        finally:
-            for one in running:
-                one.close()
+        while going := [r for r in running if r.prompt is not None]:
+            for alike, samples in self._completed(going, generator):
+                for one, sample in zip(alike, samples, strict=True):
+                    one.take(sample)
 
     def _completed(
         self, going: Sequence["_Running"], generator: torch.Generator | None
