@@ -36,31 +36,31 @@ def after_rl(annotated: int) -> str:
 
 START, RL = start_of(40), after_rl(40)
 
-_NO_SFT, _BOTH = "sft.steps=0", "think.source=both"
+_NO_SFT = "sft.steps=0"
 _BASE = (stages.BASE,)
 _FIRST = "annotated-40"
 
 
 def _annotated(number: int) -> Arm:
-    source = (_BOTH, f"think.conversations={number}") if number else ("think.source=derived",)
-    return Arm(f"annotated-{number}", (_NO_SFT, *source), _BASE, f"{number} annotated")
+    source = f"think.conversations={number}" if number else "think.source=derived"
+    return Arm(f"annotated-{number}", (_NO_SFT, source), _BASE, f"{number} annotated")
 
 
 PAPER = Experiment(
     "paper",
     (
-        Arm(_FIRST, (_NO_SFT, _BOTH)),
+        Arm(_FIRST, (_NO_SFT,)),
         *(_annotated(number) for number in ANNOTATED if number != 40),
         Arm("direct", ("think.steps=0", "rl.mode=direct"), _BASE, "no thoughts"),
         Arm(
             "sft-alone",
-            (_NO_SFT, _BOTH, "rl.steps=0", "think.steps=900", "think.patience=2"),
+            (_NO_SFT, "rl.steps=0", "think.steps=900", "think.patience=2"),
             _BASE,
             "SFT on both modes alone, until it gets no better",
         ),
         Arm(
             "rejection",
-            (_NO_SFT, _BOTH, "rl.advantage=rejection", "rl.likelihood.weight=0"),
+            (_NO_SFT, "rl.advantage=rejection", "rl.likelihood.weight=0"),
             (*_BASE, stages.THINK.name),
             "rejection sampling in place of GRPO",
         ),
