@@ -1,8 +1,8 @@
 """What a person sees of a run, from its first line to its last."""
 
 import json
-import shlex
 import re
+import shlex
 from pathlib import Path
 
 import pytest
