@@ -4,6 +4,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# One for all modules: a second one cannot be started beside the first.
+from browser import browser as browser
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # On a busy machine several threads wait for each other far longer than they work.

@@ -11,7 +11,6 @@ import pytest
 
 from actwise.report import write_report
 from browser import PHONE
-from browser import browser as browser
 from reported import write_run
 
 if TYPE_CHECKING:
@@ -176,12 +175,13 @@ def test_a_conversation_with_its_tools(page: "Page", address: str) -> None:
     body = page.locator("details.example[open] .body")
     shown = body.locator(":scope > .message .role").all_inner_texts()
     assert shown == ["assistant", "tool", "user"]
+    # What is folded is made when it is opened.
     body.get_by_text("Earlier messages (2)").click()
-    assert "Be kind." in body.inner_text()
+    body.get_by_text("Be kind.").wait_for()
     body.get_by_text("Tools on offer (1)").click()
-    assert "Finds an order." in body.inner_text()
+    body.get_by_text("Finds an order.").wait_for()
     body.get_by_text("Parameters").click()
-    assert '"type": "object"' in body.inner_text()
+    body.get_by_text('"type": "object"').wait_for()
 
 
 def test_csv_of_what_is_shown(page: "Page", address: str) -> None:

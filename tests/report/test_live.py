@@ -12,7 +12,6 @@ import pytest
 from actwise.errors import RunError
 from actwise.report.live import live_state, serving, watch
 from actwise.run.lock import take_lock
-from browser import browser as browser
 from reported import write_lines, write_run
 
 if TYPE_CHECKING:

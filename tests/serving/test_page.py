@@ -12,7 +12,6 @@ from actwise.desk import generate
 from actwise.model.policy import Policy
 from actwise.serving.app import Limits
 from browser import PHONE
-from browser import browser as browser  # a fixture
 from serving.conftest import Start
 
 DECISION = generate("test", 1, seed=5)[0].decisions()[0]
