@@ -8,8 +8,53 @@ because they share their beginnings, and few are kept, those whose rewards diffe
 arXiv:2504.13818); a rare right completion is found more often, and the update stays as short.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+from actwise.config import RlConfig
+from actwise.conversation import Conversation
+from actwise.training.stage import batch_of
+
+T = TypeVar("T")
+
+
+def refilled(
+    conversations: Sequence[Conversation],
+    config: RlConfig,
+    seed: int,
+    kept: dict[str, Any],
+    sample: Callable[[list[Conversation]], Sequence[T]],
+    live: Callable[[T], bool],
+) -> list[T]:
+    """Sample until enough is live, or as many conversations are drawn as may be.
+
+    Args:
+        conversations: To draw from.
+        config: Says how many are drawn at a time, how often, and what is enough.
+        seed: Of the order in which they are drawn.
+        kept: What the checkpoint keeps; changed in place. "drawn" counts the batches, the one that
+            is being sampled among them.
+        sample: Returns what is compared in a batch of conversations.
+        live: Whether there is something to learn from it.
+    """
+    wanted, most = config.selection.live_groups, config.selection.most
+    found: list[T] = []
+    for _ in range(1 if wanted is None else most):
+        drawn = kept.setdefault("drawn", 0)
+        batch = batch_of(conversations, config.conversations_per_step, drawn, seed)
+        kept["drawn"] = drawn + 1
+        found += sample(batch)
+        if wanted is not None and sum(map(live, found)) >= wanted:
+            break
+    return found
+
+
+def at_most(items: list[T], limit: int | None, draw: Random) -> list[T]:
+    """Return items in their order, so many drawn at random where there are more than a limit."""
+    if limit is None or limit >= len(items):
+        return items
+    return [items[i] for i in sorted(draw.sample(range(len(items)), limit))]
 
 
 class Resting:

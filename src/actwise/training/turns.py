@@ -21,8 +21,8 @@ from actwise.errors import RunError
 from actwise.training.attempts import Compared, Judges, runner
 from actwise.training.objective import group_advantages
 from actwise.training.search import search
-from actwise.training.selection import Resting, most_varied
-from actwise.training.stage import Context, Training, batch_of, mean
+from actwise.training.selection import Resting, at_most, most_varied, refilled
+from actwise.training.stage import Context, Training, mean
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,19 @@ class Collected:
 def collect(
     context: Context, conversations: Sequence[Conversation], training: Training
 ) -> Collected:
-    """Sample turns until enough are live, or as many conversations are drawn as may be."""
+    """Sample and judge turns, and let those rest that are solved."""
     config, seed = context.config.rl, context.config.seed
-    wanted, most = config.selection.live_groups, config.selection.most
     judges = Judges(context, training)
     resting = Resting(config.selection.rest, training.kept)
-    found: list[Compared] = []
-    for _ in range(1 if wanted is None else most):
-        drawn = training.kept.setdefault("drawn", 0)
-        batch = batch_of(conversations, config.conversations_per_step, drawn, seed)
-        training.kept["drawn"] = drawn + 1
-        draw = random.Random(f"{seed}/turns/{drawn}")
+    attempt = search if config.search.iterations else _sampled
+
+    def sample(batch: Sequence[Conversation]) -> list[Compared]:
+        draw = random.Random(f"{seed}/turns/{training.kept['drawn'] - 1}")
         starts = [s for c in batch for s in _starts(c, config, draw)]
         awake = [s for s in starts if not resting.rests(s.turn.key, training.step)]
-        attempt = search if config.search.iterations else _sampled
-        found += attempt(context, awake or starts, judges, training)
-        if wanted is not None and sum(map(_differ, found)) >= wanted:
-            break
+        return attempt(context, awake or starts, judges, training)
+
+    found = refilled(conversations, config, seed, training.kept, sample, _differ)
     _check_environments(found)
     if not config.search.iterations:
         found = _paid(found, judges)
@@ -84,10 +80,7 @@ def _check_environments(found: Sequence[Compared]) -> None:
 def _starts(conversation: Conversation, config: RlConfig, draw: random.Random) -> list[Start]:
     starts = starts_of(conversation, whole=False)
     taking_part = [s for s in starts if config.decisions == "all" or s.turn.calls]
-    limit = config.decisions_per_conversation
-    if limit is None or limit >= len(taking_part):
-        return taking_part
-    return [taking_part[i] for i in sorted(draw.sample(range(len(taking_part)), limit))]
+    return at_most(taking_part, config.decisions_per_conversation, draw)
 
 
 def _paid(found: Sequence[Compared], judges: Judges) -> list[Compared]:

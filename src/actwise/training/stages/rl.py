@@ -31,8 +31,8 @@ from actwise.training.anchor import Anchor
 from actwise.training.hints import beside, check_hints, hint_figures, hinted
 from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
 from actwise.training.objective import Combine, group_advantages, live_groups
-from actwise.training.selection import Resting, most_varied
-from actwise.training.stage import Context, Course, Plan, Training, batch_of, mean
+from actwise.training.selection import Resting, at_most, most_varied, refilled
+from actwise.training.stage import Context, Course, Plan, Training, mean
 from actwise.training.stages import RL, Stage
 from actwise.training.turns import Collected
 from actwise.training.update import accumulate
@@ -161,17 +161,16 @@ def _collect_decisions(
 def _collect(
     context: Context, conversations: Sequence[Conversation], training: Training
 ) -> list[Group]:
-    """Sample until enough groups are live, or as many conversations are drawn as may be."""
-    config, seed = context.config.rl, context.config.seed
-    wanted, most = config.selection.live_groups, config.selection.most
-    groups: list[Group] = []
-    for _ in range(1 if wanted is None else most):
-        drawn = training.kept.setdefault("drawn", 0)
-        batch = batch_of(conversations, config.conversations_per_step, drawn, seed)
-        training.kept["drawn"] = drawn + 1
-        groups += roll_out(context, batch, training)
-        if wanted is not None and sum(group.live for group in groups) >= wanted:
-            break
+    """Sample groups of decisions, and let those rest that are solved."""
+    config = context.config.rl
+    groups = refilled(
+        conversations,
+        config,
+        context.config.seed,
+        training.kept,
+        lambda batch: roll_out(context, batch, training),
+        lambda group: group.live,
+    )
     resting = Resting(config.selection.rest, training.kept)
     resting.solved((g.decision.key for g in groups if _solved(g)), training.step)
     return groups
@@ -209,7 +208,7 @@ def roll_out(context: Context, batch: Sequence[Conversation], training: Training
     decisions = [
         decision
         for conversation in batch
-        for decision in _some(
+        for decision in at_most(
             _taking_part(conversation, config), config.decisions_per_conversation, draw
         )
     ]
@@ -250,12 +249,6 @@ def _takes_part(conversation: Conversation, config: RlConfig) -> bool:
 
 def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
     return [d for d in conversation.decisions() if config.decisions == "all" or d.kind == "call"]
-
-
-def _some(decisions: list[Decision], limit: int | None, draw: random.Random) -> list[Decision]:
-    if limit is None or limit >= len(decisions):
-        return decisions
-    return [decisions[i] for i in sorted(draw.sample(range(len(decisions)), limit))]
 
 
 def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> list[Group]:
