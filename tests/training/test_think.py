@@ -15,7 +15,7 @@ from actwise.evaluation.judging import judge_groups
 from actwise.model.policy import Policy
 from actwise.rewards.settings import JudgeConfig
 from actwise.run.folder import Run
-from actwise.training.stages import think
+from actwise.training.stages import THINK, think
 from actwise.training.stages.sft import Target
 from actwise.training.stages.think import recorded_thoughts, self_generated_thoughts
 from finding import CONVERSATIONS, RIGHT_CALL, context, gold_text, scripted
@@ -168,6 +168,10 @@ def test_where_no_thoughts_are_recorded_they_are_derived(
     }
     with pytest.raises(RunError, match=r"think\.source=derived"):
         begun(policy, run, monkeypatch, train=bare, think={"source": "recorded"})
+    for source in ("recorded", "both"):  # before anything is paid
+        asked = context(policy, run, think={"source": source}).config
+        with pytest.raises(RunError, match=r"think\.source=derived"):
+            THINK.check(policy.template, bare, asked)
 
 
 @pytest.mark.parametrize(("begin", "starts_at"), [("base", 7.0), ("previous", None)])

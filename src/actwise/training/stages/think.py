@@ -2,13 +2,15 @@
 
 Both modes are learned in one stage from the base, because a model that has long been trained to act
 directly has forgotten how to think. Recorded thoughts are taken as they are, of conversations that
-cover all kinds of decisions; where none are recorded, they are derived from the recorded actions.
-Self-generated ones are kept only where the action that follows them is judged right; of several,
-the shortest. The thought is all that is kept: what follows it in training is the recorded action.
+cover all kinds of decisions; derived ones are made of the recorded actions of all, beside recorded
+ones or where there are none. Self-generated ones are kept only where the action that follows them
+is judged right; of several, the shortest. The thought is all that is kept: what follows it in
+training is the recorded action.
 """
 
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 
 import torch
 
@@ -38,14 +40,13 @@ def check(template: Template, train: Sequence[Conversation], config: RunConfig) 
         RunError: Only recorded thoughts are wanted, and there is none.
         InputError: The template leaves a thought out.
     """
-    source = config.think.source
-    recorded = where(train, _has_thoughts) if source in ("recorded", "auto") else ()
-    if source == "recorded" and not recorded:
+    recorded = _sources(train, config).get("recorded")
+    if recorded is not None and not recorded:
         raise RunError(
             "think: no training conversation has a recorded thought; --set think.source=derived "
             "makes them of the recorded actions"
         )
-    for first, *_ in recorded_thoughts(recorded):
+    for first, *_ in recorded_thoughts(recorded or ()):
         # What is left out is left out before a user has spoken.
         template.completion_text(first.decision, thought=first.thought)
 
@@ -78,11 +79,16 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     """Plan a step on both modes, and the search for the model's own thoughts."""
     think = config.think
     own = think.source == "self"
-    thoughts = recorded_thoughts(where(train, _has_thoughts))
-    if not thoughts or think.source == "derived":
-        thoughts = derived_thoughts(train, config.seed)
+    pools = [
+        # What is not there yet is taken to be as long as the recorded thoughts, or as derived ones.
+        (source != "derived" and recorded_thoughts(where(some, _has_thoughts)))
+        or derived_thoughts(train, config.seed)
+        for source, some in _sources(train, config).items()
+    ]
     share, direct = think.share, direct_targets(train)
-    mean_tokens = share * mean([float(sft_tree(template, t).num_tokens) for t in thoughts])
+    mean_tokens = share * mean(
+        [mean([float(sft_tree(template, t).num_tokens) for t in pool]) for pool in pools]
+    )
     mean_tokens += (1 - share) * mean([float(sft_tree(template, t).num_tokens) for t in direct])
     searched = think.conversations * mean([len(c.decisions()) for c in train]) * think.attempts
     return Plan(think.conversations_per_step * mean_tokens, searched=round(searched) if own else 0)
@@ -91,18 +97,15 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
 def _thoughts(context: Context, stage: Stage) -> list[Sequence[list[Target]]]:
     """Return thoughts by their source, and within it by conversation."""
     config, train = context.config.think, context.train
-    recorded = where(train, _has_thoughts)
-    source = config.source
-    if source == "auto":
-        source = "both" if recorded else "derived"
     pools: list[Sequence[list[Target]]] = []
-    if source == "self":
-        pools.append([of_one for of_one in _own_thoughts(context, stage) if of_one])
-    if source in ("recorded", "both"):
-        chosen = covering(recorded, config.conversations)
-        pools.append(recorded_thoughts(_versions(chosen, context)))
-    if source in ("derived", "both"):
-        pools.append(derived_thoughts(train, context.config.seed))
+    for source, conversations in _sources(train, context.config).items():
+        if source == "self":
+            pools.append([of_one for of_one in _own_thoughts(context, stage) if of_one])
+        elif source == "recorded":
+            chosen = covering(conversations, config.conversations)
+            pools.append(recorded_thoughts(_versions(chosen, context)))
+        else:
+            pools.append(derived_thoughts(conversations, context.config.seed))
     if not all(pools) and stage.round > 1:
         raise RunError(
             f"{stage.name}: the model that RL has left found no thought that led to a right action "
@@ -115,6 +118,23 @@ def _thoughts(context: Context, stage: Stage) -> list[Sequence[list[Target]]]:
             "think.source=derived makes them of the recorded actions"
         )
     return pools
+
+
+def _sources(
+    train: Sequence[Conversation], config: RunConfig
+) -> dict[Literal["recorded", "derived", "self"], Sequence[Conversation]]:
+    """Return where thoughts come from, and the conversations whose they are."""
+    source = config.think.source
+    if source == "derived":
+        return {"derived": train}
+    if source == "self":
+        return {"self": train}
+    recorded = where(train, _has_thoughts)
+    if source == "recorded":
+        return {"recorded": recorded}
+    if source == "both" or recorded:
+        return {"recorded": recorded, "derived": train}
+    return {"derived": train}
 
 
 def _injected(pool: Sequence[list[Target]], config: RunConfig) -> Sequence[list[Target]]:
