@@ -1,8 +1,8 @@
 """Whether outcomes teach thinking: GRPO from a start with few annotated thoughts, or none.
 
-Every arm begins from the base. In those with thoughts both modes are learned in one stage, thoughts
-of so many annotated conversations beside such as are derived from all records, or these alone, and
-GRPO goes on from there. They are held against the recorded actions alone (SFT without thinking, at
+Every arm begins from the base. In those with thoughts both modes are learned in one stage, the
+thoughts being those of so many annotated conversations or, with none, such as are derived from all
+records, and GRPO goes on from there. They are held against the recorded actions alone (SFT without thinking, at
 its best, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as many
 completions, and the thoughts of half of all conversations, which is the ceiling.
 """
