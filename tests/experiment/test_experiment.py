@@ -24,7 +24,15 @@ from actwise.experiment.collect import collect, mean_over_seeds
 from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import corrupt, intervene
 from actwise.experiment.page import page, readme_block, write_block
-from actwise.experiment.paper import BASE_DIRECT, CEILING_MODEL, PAPER, RL, SFT
+from actwise.experiment.paper import (
+    BASE_DIRECT,
+    CEILING_MODEL,
+    PAPER,
+    RL,
+    SFT,
+    after_rl,
+    start_of,
+)
 from actwise.experiment.runs import Task, run_experiment, run_task
 from actwise.rewards.judge import judge
 from actwise.run.files import read_records
@@ -162,7 +170,7 @@ def test_figures_are_those_of_the_records(finished: Path) -> None:
         ["rl", "sft"],
         ["rl"],
     ]
-    assert set(figures["missing"]) == {arm.name for arm in PAPER.arms} - set(ARMS)
+    assert {arm for arm, seeds in figures["finished"].items() if seeds} == set(ARMS)
     text = page(figures)
     assert RL in text and "+1.5 %" in text and "+40.0 %" in text
     assert SFT in readme_block(figures)
@@ -296,7 +304,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     (of_rl,) = (
         t
         for t in figures["thoughts"]
-        if (t["stage"], t["split"], t["slice"]) == ("rl", "test", "all")
+        if (t["model"], t["split"], t["slice"]) == (RL, "test", "all")
     )
     assert of_rl["sums"]["value"] == 0.5
     assert of_rl["comparisons"] is None
@@ -309,20 +317,54 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert trainings["sft"]["stopped"]  # after two steps of hundreds
     assert (trainings["rl"]["best"], trainings["rl"]["last"]) == (0.4, 0.3)
     assert (trainings["rl"]["first_reward"], trainings["rl"]["last_reward"]) == (0.2, 0.7)
-    # Four stages of the first arm, three of six that take the base from there, and two of the one
-    # that takes the start, too.
-    assert figures["seconds"] == 2 * (40 + 6 * 30 + 20)
+    # Four stages of the first arm, three of six that take the base from there, and two of the two
+    # that take the start, too.
+    assert figures["seconds"] == 2 * (40 + 6 * 30 + 2 * 20)
     text = page(figures)
     assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
     assert "| 1 | annotated-40 | rl | 2 (1) | 60.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 |" in text
     assert "| 40 | – | – |" in text  # the ceiling is no better than the start
     for row in figures["rows"]:
         if row["model"] == CEILING_MODEL:
-            row["metrics"]["action_accuracy"]["value"] = 1.0
+            row["per_seed"] = [1.0, 1.0]
     # From 0.5 to 0.75 on a way that ends at 1.
     assert "| 40 | 0.50 | 0.50 |" in page(figures)
     assert "| (neutral answer) | 25.0 |" in text
     assert "75.0 (50.0 to 100.0)" in readme_block(figures)
+
+
+def test_an_arm_counts_with_the_seeds_that_have_finished_it(tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    for lost in ("seed-1/direct", "seed-0/rejection", "seed-0/ceiling", "seed-1/ceiling"):
+        (tmp_path / lost / "results.json").unlink()
+    figures = collect(PAPER, tmp_path, 2)
+    rows = {row["model"]: row for row in figures["rows"] if row["split"] == "test"}
+    assert CEILING_MODEL not in rows
+    assert (rows[SFT]["seeds"], rows[SFT]["per_seed"]) == ([0], [0.5])
+    assert rows[RL]["seeds"] == [0, 1]
+    (over_sft,) = (
+        p
+        for p in figures["paired"]
+        if (p["model"], p["against"], p["split"], p["slice"]) == (RL, SFT, "test", "all")
+    )
+    assert (over_sft["seeds"], over_sft["per_seed"]) == ([0], [0.5])
+    text = page(figures)
+    assert "direct (1 of 2 seeds), rejection (1 of 2 seeds), ceiling (0 of 2 seeds)" in text
+    assert "| 40 |  |  |" in text  # no way without its end
+
+
+def test_models_that_no_seed_has_both_of_are_not_compared(tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    for lost in ("seed-1/direct", "seed-0/annotated-0"):
+        (tmp_path / lost / "results.json").unlink()
+    pairs = {(p["model"], p["against"]) for p in collect(PAPER, tmp_path, 2)["paired"]}
+    assert (after_rl(0), SFT) not in pairs
+    assert {(after_rl(0), start_of(0)), (RL, SFT)} <= pairs
+
+
+def test_nothing_is_put_together_before_the_first_arm_is_finished(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no seed has finished annotated-40 yet"):
+        collect(PAPER, tmp_path, 2)
 
 
 def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:

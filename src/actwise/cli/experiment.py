@@ -41,6 +41,11 @@ _OPTIONS = (
         type=click.Path(path_type=Path, dir_okay=False),
         help="Write the figures into this page, and as JSON beside it.",
     ),
+    click.option(
+        "--finished",
+        is_flag=True,
+        help="Run nothing; put together what is finished.",
+    ),
     SET,
 )
 
@@ -116,20 +121,46 @@ def _experiment(
     arms: str | None,
     model: str,
     page: Path | None,
+    finished: bool,
     settings: Sequence[str],
 ) -> dict[str, Any]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from actwise.experiment.collect import collect
     from actwise.experiment.page import page as render
     from actwise.experiment.page import write_block
-    from actwise.experiment.runs import run_experiment
     from actwise.run.files import write_json
+
+    begin = time.monotonic()
+    if not finished:
+        _run_arms(design, seeds, jobs, out, arms, model, settings)
+    figures = collect(design, out, seeds)
+    write_json(out / f"{design.name}.json", figures)
+    if page is not None:
+        write_block(page, "figures", render(figures), heading=heading)
+        write_json(page.with_suffix(".json"), figures)
+    click.echo(render(figures))
+    click.echo(
+        f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
+        f"computing in all\nfigures: {out / (design.name + '.json')}"
+    )
+    return figures
+
+
+def _run_arms(
+    design: Any,
+    seeds: int,
+    jobs: int,
+    out: Path,
+    arms: str | None,
+    model: str,
+    settings: Sequence[str],
+) -> None:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from actwise.experiment.runs import run_experiment
     from actwise.run.progress import Progress
 
     os.environ["OMP_NUM_THREADS"] = "1"
-    begin = time.monotonic()
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare_worker) as executor:
         try:
             run_experiment(
@@ -145,17 +176,6 @@ def _experiment(
             )
         finally:
             executor.shutdown(cancel_futures=True)
-    figures = collect(design, out, seeds)
-    write_json(out / f"{design.name}.json", figures)
-    if page is not None:
-        write_block(page, "figures", render(figures), heading=heading)
-        write_json(page.with_suffix(".json"), figures)
-    click.echo(render(figures))
-    click.echo(
-        f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
-        f"computing in all\nfigures: {out / (design.name + '.json')}"
-    )
-    return figures
 
 
 def _prepare_worker() -> None:

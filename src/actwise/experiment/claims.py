@@ -2,29 +2,33 @@
 
 from collections.abc import Sequence
 
-from actwise.experiment.cells import Figures, every, find, markdown, signed
+from actwise.experiment.cells import Figures, every, markdown, signed
 
 _COUNTED = ("thought_words", "thought_tokens")
 """Metrics that are no shares."""
 
 
 def claims(figures: Figures) -> str:
-    """Return a row for each recipe that is finished, with its control's cost beside its own."""
-    known = {row["model"] for row in figures["rows"]}
+    """Return a row for each recipe, with its control's cost beside its own."""
     header = ["recipe", "work", "metric", "expected"]
-    header += ["`test`", "`shifted`", "so", "steps", "sampled tokens", "minutes"]
+    header += ["`test`", "`shifted`", "so", "seeds", "steps", "sampled tokens", "minutes"]
     lines = []
     for claim in figures["claims"]:
         cells = [claim["model"], claim["work"], claim["metric"].replace("_", " "), claim["sign"]]
-        if not {claim["model"], claim["against"]} <= known:
-            lines.append([*cells, *["not run"] * 2, *[""] * 4])
+        test, shifted = (_pair(figures, claim, split) for split in ("test", "shifted"))
+        if test is None or shifted is None:
+            lines.append([*cells, *["not run"] * 2, *[""] * 5])
             continue
-        found = {split: _difference(figures, claim, split) for split in ("test", "shifted")}
         factor = 1 if claim["metric"] in _COUNTED else 100
-        cells += [signed(difference, factor=factor) for difference in found.values()]
+        cells += [signed(pair["difference"], factor=factor) for pair in (test, shifted)]
         costs = [_cost(figures, arm) for arm in (claim["model"], claim["against"])]
         lines.append(
-            [*cells, _so(found["test"], claim["sign"]), *map(" / ".join, zip(*costs, strict=True))]
+            [
+                *cells,
+                _so(test["difference"], claim["sign"]),
+                str(len(test["seeds"])),
+                *map(" / ".join, zip(*costs, strict=True)),
+            ]
         )
     return (
         "## Each recipe against its control\n\nDifferences on the same decisions, shares in "
@@ -33,10 +37,9 @@ def claims(figures: Figures) -> str:
     )
 
 
-def _difference(figures: Figures, claim: Figures, split: str) -> Figures:
+def _pair(figures: Figures, claim: Figures, split: str) -> Figures | None:
     wanted = {key: claim[key] for key in ("model", "against", "metric")}
-    found: Figures = find(figures["paired"], **wanted, split=split, slice="all")["difference"]
-    return found
+    return next(every(figures["paired"], **wanted, split=split, slice="all"), None)
 
 
 def _so(difference: Figures, sign: str) -> str:

@@ -15,6 +15,7 @@ from actwise.config import RunConfig
 from actwise.conversation import Decision, all_decisions
 from actwise.desk.splits import prepare_desk
 from actwise.desk.thoughts import ThoughtCheck, check_thought
+from actwise.errors import RunError
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.runs import run_folder
 from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
@@ -25,6 +26,7 @@ from actwise.training.stages import stages_of
 
 Figures = dict[str, Any]
 Value = Callable[[Record], float | None]
+BySeed = dict[int, list[Record]]
 
 SPLITS = ("test", "shifted")
 MEASURES: dict[str, Value] = {
@@ -48,41 +50,50 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
     """Read the runs of an experiment.
 
     Args:
-        experiment: What was run; arms that some seed has not finished are left out.
+        experiment: What was run; an arm counts with the seeds that have finished it.
         out: Its folder.
         seeds: Number of repetitions.
 
     Returns:
-        "experiment", "seeds", "config" (what the runs share), "versions", "missing" (arms that are
-        not finished), "claims" (what is expected), "rows" (the table: one model on one split, as in
-        `results.json`, with "per_seed" action accuracies), "floors"
+        "experiment", "seeds", "config" (what the runs share), "versions", "finished" (seeds of each
+        arm), "claims" (what is expected), "rows" (the table: one model on one split, as in
+        `results.json`, with its "seeds" and their action accuracies, "per_seed"), "floors"
         (means over the seeds of what trivial policies reach, by split), "paired"
-        (differences of the experiment's metrics by slice), "thoughts" and "interventions" (see
-        `desk.thoughts` and `interventions`), "runs" (what each training was like), "seconds" (of
-        all stages that were computed).
+        (differences of the experiment's metrics by slice, on the seeds that both have), "thoughts"
+        and "interventions" (see `desk.thoughts` and `interventions`), "runs" (what each training
+        was like), "seconds" (of all stages that were computed).
+
+    Raises:
+        RunError: No seed has finished the first arm.
     """
-    arms = [arm for arm in experiment.arms if _finished(arm, out, seeds)]
-    models = [m for m in experiment.models if m.arm in {arm.name for arm in arms}]
+    finished = {arm.name: _finished(arm, out, seeds) for arm in experiment.arms}
+    arms = [arm for arm in experiment.arms if finished[arm.name]]
+    if experiment.arms[0] not in arms:
+        raise RunError(f"{out}: no seed has finished {experiment.arms[0].name} yet")
+    models = [model for model in experiment.models if finished[model.arm]]
     known = {model.name for model in models}
     records = {
-        (model.name, split): [
-            read_records(_folder(experiment, out, seed, model) / model.evaluation(split))
-            for seed in range(seeds)
-        ]
+        (model.name, split): {
+            seed: read_records(run_folder(out, seed, model.arm) / model.evaluation(split))
+            for seed in finished[model.arm]
+        }
         for model in models
         for split in SPLITS
     }
-    runs = [_run(out, seed, arm) for seed in range(seeds) for arm in arms]
-    first = _read(run_folder(out, 0, experiment.arms[0]) / "run.json")
+    runs = [
+        _run(out, seed, arm) for seed in range(seeds) for arm in arms if seed in finished[arm.name]
+    ]
+    begun = finished[experiment.arms[0].name]
+    first = _read(run_folder(out, begun[0], experiment.arms[0].name) / "run.json")
     return {
         "experiment": experiment.name,
         "seeds": seeds,
         "config": {k: v for k, v in first["config"].items() if k != "seed"},
         "versions": {"actwise": first["actwise"], **first["versions"]},
-        "missing": [arm.name for arm in experiment.arms if arm not in arms],
+        "finished": finished,
         "changed": {arm.name: arm.changed for arm in arms if arm.changed},
         "claims": [asdict(claim) for claim in experiment.claims],
-        "floors": _floors(out, seeds, experiment.arms[0]),
+        "floors": _floors(out, begun, experiment.arms[0]),
         "rows": [_row(name, split, found) for (name, split), found in records.items()],
         "paired": [
             difference
@@ -93,7 +104,8 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
             for part in ("all", "call", "answer", "reasoning")
             if (difference := _paired(ours, theirs, split, part, records, metric)) is not None
         ],
-        **_thoughts(out, seeds, experiment.arms[0], experiment.examined),
+        "thoughts": _thoughts(out, [m for m in models if m.stage in experiment.examined], records),
+        "interventions": _interventions(out, begun, experiment.arms[0], experiment.examined),
         "runs": runs,
         "seconds": sum(sum(run["seconds"].values()) for run in runs),
     }
@@ -113,19 +125,20 @@ def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figur
     return bootstrap_seeds(values, clusters, seed=0)._asdict()
 
 
-def _finished(arm: Arm, out: Path, seeds: int) -> bool:
-    return all((run_folder(out, s, arm) / "results.json").exists() for s in range(seeds))
+def _finished(arm: Arm, out: Path, seeds: int) -> list[int]:
+    return [s for s in range(seeds) if (run_folder(out, s, arm.name) / "results.json").exists()]
 
 
-def _floors(out: Path, seeds: int, arm: Arm) -> Figures:
-    found = [_read(run_folder(out, seed, arm) / "results.json")["floors"] for seed in range(seeds)]
+def _floors(out: Path, seeds: Sequence[int], arm: Arm) -> Figures:
+    found = [_read(run_folder(out, seed, arm.name) / "results.json")["floors"] for seed in seeds]
     return {
         split: {name: _mean([f[split][name] for f in found]) for name in found[0][split]}
         for split in SPLITS
     }
 
 
-def _row(model: str, split: str, of_seeds: Sequence[Sequence[Record]]) -> Figures:
+def _row(model: str, split: str, by_seed: BySeed) -> Figures:
+    of_seeds = list(by_seed.values())
     every = [record for records in of_seeds for record in records]
     names = sorted({name for record in every for name in slices_of(record)})
     right = MEASURES["action_accuracy"]
@@ -146,6 +159,7 @@ def _row(model: str, split: str, of_seeds: Sequence[Sequence[Record]]) -> Figure
             }
             for name in names
         },
+        "seeds": list(by_seed),
         "per_seed": [share_right(records) for records in of_seeds],
     }
 
@@ -155,19 +169,23 @@ def _paired(
     theirs: str,
     split: str,
     part: str,
-    records: dict[tuple[str, str], list[list[Record]]],
+    records: dict[tuple[str, str], BySeed],
     metric: str,
 ) -> Figures | None:
     a: list[list[float]] = []
     b: list[list[float]] = []
     clusters: list[list[str]] = []
-    for one, other in zip(records[ours, split], records[theirs, split], strict=True):
+    seeds = [seed for seed in records[ours, split] if seed in records[theirs, split]]
+    for seed in seeds:
+        one, other = records[ours, split][seed], records[theirs, split][seed]
         of_one, of_other, conversations = both_known(_part(one, part), other, MEASURES[metric])
         if not conversations:
             return None
         a.append(of_one)
         b.append(of_other)
         clusters.append(conversations)
+    if not seeds:
+        return None
     found = paired_bootstrap_seeds(a, b, clusters, seed=0)
     return {
         "split": split,
@@ -177,44 +195,60 @@ def _paired(
         "metric": metric,
         "difference": found.difference._asdict(),
         "relative": None if found.relative is None else found.relative._asdict(),
+        "seeds": seeds,
         "per_seed": [_mean(x) - _mean(y) for x, y in zip(a, b, strict=True)],
     }
 
 
-def _thoughts(out: Path, seeds: int, arm: Arm, examined: Sequence[str]) -> Figures:
-    """Return what the thoughts before and after GRPO are like, and what they do."""
-    checked: dict[tuple[str, str], list[list[Record]]] = {}
-    intervened: dict[str, list[list[Record]]] = {}
-    for seed in range(seeds):
-        folder = run_folder(out, seed, arm)
-        config = RunConfig.model_validate(_read(folder / "run.json")["config"])
-        splits = prepare_desk(config).splits
-        for stage in examined:
+def _thoughts(
+    out: Path, models: Sequence[Model], records: dict[tuple[str, str], BySeed]
+) -> list[Figures]:
+    """Return what the thoughts of models are like, by split and slice."""
+    thinking = [model for model in models if model.mode == "thinking"]
+    decisions: dict[tuple[int, str], dict[str, Decision]] = {}
+    for model in thinking:
+        for seed in records[model.name, SPLITS[0]]:
+            if (seed, SPLITS[0]) in decisions:
+                continue
+            config = _read(run_folder(out, seed, model.arm) / "run.json")["config"]
+            tests = prepare_desk(RunConfig.model_validate(config)).splits.tests
             for split in SPLITS:
-                file = folder / "evaluations" / f"{stage}-thinking-{split}.jsonl"
-                decisions = {d.key: d for d in all_decisions(splits.tests[split])}
-                checked.setdefault((stage, split), []).append(
-                    [_checked(r, decisions[r["decision"]]) for r in read_records(file)]
-                )
-            file = folder / "interventions" / f"{stage}.jsonl"
-            intervened.setdefault(stage, []).append(read_records(file))
-    return {
-        "thoughts": [
-            {"stage": stage, "split": split, "slice": part}
-            | {
-                name: mean_over_seeds([_part(records, part) for records in of_seeds], value)
-                for name, value in THOUGHT_MEASURES.items()
-            }
-            for (stage, split), of_seeds in checked.items()
-            for part in ("all", "reasoning")
-        ],
-        "interventions": [
-            {"stage": stage, "thought": thought, "decisions": _number_of(of_seeds, thought)}
-            | {outcome: mean_over_seeds(of_seeds, _has(thought, outcome)) for outcome in OUTCOMES}
-            for stage, of_seeds in intervened.items()
-            for thought in ("own", "swapped", "corrupted")
-        ],
+                decisions[seed, split] = {d.key: d for d in all_decisions(tests[split])}
+    found = []
+    for model in thinking:
+        for split in SPLITS:
+            checked = [
+                [_checked(r, decisions[seed, split][r["decision"]]) for r in of_seed]
+                for seed, of_seed in records[model.name, split].items()
+            ]
+            found += [
+                {"model": model.name, "split": split, "slice": part}
+                | {
+                    name: mean_over_seeds([_part(of_seed, part) for of_seed in checked], value)
+                    for name, value in THOUGHT_MEASURES.items()
+                }
+                for part in ("all", "reasoning")
+            ]
+    return found
+
+
+def _interventions(
+    out: Path, seeds: Sequence[int], arm: Arm, examined: Sequence[str]
+) -> list[Figures]:
+    """Return what becomes of actions when thoughts are replaced, for models of the first arm."""
+    folders = [run_folder(out, seed, arm.name) / "interventions" for seed in seeds]
+    found = {
+        stage: [
+            read_records(f / f"{stage}.jsonl") for f in folders if (f / f"{stage}.jsonl").exists()
+        ]
+        for stage in examined
     }
+    return [
+        {"stage": stage, "thought": thought, "decisions": _number_of(of_seeds, thought)}
+        | {outcome: mean_over_seeds(of_seeds, _has(thought, outcome)) for outcome in OUTCOMES}
+        for stage, of_seeds in found.items()
+        for thought in ("own", "swapped", "corrupted")
+    ]
 
 
 def _checked(record: Record, decision: Decision) -> Record:
@@ -234,7 +268,7 @@ def _number_of(of_seeds: Sequence[Sequence[Record]], thought: str) -> int:
 
 def _run(out: Path, seed: int, arm: Arm) -> Figures:
     """Return how the trainings of one arm of one seed went."""
-    folder = run_folder(out, seed, arm)
+    folder = run_folder(out, seed, arm.name)
     results = _read(folder / "results.json")
     config = RunConfig.model_validate(_read(folder / "run.json")["config"])
     seconds = {
@@ -271,6 +305,7 @@ def _training(file: Path, limit: int) -> Figures:
         "steps": len(steps),
         "stopped": len(steps) < limit,
         "sampled_tokens": sum(step.get("sampled_tokens", 0.0) for step in steps),
+        "scores": scores,
         "best_step": best,
         "best": scores[best],
         "last": scores[max(scores)],
@@ -282,11 +317,6 @@ def _training(file: Path, limit: int) -> Figures:
             if values:
                 found[f"{when}_{name}"] = _mean(values)
     return found
-
-
-def _folder(experiment: Experiment, out: Path, seed: int, model: Model) -> Path:
-    arm = next(arm for arm in experiment.arms if arm.name == model.arm)
-    return run_folder(out, seed, arm)
 
 
 def _part(records: Sequence[Record], name: str) -> list[Record]:

@@ -49,6 +49,7 @@ _GIVEN = {
     "swapped": "another decision's",
     "corrupted": "one number wrong",
 }
+_PARTS_OF_GRPO = 8
 _STAGES = {stages.THINK.name: "start", stages.RL.name: "GRPO"}
 
 
@@ -89,7 +90,8 @@ def page(figures: Figures) -> str:
     for split in _splits(figures):
         parts += [f"## On `{split}`", _table(figures, split), _differences(figures, split)]
     if figures["experiment"] == "paper":
-        parts += [_beside_the_paper(figures), _learned(figures), _trainings(figures)]
+        parts += [_beside_the_paper(figures), _learned(figures), _on_the_way(figures)]
+        parts.append(_trainings(figures))
         parts.append(_thoughts(figures))
     elif figures["claims"]:
         parts = [_setting(figures), claims(figures), *parts[1:], _course(figures)]
@@ -128,8 +130,21 @@ def _setting(figures: Figures) -> str:
     return (
         f"{figures['seeds']} seeds; each has conversations of its own ({sizes}), an order of its "
         f"own and its own sampling. {versions}. Shares in per cent, with 95 % bootstrap intervals "
-        "that resample seeds and, within them, conversations."
-        + (f" Not finished: {', '.join(figures['missing'])}." if figures["missing"] else "")
+        "that resample seeds and, within them, conversations." + _unfinished(figures)
+    )
+
+
+def _unfinished(figures: Figures) -> str:
+    parts = [
+        f"{arm} ({len(seeds)} of {figures['seeds']} seeds)"
+        for arm, seeds in figures["finished"].items()
+        if len(seeds) < figures["seeds"]
+    ]
+    if not parts:
+        return ""
+    return (
+        f" Not finished: {', '.join(parts)}. Models are compared on the seeds that both have, "
+        "which the last column of differences counts."
     )
 
 
@@ -184,7 +199,7 @@ def _learned(figures: Figures) -> str:
     """What part of the way from each start to the ceiling GRPO goes."""
     header = ["annotated", *(f"`{split}`" for split in _splits(figures))]
     right = {
-        (row["model"], row["split"]): row["metrics"]["action_accuracy"]["value"]
+        (row["model"], row["split"]): dict(zip(row["seeds"], row["per_seed"], strict=True))
         for row in figures["rows"]
     }
     lines = []
@@ -201,8 +216,49 @@ def _learned(figures: Figures) -> str:
     )
 
 
-def _part_of_the_way(start: float, rl: float, ceiling: float) -> str:
+def _part_of_the_way(*by_seed: dict[int, float]) -> str:
+    seeds = set.intersection(*map(set, by_seed))
+    if not seeds:
+        return ""
+    start, rl, ceiling = (sum(right[seed] for seed in seeds) / len(seeds) for right in by_seed)
     return f"{(rl - start) / (ceiling - start):.2f}" if ceiling > start else "–"
+
+
+def _on_the_way(figures: Figures) -> str:
+    """Return development scores after parts of GRPO's steps, means over the seeds."""
+    header = ["arm", "seeds", "steps", "before", *(f"{n}/{_PARTS_OF_GRPO}" for n in _numbers())]
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
+        runs = [r for r in figures["runs"] if r["arm"] == arm and stages.RL.name in r["trainings"]]
+        if not runs:
+            continue
+        trainings = [run["trainings"][stages.RL.name] for run in runs]
+        before = sum(map(_before_rl, runs)) / len(runs)
+        scores = [[_score_after(t, n / _PARTS_OF_GRPO) for t in trainings] for n in _numbers()]
+        lines.append(
+            [
+                arm,
+                str(len(runs)),
+                str(max(t["steps"] for t in trainings)),
+                percent(before),
+                *(percent(sum(of_seeds) / len(of_seeds)) for of_seeds in scores),
+            ]
+        )
+    return (
+        "Development scores before GRPO and after parts of its steps, means over the seeds.\n\n"
+        + markdown(header, lines)
+    )
+
+
+def _numbers() -> range:
+    return range(1, _PARTS_OF_GRPO + 1)
+
+
+def _score_after(training: Figures, part: float) -> float:
+    """Return the last development score up to a part of the steps; the first where none is."""
+    scores = {int(step): score for step, score in training["scores"].items()}
+    step = max((s for s in scores if s <= part * training["steps"]), default=min(scores))
+    return scores[step]
 
 
 def _trainings(figures: Figures) -> str:
@@ -236,7 +292,7 @@ def _trainings(figures: Figures) -> str:
 
 def _thoughts(figures: Figures) -> str:
     quality = [
-        [_STAGES[t["stage"]], t["split"], t["slice"], *(interval(t[name]) for name in _THOUGHTS)]
+        [t["model"], t["split"], t["slice"], *(interval(t[name]) for name in _THOUGHTS)]
         for t in figures["thoughts"]
     ]
     given = [
@@ -255,7 +311,7 @@ def _thoughts(figures: Figures) -> str:
             'follows": the act refuses where the thought does, and states the number it comes to.',
             markdown(["model", "split", "decisions", *_THOUGHTS.values()], quality),
             "Does the thought matter? On decisions of `test` that need reasoning, what becomes of "
-            "the act when another thought is put in its place.",
+            "the act when another thought is put in its place, in the first arm.",
             markdown(
                 [
                     "model",

@@ -2,9 +2,9 @@
 
 Every arm begins from the base. In those with thoughts both modes are learned in one stage, the
 thoughts being those of so many annotated conversations or, with none, such as are derived from all
-records, and GRPO goes on from there. They are held against the recorded actions alone (SFT without thinking, at
-its best, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as many
-completions, and the thoughts of half of all conversations, which is the ceiling.
+records, and GRPO goes on from there. They are held against the recorded actions alone (SFT without
+thinking, at its best, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as
+many completions, and the thoughts of half of all conversations, which is the ceiling.
 """
 
 from actwise.experiment.design import Arm, Experiment, Model
@@ -18,6 +18,7 @@ BASE_DIRECT, BASE = "base (direct)", "base (thinking)"
 SFT, RL_DIRECT = "SFT (direct)", "SFT, GRPO (direct)"
 SFT_ALONE = "40 annotated, SFT alone"
 REJECTION = "40 annotated, rejection sampling"
+PROLONGED = "40 annotated, prolonged GRPO"
 CEILING_MODEL = f"{CEILING} annotated, SFT alone"
 
 OVER_SFT, OVER_BASE = 0.015, 0.40
@@ -65,6 +66,12 @@ PAPER = Experiment(
             "rejection sampling in place of GRPO",
         ),
         Arm(
+            "prolonged",
+            (_NO_SFT, "rl.steps=1500"),
+            (*_BASE, stages.THINK.name),
+            "1,500 steps of GRPO",
+        ),
+        Arm(
             "ceiling",
             (
                 _NO_SFT,
@@ -95,12 +102,14 @@ PAPER = Experiment(
         ),
         Model(SFT_ALONE, "sft-alone", stages.THINK.name, "thinking"),
         Model(REJECTION, "rejection", stages.RL.name, "thinking"),
+        Model(PROLONGED, "prolonged", stages.RL.name, "thinking"),
         Model(CEILING_MODEL, "ceiling", stages.THINK.name, "thinking"),
     ),
     (
         *((after_rl(n), start_of(n)) for n in ANNOTATED),
         *((after_rl(n), SFT) for n in ANNOTATED),
         *((RL, other) for other in (RL_DIRECT, SFT_ALONE, REJECTION, BASE_DIRECT, BASE)),
+        (PROLONGED, RL),
         (CEILING_MODEL, RL),
         (CEILING_MODEL, START),
         (RL_DIRECT, SFT),

@@ -46,7 +46,7 @@ class Task:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return run_folder(self.out, self.seed, self.arm)
+        return run_folder(self.out, self.seed, self.arm.name)
 
     @property
     def log(self) -> Path:
@@ -64,9 +64,9 @@ class Task:
         return self.experiment.arms[0]
 
 
-def run_folder(out: Path, seed: int, arm: Arm) -> Path:
+def run_folder(out: Path, seed: int, arm: str) -> Path:
     """Return the folder of one arm of one seed."""
-    return out / f"seed-{seed}" / arm.name
+    return out / f"seed-{seed}" / arm
 
 
 def run_experiment(
@@ -156,7 +156,9 @@ def run_task(task: Task) -> None:
                 config,
                 command=task.command,
                 console=console,
-                begin_from=run_folder(task.out, task.seed, task.first) if task.arm.shares else None,
+                begin_from=run_folder(task.out, task.seed, task.first.name)
+                if task.arm.shares
+                else None,
                 taken=task.arm.shares,
             )
         if task.arm == task.first:
