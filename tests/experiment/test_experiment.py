@@ -324,6 +324,11 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
     assert "| 1 | annotated-40 | rl | 2 (1) | 60.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 |" in text
     assert "| 40 | – | – |" in text  # the ceiling is no better than the start
+    # Scores of 0.4 after one of two steps and 0.3 after both; 0.5 before.
+    assert (
+        "| annotated-40 | 2 | 2 | 50.0 | 40.0 | 40.0 | 40.0 | 40.0 | 40.0 | 40.0 | 40.0 | 30.0 |"
+        in text
+    )
     for row in figures["rows"]:
         if row["model"] == CEILING_MODEL:
             row["per_seed"] = [1.0, 1.0]

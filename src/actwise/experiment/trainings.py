@@ -1,0 +1,140 @@
+"""How the trainings of an experiment went, and what they took, as tables."""
+
+from collections.abc import Sequence
+
+from actwise.experiment.cells import Figures, markdown, percent
+from actwise.training import stages
+
+_PARTS_OF_GRPO = 8
+
+
+def on_the_way(figures: Figures) -> str:
+    """Return development scores after parts of GRPO's steps, means over the seeds."""
+    header = ["arm", "seeds", "steps", "before", *(f"{n}/{_PARTS_OF_GRPO}" for n in _numbers())]
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
+        runs = [r for r in figures["runs"] if r["arm"] == arm and stages.RL.name in r["trainings"]]
+        if not runs:
+            continue
+        trainings = [run["trainings"][stages.RL.name] for run in runs]
+        before = sum(map(_before_rl, runs)) / len(runs)
+        scores = [[_score_after(t, n / _PARTS_OF_GRPO) for t in trainings] for n in _numbers()]
+        lines.append(
+            [
+                arm,
+                str(len(runs)),
+                str(max(t["steps"] for t in trainings)),
+                percent(before),
+                *(percent(sum(of_seeds) / len(of_seeds)) for of_seeds in scores),
+            ]
+        )
+    return (
+        "Development scores before GRPO and after parts of its steps, means over the seeds.\n\n"
+        + markdown(header, lines)
+    )
+
+
+def trainings(figures: Figures) -> str:
+    """Return a row for each training that was computed."""
+    header = ["seed", "arm", "stage", "steps (best)", "best dev.", "last dev.", "reward"]
+    header += ["live groups", "entropy", "words of thought"]
+    lines = []
+    for run in figures["runs"]:
+        for stage, training in run["trainings"].items():
+            if stage not in run["seconds"]:
+                continue  # taken from the first arm
+            lines.append(
+                [
+                    str(run["seed"]),
+                    run["arm"],
+                    stage,
+                    f"{training['steps']} ({training['best_step']})",
+                    percent(run["development"][stage]),
+                    percent(training["last"]),
+                    *(
+                        _from_to([training], name) if f"first_{name}" in training else ""
+                        for name in ("reward", "live_groups", "entropy", "thought_words")
+                    ),
+                ]
+            )
+    return (
+        "## Each training\n\nDevelopment scores; reward, live groups, entropy in nats per token "
+        "and words of thought from the first tenth of GRPO's steps to the last.\n\n"
+        f"{markdown(header, lines)}"
+    )
+
+
+def course(figures: Figures) -> str:
+    """Return a row for each arm: the beginning and the end of its GRPO, means over the seeds."""
+    header = [
+        "changed",
+        "before",
+        "best",
+        "last",
+        "reward",
+        "live groups",
+        "entropy",
+        "words of thought",
+    ]
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
+        runs = [run for run in figures["runs"] if run["arm"] == arm]
+        rl = [
+            run["trainings"][stages.RL.name] for run in runs if stages.RL.name in run["trainings"]
+        ]
+        if not rl:
+            continue
+        before = [_before_rl(run) for run in runs]
+        scores = [before, *([t[name] for t in rl] for name in ("best", "last"))]
+        lines.append(
+            [
+                figures["changed"].get(arm, "(nothing)"),
+                *(percent(sum(values) / len(values)) for values in scores),
+                *(
+                    _from_to(rl, name)
+                    for name in ("reward", "live_groups", "entropy", "thought_words")
+                ),
+            ]
+        )
+    return (
+        "## How GRPO went\n\nMeans over the seeds. Development scores before it, the best of its "
+        "own evaluations and the last one; and from its first tenth to its last: reward, share of "
+        "live groups, entropy in nats per token, and words of thought.\n\n"
+        + markdown(header, lines)
+    )
+
+
+def time_taken(figures: Figures) -> str:
+    """Return a sentence on the hours of all and the seconds of each stage."""
+    seconds = figures["seconds"]
+    by_stage: dict[str, list[float]] = {}
+    for run in figures["runs"]:
+        for stage, value in run["seconds"].items():
+            by_stage.setdefault(stage, []).append(value)
+    means = ", ".join(f"{s} {sum(v) / len(v):.0f} s" for s, v in by_stage.items())
+    return f"Computing took {seconds / 3600:.1f} hours in all, one thread each; a run: {means}."
+
+
+def _numbers() -> range:
+    return range(1, _PARTS_OF_GRPO + 1)
+
+
+def _score_after(training: Figures, part: float) -> float:
+    """Return the last development score up to a part of the steps; the first where none is."""
+    scores = {int(step): score for step, score in training["scores"].items()}
+    step = max((s for s in scores if s <= part * training["steps"]), default=min(scores))
+    return scores[step]
+
+
+def _from_to(trainings: Sequence[Figures], name: str) -> str:
+    ends = []
+    for when in ("first", "last"):
+        values = [t[f"{when}_{name}"] for t in trainings if f"{when}_{name}" in t]
+        ends.append(f"{sum(values) / len(values):.3g}" if values else "none")
+    return " to ".join(ends)
+
+
+def _before_rl(run: Figures) -> float:
+    development: dict[str, float] = run["development"]
+    before = (stages.THINK.name, stages.SFT.name, stages.BASE)
+    return next(development[name] for name in before if name in development)
