@@ -22,7 +22,7 @@ LAYERS = [
     ({"template"}, "messages to tokens and back"),
     ({"formats"}, "readers of logs, one file a format"),
     ({"rewards"}, "the judge"),
-    ({"thoughts"}, "kinds of sentences in thoughts, and what is put into them"),
+    ({"thoughts"}, "thoughts as text: derived, told apart by kinds, added to"),
     ({"config"}, "the settings"),
     ({"recipes"}, "related work: settings, and what they are held against"),
     ({"data"}, "from logs to what is trained and measured on"),

@@ -5,25 +5,13 @@ hardly ever, and a model that has never seen how to think about a refund has no 
 learn from. What kind a decision is can be read off the record without any annotation.
 """
 
-import re
 from collections import Counter, deque
 from collections.abc import Sequence
 
 from actwise.conversation import Conversation, Decision, tool_name
 from actwise.data.stored import chosen
 from actwise.rewards.stance import stance
-
-WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
-
-
-def numbers_before(decision: Decision) -> list[int]:
-    """Return the whole numbers of a decision's history, in order, each as often as it occurs."""
-    return [
-        int(n)
-        for message in decision.history
-        for text in (message.content, *(str(c.arguments) for c in message.tool_calls))
-        for n in WHOLE_NUMBER.findall(text)
-    ]
+from actwise.thoughts.numbers import WHOLE_NUMBER, numbers_before
 
 
 def kind_of(decision: Decision) -> str:

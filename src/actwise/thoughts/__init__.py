@@ -1,1 +1,1 @@
-"""Thoughts as text: the kinds of their sentences, and what can be put into them."""
+"""Thoughts as text: derived from records, told apart by kinds of sentences, and added to."""

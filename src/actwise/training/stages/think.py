@@ -17,7 +17,6 @@ import torch
 from actwise.config import Pick, RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.choose import covering
-from actwise.data.derive import derived_thought
 from actwise.data.rename import rename, vocabulary
 from actwise.data.stored import Mapped, where
 from actwise.engine import SamplingParams
@@ -25,6 +24,7 @@ from actwise.engine.rollouts import Group, by_conversation, groups_of
 from actwise.errors import RunError
 from actwise.evaluation.judging import judge_groups
 from actwise.template.render import Template
+from actwise.thoughts.derive import derived_thought
 from actwise.thoughts.injection import with_behaviours
 from actwise.training.stage import Context, Course, Plan, batch_of, mean
 from actwise.training.stages import THINK, Stage

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from random import Random
 
 from actwise.conversation import Decision, tool_name
-from actwise.data.choose import WHOLE_NUMBER, numbers_before
 from actwise.rewards.stance import stance
+from actwise.thoughts.numbers import WHOLE_NUMBER, numbers_before
 
 
 def derived_thought(decision: Decision, draw: Random) -> str:

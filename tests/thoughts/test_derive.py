@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from actwise.conversation import Conversation, Decision, Message, ToolCall
-from actwise.data.derive import derived_thought
 from actwise.desk import generate
+from actwise.thoughts.derive import derived_thought
 
 TOOLS = (
     {"type": "function", "function": {"name": "pay", "description": "Refund an order."}},
