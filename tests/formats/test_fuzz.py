@@ -17,7 +17,7 @@ from actwise.formats import FORMATS, Rejected, read_files
 from actwise.rewards.judge import judge
 from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
-from formats.test_readers import SAMPLES, places, replaced
+from formats.samples import SAMPLES, places, replaced
 
 COUNT = 600
 

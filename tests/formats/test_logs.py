@@ -9,7 +9,7 @@ import pytest
 
 from actwise.conversation import Conversation, tool_name
 from actwise.formats import FORMATS, Rejected, read_files, write_conversations
-from formats.test_readers import (
+from formats.samples import (
     ASKED,
     BLOCKS,
     CALL,

@@ -16,7 +16,7 @@ from actwise.conversation import Conversation
 from actwise.errors import InputError
 from actwise.formats import Rejected, read_files, source
 from actwise.formats.record import MAX_DEPTH, strict_json
-from formats.test_readers import ASKED, CALLING, TOOLS
+from formats.samples import ASKED, CALLING, TOOLS
 
 GOOD = {"messages": [*ASKED, {"role": "assistant", "content": "Rain."}]}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.formats.remarks import collected
 from actwise.formats.settle import settled
-from formats.test_readers import ASKED, CALLING, TOOLS, one, outline, refused
+from formats.samples import ASKED, CALLING, TOOLS, one, outline, refused
 
 CALLED = ("weather", {"city": "Bonn"})
 
