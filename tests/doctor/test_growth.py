@@ -137,14 +137,19 @@ def test_a_conversation_that_breaks_a_finding_costs_no_other(
 
     from actwise.doctor import diagnosis
 
-    def add(case: Any) -> None:
+    examination = diagnosis.Examination()
+    sizes = examination.sizes.look
+
+    def look(case: Any) -> Any:
         if case.conversation.id == "2":
             raise Panic("index out\nof bounds")
+        return sizes(case)
 
-    examination = diagnosis.Examination()
-    monkeypatch.setattr(examination.families[-1], "add", add)
+    monkeypatch.setattr(examination.sizes, "look", look)
     for number in range(4):
-        examination.add(talk(user(f"I ask for {number}"), says("Yes."), id=str(number)))
+        examination.note(
+            examination.look(talk(user(f"I ask for {number}"), says("Yes."), id=str(number)))
+        )
     found = finding(examination.diagnosis(), "not_examined")
     assert found is not None
     assert found.examples == ["log.jsonl:2: Panic: index out of bounds"]

@@ -119,7 +119,7 @@ def test_secrets_are_found_everywhere_and_never_quoted() -> None:
     ]
     family = secrets.Secrets(3, [Finds()])
     for conversation in found_in:
-        family.add(case_of(conversation))
+        family.note(family.look(case_of(conversation)))
     (found,) = family.findings()
     assert found.examples == [
         "log.jsonl:content: messages[0] holds: Test Key",

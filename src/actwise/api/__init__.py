@@ -16,10 +16,10 @@ from actwise.config import MODES, Mode, RunConfig, load_config, validated
 from actwise.data.load import Logs, on_side, read_logs, seen
 from actwise.data.prepare import Prepared
 from actwise.data.prepare import prepare as prepare_files
-from actwise.doctor import Diagnosis, examine
+from actwise.doctor import Diagnosis, examine_files
 from actwise.errors import ConfigError, RunError
-from actwise.formats import read_files
 from actwise.model.startup import model_path, prepare_torch
+from actwise.run.cores import num_cores
 from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,12 +56,15 @@ def check(
     Raises:
         InputError: A file cannot be read.
     """
-    given = None if tools is None else Path(tools)
-    return examine(
-        read_files(_paths(files), format=format, tools=given),
-        held_out=read_files(_paths(against), format=format, tools=given),
-        template=None if model is None else load_template(model),
+    diagnosis, _ = examine_files(
+        _paths(files),
+        held_out=_paths(against),
+        format=format,
+        tools=None if tools is None else Path(tools),
+        model=None if model is None else template_path(model),
+        processes=num_cores(),
     )
+    return diagnosis
 
 
 def load_template(model: str) -> "Template":
@@ -70,11 +73,21 @@ def load_template(model: str) -> "Template":
     Raises:
         ModelError: It cannot be loaded, or cannot express what is trained here.
     """
-    path = model_path(model)
-    prepare_torch(path)
+    path = template_path(model)
     from actwise.template.render import Template
 
     return Template.load(path)
+
+
+def template_path(model: str) -> str:
+    """Return the folder or hub name from which a model's template is loaded, with all prepared.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    path = model_path(model)
+    prepare_torch(path)
+    return path
 
 
 def prepare(files: Files, config: Settings = None) -> Prepared:

@@ -19,7 +19,7 @@ from actwise.bench.shapes import SHAPES, build_model
 from actwise.conversation import Conversation
 from actwise.errors import ConfigError, RunError
 from actwise.model.kernels.allocator import keep_freed_memory
-from actwise.model.threads import num_cores
+from actwise.run.cores import num_cores
 from actwise.run.files import write_json, write_text
 from actwise.run.progress import Progress
 from actwise.run.versions import versions

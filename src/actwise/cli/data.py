@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from actwise.cli.console import echo_json, echo_skipped, error_console, print_result
 from actwise.cli.options import FILES, FORMAT, TOOLS
 from actwise.errors import InputError, printable
+from actwise.run.cores import num_cores
 from actwise.run.progress import Progress
 
 
@@ -50,8 +50,8 @@ def check(
     model: str | None,
 ) -> None:
     """Look through logs for what would poison training; exit code 2 if there are errors."""
-    from actwise.api import load_template
-    from actwise.doctor import Examination, render, write_mended, write_page
+    from actwise.api import template_path
+    from actwise.doctor import examine_files, render, write_page
     from actwise.formats import read_files
 
     if show is not None:
@@ -60,18 +60,19 @@ def check(
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
-    examination = Examination(template=None if model is None else load_template(model))
     with Progress(error_console()).reading([*held_out, *files]) as told:
-        read = partial(read_files, format=format_name, tools=tools, told=told)
-        examination.add_held_out(read(held_out))
-        # Read once, whatever is done with them: the logs may come through a pipe.
-        items = examination.watched(read(files))
-        if fix is not None:
-            mending = write_mended(items, fix)
-            click.echo(printable(f"{fix}: {mending}"), err=True)
-        for _ in items:
-            pass
-    diagnosis = examination.diagnosis()
+        diagnosis, mending = examine_files(
+            files,
+            held_out=held_out,
+            format=format_name,
+            tools=tools,
+            model=None if model is None else template_path(model),
+            fix=fix,
+            told=told,
+            processes=num_cores(),
+        )
+    if mending is not None:
+        click.echo(printable(f"{fix}: {mending}"), err=True)
     if as_json:
         echo_json(diagnosis.to_dict())
     else:
@@ -89,12 +90,13 @@ def check(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 def convert(files: Sequence[Path], format_name: str | None, tools: Path | None, out: Path) -> None:
     """Write logs of any known format as OpenAI chat messages, one conversation per line."""
-    from actwise.formats import read_files, write_conversations
+    from actwise.formats import convert_files
 
     _check_apart(out, files, tools)
     with Progress(error_console()).reading(files) as told:
-        items = read_files(files, format=format_name, tools=tools, told=told)
-        written = write_conversations(items, out)
+        written = convert_files(
+            files, out, format=format_name, tools=tools, told=told, processes=num_cores()
+        )
     kinds = written.decisions
     stream = not out.is_file()  # it may be what is printed to
     click.echo(

@@ -114,7 +114,8 @@ def _serve(
     import torch
     import uvicorn
 
-    from actwise.model.threads import fastest_threads, num_cores
+    from actwise.model.threads import fastest_threads
+    from actwise.run.cores import num_cores
     from actwise.serving.app import Server
 
     torch.set_num_threads(fastest_threads(served[0].policy, num_cores()))

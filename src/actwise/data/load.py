@@ -3,19 +3,20 @@
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
-from actwise.data.stored import Store, chosen
+from actwise.data.stored import Store, chosen, packed, unpacked
 from actwise.errors import ConfigError, InputError
-from actwise.formats import Rejected, read_files
+from actwise.formats import Rejected, UniqueIds, read_each
 from actwise.rewards.overrides import check_overrides
+from actwise.run.cores import num_cores
 from actwise.run.progress import QUIET, Progress
 
 _EXAMPLES = 3
@@ -50,7 +51,14 @@ def read_logs(files: Sequence[Path], config: RunConfig, progress: Progress = QUI
     """
     reading = _Reading(files)
     with progress.reading(files) as told:
-        items = read_files(files, format=config.data.format, tools=config.data.tools, told=told)
+        items = read_each(
+            files,
+            _packing,
+            format=config.data.format,
+            tools=config.data.tools,
+            told=told,
+            processes=num_cores(),
+        )
         conversations: Sequence[Conversation] = Store(reading.usable(items))
     first = reading.first
     if first is not None and config.data.bad_records == "stop":
@@ -116,6 +124,29 @@ def seen(logs: Logs, model: str) -> dict[str, int]:
     }
 
 
+class _Packed(NamedTuple):
+    """A conversation as another process hands it over."""
+
+    id: str
+    file: str
+    line: bytes
+    """Its JSON."""
+    conversation: bytes
+    """See `packed`."""
+
+
+def _packing() -> Callable[[Conversation | Rejected], _Packed | Rejected]:
+    return lambda item: (
+        replace(item, conversation=None) if isinstance(item, Rejected) else _packed(item)
+    )
+
+
+def _packed(conversation: Conversation) -> _Packed:
+    file = conversation.source.rpartition(":")[0]
+    line = conversation.to_json().encode()
+    return _Packed(conversation.id, file, line, packed(conversation))
+
+
 class _Reading:
     """What is noted of records while they pass."""
 
@@ -127,8 +158,9 @@ class _Reading:
         self._digests = {str(f): hashlib.sha256() for f in files if not f.is_dir()}
         """Of what was read of each file; the file itself may be a pipe, which is read only once."""
 
-    def usable(self, items: Iterable[Conversation | Rejected]) -> Iterator[Conversation]:
-        """Yield the conversations among what is read."""
+    def usable(self, items: Iterable[_Packed | Rejected]) -> Iterator[bytes]:
+        """Yield the conversations among what is read, each with an id of its own."""
+        ids = UniqueIds()
         for item in items:
             if isinstance(item, Rejected):
                 self.first = self.first or item
@@ -136,11 +168,13 @@ class _Reading:
                 places = self._places.setdefault(item.reason, [])
                 places += [f"{item.file}:{item.line}"] if len(places) < _EXAMPLES else []
                 continue
-            file = item.source.rpartition(":")[0]
-            self._conversations[file] += 1
-            digest = self._digests.setdefault(file, hashlib.sha256())
-            digest.update(item.to_json().encode() + b"\n")
-            yield item
+            if (name := ids.take(item.id)) != item.id:
+                renamed = unpacked(item.conversation).model_copy(update={"id": name})
+                item = _packed(renamed)
+            self._conversations[item.file] += 1
+            digest = self._digests.setdefault(item.file, hashlib.sha256())
+            digest.update(item.line + b"\n")
+            yield item.conversation
 
     def skipped(self) -> list[dict[str, Any]]:
         """Return what cannot be used, the commonest reason first."""

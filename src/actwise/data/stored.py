@@ -26,11 +26,11 @@ class Store(Sequence[Conversation]):
     Each access reads one conversation anew, an object of its own. 8 bytes of each are in memory.
     """
 
-    def __init__(self, conversations: Iterable[Conversation]) -> None:
+    def __init__(self, conversations: Iterable[Conversation | bytes]) -> None:
         """Write all of them.
 
         Args:
-            conversations: Iterated once.
+            conversations: Iterated once; of bytes each is one that is `packed`.
 
         Raises:
             RunError: If the disk is full or the folder for temporary files cannot be written.
@@ -41,7 +41,7 @@ class Store(Sequence[Conversation]):
         try:
             self._file = _nameless(folder)
             for conversation in conversations:
-                kept = pickle.dumps(conversation, pickle.HIGHEST_PROTOCOL)
+                kept = conversation if isinstance(conversation, bytes) else packed(conversation)
                 self._file.write(kept)
                 self._begins.append(self._begins[-1] + len(kept))
             self._file.flush()
@@ -66,9 +66,19 @@ class Store(Sequence[Conversation]):
         with self._lock:
             self._file.seek(begin)
             kept = self._file.read(end - begin)
-        conversation = pickle.loads(kept)
-        assert isinstance(conversation, Conversation)
-        return conversation
+        return unpacked(kept)
+
+
+def packed(conversation: Conversation) -> bytes:
+    """Return a conversation as a `Store` keeps it."""
+    return pickle.dumps(conversation, pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(kept: bytes) -> Conversation:
+    """Return the conversation that was `packed`."""
+    conversation = pickle.loads(kept)
+    assert isinstance(conversation, Conversation)
+    return conversation
 
 
 class View(Sequence[T]):

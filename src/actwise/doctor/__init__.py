@@ -5,8 +5,8 @@ conversation are its place and some numbers: about 300 bytes, and 24 more per de
 that, memory holds the schemas of all tools and some ten thousand texts of answers.
 """
 
-from actwise.doctor.diagnosis import Diagnosis, Examination, examine
-from actwise.doctor.mend import write_mended
+from actwise.doctor.diagnosis import Diagnosis, examine
+from actwise.doctor.files import examine_files
 from actwise.doctor.page import write_page
 from actwise.doctor.sizes import Lengths
 from actwise.doctor.table import render
@@ -14,11 +14,10 @@ from actwise.findings.finding import Finding
 
 __all__ = [
     "Diagnosis",
-    "Examination",
     "Finding",
     "Lengths",
     "examine",
+    "examine_files",
     "render",
-    "write_mended",
     "write_page",
 ]

@@ -1,6 +1,7 @@
 """Answers that say nothing, that say always the same, or that nothing can be checked of."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from actwise.findings.finding import Case, Finding, Tally, clipped
 from actwise.rewards.answers import is_checkable
@@ -14,6 +15,16 @@ _UNCHECKED = 0.5
 """Share of answers (of 20 at least) that nothing can be checked of from which on it is said."""
 
 
+@dataclass
+class Seen:
+    """The answers of one conversation."""
+
+    blank: list[str] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """Each with its place."""
+    unchecked: int = 0
+
+
 class Answers:
     """The texts with which the assistant answers."""
 
@@ -24,16 +35,25 @@ class Answers:
         self.unchecked = 0
         """Answers that claim nothing, so that in other words they are neither right nor wrong."""
 
-    def add(self, case: Case) -> None:
-        """Look through the answers of one conversation."""
+    def look(self, case: Case) -> Seen:
+        """See `Family.look`."""
+        seen = Seen()
         for index, message in enumerate(case.conversation.messages):
             if message.role != "assistant" or message.tool_calls or not message.weight:
                 continue
             text = " ".join(message.content.split())
             if text.lower() in _PLACEHOLDERS or not any(map(_says_something, text)):
-                self._blank.add(f"{case.at(index)} answers {clipped(text)}")
-            self._texts.add(text, case.at(index))
-            self.unchecked += not is_checkable(message.content)
+                seen.blank.append(f"{case.at(index)} answers {clipped(text)}")
+            seen.texts.append((text, case.at(index)))
+            seen.unchecked += not is_checkable(message.content)
+        return seen
+
+    def note(self, seen: Seen) -> None:
+        """Count the answers."""
+        self._blank.extend(seen.blank)
+        for text, place in seen.texts:
+            self._texts.add(text, place)
+        self.unchecked += seen.unchecked
 
     def findings(self) -> Iterator[Finding]:
         """Yield blank answers and boilerplate."""

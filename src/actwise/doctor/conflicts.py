@@ -3,12 +3,22 @@
 from array import array
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from actwise.conversation import Decision
 from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
+
+
+class Acts(NamedTuple):
+    """The decisions of one conversation."""
+
+    place: str
+    contexts: list[int]
+    """Digest of what comes before each."""
+    actions: list[int]
+    indices: list[int]
 
 
 class Conflicts:
@@ -26,19 +36,27 @@ class Conflicts:
         self._conversations = array("I")
         self._indices = array("I")
 
-    def add(self, case: Case) -> None:
-        """Digest the contexts and actions of one conversation."""
+    def look(self, case: Case) -> Acts:
+        """See `Family.look`."""
+        acts = Acts(case.place, [], [], [])
         hasher = blake2b(case.tools_line.encode(), digest_size=8)
         read = 0
         for decision in case.conversation.decisions():
             for line in case.lines[read : decision.index]:
                 hasher.update(line.encode() + b"\n")
             read = decision.index
-            self._contexts.append(int.from_bytes(hasher.digest()))
-            self._actions.append(digest(_action(decision)))
-            self._conversations.append(len(self._places))
-            self._indices.append(decision.index)
-        self._places.append(case.place)
+            acts.contexts.append(int.from_bytes(hasher.digest()))
+            acts.actions.append(digest(_action(decision)))
+            acts.indices.append(decision.index)
+        return acts
+
+    def note(self, seen: Acts) -> None:
+        """Keep the digests of contexts and actions."""
+        self._contexts.extend(seen.contexts)
+        self._actions.extend(seen.actions)
+        self._indices.extend(seen.indices)
+        self._conversations.extend([len(self._places)] * len(seen.contexts))
+        self._places.append(seen.place)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the conflicts; a context counts once for each action beyond its first."""

@@ -6,6 +6,7 @@ Which a model has, its tokenizer tells; here are the shapes in which families wr
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from actwise.findings.finding import Case, Finding, Tally, clipped, digest
 
@@ -26,17 +27,24 @@ class Control:
         self._tools = Tally(max_examples)
         self._seen: set[int] = set()
 
-    def add(self, case: Case) -> None:
-        """Look through one conversation; equal tools count once."""
+    def look(self, case: Case) -> tuple[list[str], int, list[str]]:
+        """See `Family.look`."""
+        found = []
         for index, message in enumerate(case.conversation.messages):
             text = json.dumps(message.to_dict(), ensure_ascii=False)
             if token := _TOKEN.search(text):
-                self._messages.add(f"{case.at(index)} holds {clipped(token[0])}")
-        if digest(case.tools_line) not in self._seen:
-            self._seen.add(digest(case.tools_line))
-            text = json.dumps(case.conversation.tools, ensure_ascii=False)
-            if token := _TOKEN.search(text):
-                self._tools.add(f"{case.place}: tools hold {clipped(token[0])}")
+                found.append(f"{case.at(index)} holds {clipped(token[0])}")
+        in_tools = _in_tools(json.dumps(case.conversation.tools, ensure_ascii=False))
+        places = [f"{case.place}: tools hold {clipped(token)}" for token in in_tools]
+        return found, digest(case.tools_line), places
+
+    def note(self, seen: tuple[list[str], int, list[str]]) -> None:
+        """Count the messages; equal tools count once."""
+        messages, tools, places = seen
+        self._messages.extend(messages)
+        if tools not in self._seen:
+            self._seen.add(tools)
+            self._tools.extend(places)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the messages and the tools."""
@@ -52,3 +60,9 @@ class Control:
                 "end a turn or begin another's.",
                 remedy="Find out who wrote it; take it out of the logs unless customers need it.",
             )
+
+
+@lru_cache(maxsize=64)
+def _in_tools(text: str) -> list[str]:
+    """Return the first token in tools, if there is one; logs have the same tools in all records."""
+    return [token[0] for token in [_TOKEN.search(text)] if token]

@@ -3,14 +3,14 @@
 import re
 from array import array
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from actwise.conversation import Conversation
-from actwise.doctor.growth import Growth
+from actwise.doctor.growth import Growth, Turns
 from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
 
 _SHINGLE = 5
@@ -34,6 +34,16 @@ Uints = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
 
+class Seen(NamedTuple):
+    """What of a conversation tells that it occurs again."""
+
+    place: str
+    turns: Turns
+    digest: int
+    minima: bytes
+    group: str | None
+
+
 class Copies:
     """Exact and near duplicates, by MinHash over word shingles (Broder 1997) in bands.
 
@@ -51,27 +61,36 @@ class Copies:
         self._in_both = Tally(max_examples)
         self._growth = Growth(max_examples)
 
-    def add_held_out(self, case: Case) -> None:
+    def look(self, case: Case) -> Seen:
+        """See `Family.look`."""
+        return Seen(
+            case.place,
+            Turns.of(case),
+            content_digest(case),
+            minima(case.conversation).tobytes(),
+            case.conversation.group,
+        )
+
+    def note_held_out(self, seen: Seen) -> None:
         """Note a conversation of the other side of the split."""
         if len(self._places) > self._held_out:
             raise ValueError("held-out conversations come first")
-        self._note(case)
+        self._note(seen)
         self._held_out += 1
-        if case.conversation.group is not None:
-            self._groups.add(digest(case.conversation.group))
+        if seen.group is not None:
+            self._groups.add(digest(seen.group))
 
-    def add(self, case: Case) -> None:
+    def note(self, seen: Seen) -> None:
         """Note a conversation."""
-        self._note(case)
-        group = case.conversation.group
-        if group is not None and digest(group) in self._groups:
-            self._in_both.add(f"{case.place}: group {group!r}")
+        self._note(seen)
+        if seen.group is not None and digest(seen.group) in self._groups:
+            self._in_both.add(f"{seen.place}: group {seen.group!r}")
 
-    def _note(self, case: Case) -> None:
-        self._places.append(case.place)
-        self._growth.add(case)
-        self._digests.append(content_digest(case))
-        self._minima += minima(case.conversation).tobytes()
+    def _note(self, seen: Seen) -> None:
+        self._places.append(seen.place)
+        self._growth.note(seen.turns)
+        self._digests.append(seen.digest)
+        self._minima += seen.minima
 
     def findings(self) -> Iterator[Finding]:
         """Yield leaks, then duplicates."""

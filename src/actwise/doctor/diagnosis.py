@@ -1,9 +1,9 @@
 """One pass over conversations: all families of findings, and what the conversations consist of."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actwise.conversation import Conversation
 from actwise.data.fit import unrendered
@@ -22,7 +22,7 @@ from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
 from actwise.doctor.written_calls import WrittenCalls
-from actwise.findings.finding import Case, Family, Finding, Tally, by_severity, case_of
+from actwise.findings.finding import Family, Finding, Tally, by_severity, case_of
 from actwise.formats import Rejected
 
 if TYPE_CHECKING:  # most logs are examined without a model, and so without transformers
@@ -102,14 +102,33 @@ def examine(
         template: A model's template; what it cannot render counts as rejected.
     """
     examination = Examination(max_examples, template)
-    examination.add_held_out(held_out)
-    for _ in examination.watched(items):
-        pass
+    for item in held_out:
+        examination.note_held_out(examination.look_held_out(item))
+    for item in items:
+        examination.note(examination.look(examination.rendered(item)))
     return examination.diagnosis()
 
 
+class Seen(NamedTuple):
+    """What one record shows."""
+
+    rejected: Rejected | None = None
+    decisions: Sequence[str] = ()
+    """The kind of each."""
+    thoughts: int = 0
+    by_family: Sequence[Any] = ()
+    """What each family has seen: all families, or those that look at such a record."""
+    failure: str | None = None
+    """Why the families could not look at it."""
+
+
 class Examination:
-    """The families of one pass; held-out conversations are added first."""
+    """The families of one pass.
+
+    Looking at a record depends on no other record, so other processes may do it, each with an
+    examination of its own. What they have seen is noted by one, in the order of the records, those
+    of held-out conversations first.
+    """
 
     def __init__(self, max_examples: int = 3, template: "Template | None" = None) -> None:
         """Begin; see `examine`."""
@@ -153,70 +172,64 @@ class Examination:
             self.sizes,
         )
 
-    def add_held_out(self, items: Iterable[Conversation | Rejected]) -> None:
-        """Note the conversations of the other side of a split."""
-        for item in items:
-            if isinstance(item, Conversation):
-                self._guarded(item, self.copies.add_held_out)
-
-    def watched(
-        self, items: Iterable[Conversation | Rejected]
-    ) -> Iterator[Conversation | Rejected]:
-        """Yield what is read, each item after it was looked at: a pipe is read only once."""
-        for item in items:
-            if isinstance(item, Conversation):
-                item = self._rendered(item)
-            self.add(item)
-            yield item
-
-    def _rendered(self, conversation: Conversation) -> Conversation | Rejected:
+    def rendered(self, item: Conversation | Rejected) -> Conversation | Rejected:
         """Return a conversation, or its rejection where the template cannot render it."""
-        if self._template is None:
-            return conversation
-        problem = unrendered(self._template, conversation)
+        if self._template is None or isinstance(item, Rejected):
+            return item
+        problem = unrendered(self._template, item)
         if problem is None:
-            return conversation
-        file, _, line = conversation.source.rpartition(":")
+            return item
+        file, _, line = item.source.rpartition(":")
         detail = f"{problem}; mend it, or --set model.template=actwise"
         return Rejected(file, int(line), "not_rendered", detail)
 
-    def add(self, item: Conversation | Rejected) -> None:
-        """Look at a conversation, or count a rejection."""
+    def look(self, item: Conversation | Rejected) -> Seen:
+        """Return what a record shows."""
         if isinstance(item, Rejected):
-            self._add_rejected(item)
-        else:
-            self._add(item)
+            # Stray nulls are often why a call does not fit its schema.
+            seen, failure = _looks(item.conversation, [self.nulls])
+            return Seen(replace(item, conversation=None), by_family=seen, failure=failure)
+        decisions = item.decisions()
+        thoughts = sum(bool(decision.gold.reasoning_content) for decision in decisions)
+        seen, failure = _looks(item, self.families)
+        return Seen(None, [decision.kind for decision in decisions], thoughts, seen, failure)
 
-    def _add_rejected(self, rejected: Rejected) -> None:
+    def look_held_out(self, item: Conversation | Rejected) -> Seen:
+        """Return what of a record on the other side of a split is compared."""
+        conversation = item if isinstance(item, Conversation) else None
+        seen, failure = _looks(conversation, [self.copies])
+        return Seen(by_family=seen, failure=failure)
+
+    def note_held_out(self, seen: Seen) -> None:
+        """Note what a record on the other side of a split has shown."""
+        for of_copies in seen.by_family:
+            self.copies.note_held_out(of_copies)
+        self._note_failure(seen)
+
+    def note(self, seen: Seen) -> None:
+        """Note what a record has shown."""
+        if seen.rejected is None:
+            self.conversations += 1
+            self.decisions.update(seen.decisions)
+            self.thoughts += seen.thoughts
+            looked: Sequence[Family] = self.families
+        else:
+            self._note_rejected(seen.rejected)
+            looked = [self.nulls]
+        for family, of_family in zip(looked, seen.by_family, strict=False):
+            family.note(of_family)
+        self._note_failure(seen)
+
+    def _note_rejected(self, rejected: Rejected) -> None:
         tally = self.rejected.setdefault(rejected.reason, Tally(self.max_examples))
         tally.add(str(rejected))
         self.rejected_places[rejected.reason] += rejected.count
         if rejected.about is not None:
             self.rejected_tools.setdefault(rejected.reason, Counter())[rejected.about] += 1
-        if rejected.conversation is not None:
-            # Stray nulls are often why a call does not fit its schema.
-            self._guarded(rejected.conversation, self.nulls.add)
 
-    def _add(self, conversation: Conversation) -> None:
-        self.conversations += 1
-        for decision in conversation.decisions():
-            self.decisions[decision.kind] += 1
-            self.thoughts += bool(decision.gold.reasoning_content)
-        self._guarded(conversation, self._show)
-
-    def _show(self, case: Case) -> None:
-        for family in self.families:
-            family.add(case)
-
-    def _guarded(self, conversation: Conversation, look: Callable[[Case], None]) -> None:
-        """Look at a conversation; one that makes that fail, however it does, costs no other."""
-        try:
-            look(case_of(conversation))
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # the panics of extensions are no Exceptions
-            place = conversation.source or conversation.id
-            self.failed.add(f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:80]}")
+    def _note_failure(self, seen: Seen) -> None:
+        if seen.failure is not None:
+            self.failed.add(seen.failure)
 
     def diagnosis(self) -> Diagnosis:
         """Return what was found in all of them."""
@@ -283,6 +296,23 @@ class Examination:
                     f"Nothing teaches {lesson}; the model will always do the other.",
                     f"Add conversations in which the right thing is to {kind}.",
                 )
+
+
+def _looks(
+    conversation: Conversation | None, families: Sequence[Family]
+) -> tuple[list[Any], str | None]:
+    """Return what families see; a conversation that makes that fail, however, costs no other."""
+    if conversation is None:
+        return [], None
+    try:
+        case = case_of(conversation)
+        return [family.look(case) for family in families], None
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # the panics of extensions are no Exceptions
+        place = conversation.source or conversation.id
+        problem = " ".join(str(error).split())[:80]
+        return [], f"{place}: {type(error).__name__}: {problem}"
 
 
 _SECRETS = "secrets, for which detect-secrets is needed (pip install 'actwise[private]')"

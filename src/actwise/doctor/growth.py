@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,31 @@ from actwise.findings.finding import Case, Finding, Tally, digest
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+
+
+class Turns(NamedTuple):
+    """The turns of one conversation."""
+
+    after: list[int]
+    """Fingerprint of each, and of all before it."""
+    specific: list[bool]
+    """Whether enough was said before it to know the conversation again."""
+    opening: int
+    """Fingerprint of what was said before the first such turn; 0 if there is none."""
+    group: int
+
+    @classmethod
+    def of(cls, case: Case) -> "Turns":
+        """Take those of a conversation."""
+        turns = turns_of(case.conversation)
+        opening = next((turn.before for turn in turns if turn.words >= SPECIFIC), 0)
+        group = case.conversation.group
+        return cls(
+            [turn.after for turn in turns],
+            [turn.words >= SPECIFIC for turn in turns],
+            opening,
+            digest(group) if group is not None else 0,
+        )
 
 
 class Growth:
@@ -25,16 +51,13 @@ class Growth:
         self._groups = array("Q")
         self._count = 0
 
-    def add(self, case: Case) -> None:
+    def note(self, turns: Turns) -> None:
         """Note a conversation; held-out ones come first."""
-        turns = turns_of(case.conversation)
-        self._after.extend(turn.after for turn in turns)
-        self._owners.extend([self._count] * len(turns))
-        self._specific.extend(turn.words >= SPECIFIC for turn in turns)
-        opening = next((turn.before for turn in turns if turn.words >= SPECIFIC), 0)
-        self._openings.append(opening)
-        group = case.conversation.group
-        self._groups.append(digest(group) if group is not None else 0)
+        self._after.extend(turns.after)
+        self._owners.extend([self._count] * len(turns.after))
+        self._specific.extend(turns.specific)
+        self._openings.append(turns.opening)
+        self._groups.append(turns.group)
         self._count += 1
 
     def beginnings(self, held_out: int) -> Ints:

@@ -30,21 +30,24 @@ class Language:
         self._examples: dict[str, Tally] = {}
         self._other = Tally(max_examples)
 
-    def add(self, case: Case) -> None:
-        """Look at the words of one conversation."""
+    def look(self, case: Case) -> tuple[str, str, str | None] | None:
+        """See `Family.look`."""
         user, assistant = (_letters(case, role) for role in ("user", "assistant"))
         if user.total() < _ENOUGH:
+            return None
+        script, answered = _script(user), _script(assistant)
+        differs = answered != script and "mixed" not in (script, answered)
+        return case.place, script, answered if differs and assistant.total() >= _ENOUGH else None
+
+    def note(self, seen: tuple[str, str, str | None] | None) -> None:
+        """Count the scripts."""
+        if seen is None:
             return
-        script = _script(user)
+        place, script, other = seen
         self.scripts[script] += 1
-        self._examples.setdefault(script, Tally(self._max_examples)).add(f"{case.place}: {script}")
-        answered = _script(assistant)
-        if (
-            assistant.total() >= _ENOUGH
-            and answered != script
-            and "mixed" not in (script, answered)
-        ):
-            self._other.add(f"{case.place}: {answered} after {script}")
+        self._examples.setdefault(script, Tally(self._max_examples)).add(f"{place}: {script}")
+        if other is not None:
+            self._other.add(f"{place}: {other} after {script}")
 
     def findings(self) -> Iterator[Finding]:
         """Yield answers in another script, and conversations in a rare one."""

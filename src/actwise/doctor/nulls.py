@@ -26,8 +26,9 @@ class Nulls:
         self._calls = Tally(max_examples)
         self._padded_tools: set[str] = set()
 
-    def add(self, case: Case) -> None:
-        """Look through the calls of one conversation."""
+    def look(self, case: Case) -> tuple[list[str], list[str]]:
+        """See `Family.look`."""
+        calls, padded = [], []
         conversation = case.conversation
         for index, message in enumerate(conversation.messages):
             for call in message.tool_calls:
@@ -35,9 +36,16 @@ class Nulls:
                     continue
                 _, stray = without_stray_nulls(conversation, call)
                 if stray:
-                    self._calls.add(f"{case.at(index)} calls {call.name} with {', '.join(stray)}")
+                    calls.append(f"{case.at(index)} calls {call.name} with {', '.join(stray)}")
                 if any(_is_of_another_tool(conversation, call, key) for key in stray):
-                    self._padded_tools.add(call.name)
+                    padded.append(call.name)
+        return calls, padded
+
+    def note(self, seen: tuple[list[str], list[str]]) -> None:
+        """Count the calls."""
+        calls, padded = seen
+        self._calls.extend(calls)
+        self._padded_tools.update(padded)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the calls, with the sign of a columnar format where it shows."""

@@ -61,13 +61,19 @@ class Personal:
         self._detectors = detectors or {}
         self._found = Tally(max_examples)
 
-    def add(self, case: Case) -> None:
-        """Look through the messages of one conversation."""
+    def look(self, case: Case) -> list[str]:
+        """See `Family.look`."""
+        found = []
         for index, message in enumerate(case.conversation.messages):
             text = written(message)
-            kinds = [kind for kind, found in self._detectors.items() if found(text)]
+            kinds = [kind for kind, holds in self._detectors.items() if holds(text)]
             if kinds:
-                self._found.add(f"{case.at(index)} holds: {', '.join(kinds)}")
+                found.append(f"{case.at(index)} holds: {', '.join(kinds)}")
+        return found
+
+    def note(self, seen: list[str]) -> None:
+        """Count the messages."""
+        self._found.extend(seen)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the messages."""

@@ -29,11 +29,17 @@ class Reachable:
         """Decisions that call."""
         self.unreachable = Tally(max_examples)
 
-    def add(self, case: Case) -> None:
-        """Look through the calls of one conversation."""
-        self.calling += sum(1 for d in case.conversation.decisions() if d.kind == "call")
-        for index, value in _unreachable(case.conversation):
-            self.unreachable.add(f"{case.at(index)} calls with {value}")
+    def look(self, case: Case) -> tuple[int, list[str]]:
+        """See `Family.look`."""
+        calling = sum(1 for d in case.conversation.decisions() if d.kind == "call")
+        found = _unreachable(case.conversation)
+        return calling, [f"{case.at(index)} calls with {value}" for index, value in found]
+
+    def note(self, seen: tuple[int, list[str]]) -> None:
+        """Count the calls."""
+        calling, unreachable = seen
+        self.calling += calling
+        self.unreachable.extend(unreachable)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the decisions that are out of reach."""

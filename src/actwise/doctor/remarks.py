@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from actwise.conversation import Remark
 from actwise.findings.finding import Case, Finding, Severity, Tally
 
 _MOST_NAMES = 20
@@ -130,16 +131,23 @@ class Remarks:
         self._tallies: dict[str, Tally] = {}
         self._names: dict[str, Counter[str]] = {}
 
-    def add(self, case: Case) -> None:
+    def look(self, case: Case) -> tuple[str, list[Remark]]:
+        """See `Family.look`."""
+        return case.place, [
+            (code, detail) for code, detail in dict.fromkeys(case.conversation.remarks)
+        ]
+
+    def note(self, seen: tuple[str, list[Remark]]) -> None:
         """Count the remarks about one conversation."""
+        place, remarks = seen
         counted: set[str] = set()
-        for code, detail in dict.fromkeys(case.conversation.remarks):
+        for code, detail in remarks:
             tally = self._tallies.setdefault(code, Tally(self._max_examples))
             if not MEANINGS[code].by_name:
-                tally.add(f"{case.place}: {detail}")
+                tally.add(f"{place}: {detail}")
                 continue
             if code not in counted:
-                tally.add(f"{case.place}: {detail}")
+                tally.add(f"{place}: {detail}")
                 counted.add(code)
             self._names.setdefault(code, Counter())[detail] += 1
 

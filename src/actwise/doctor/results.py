@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from actwise.conversation import Message, ToolCall
@@ -11,6 +12,16 @@ from actwise.findings.finding import Case, Finding, Tally, canonical_json
 _ERROR_TEXT = re.compile(r"\s*(?:\w*(?:Error|Exception|ERROR)|error)\s*(?::|$)|\s*Traceback \(most")
 _ERROR_WORD = re.compile(r'"(?:errors?|exception|status|success|ok)"\s*:', re.IGNORECASE)
 _FAILED = ("error", "failed", "failure")
+
+
+@dataclass
+class Seen:
+    """The results in one conversation."""
+
+    results: int = 0
+    errors: int = 0
+    unanswered: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
 
 
 class ToolResults:
@@ -22,26 +33,35 @@ class ToolResults:
         self._unanswered = Tally(max_examples)
         self._loops = Tally(max_examples)
 
-    def add(self, case: Case) -> None:
-        """Look through the calls of one conversation."""
+    def look(self, case: Case) -> Seen:
+        """See `Family.look`."""
+        seen = Seen()
         messages = case.conversation.messages
         unanswered = _unanswered(messages)
         if unanswered is not None:
-            self._unanswered.add(case.at(unanswered))
+            seen.unanswered.append(case.at(unanswered))
         failed: list[str] = []  # the calls that failed since the user last spoke
         for index, message in enumerate(messages):
             if message.role == "user":
                 failed.clear()
             for call, result in _answered(messages, index):
-                self.results += 1
+                seen.results += 1
                 written = f"{call.name} {canonical_json(call.arguments)}"
                 if not says_error(result.content):
                     failed.clear()  # something has changed; to try again makes sense
                     continue
-                self.errors += 1
+                seen.errors += 1
                 if written in failed:
-                    self._loops.add(f"{case.at(index)} calls {written[:80]} again")
+                    seen.loops.append(f"{case.at(index)} calls {written[:80]} again")
                 failed.append(written)
+        return seen
+
+    def note(self, seen: Seen) -> None:
+        """Count the results."""
+        self.results += seen.results
+        self.errors += seen.errors
+        self._unanswered.extend(seen.unanswered)
+        self._loops.extend(seen.loops)
 
     def findings(self) -> Iterator[Finding]:
         """Yield calls without results, and errors."""

@@ -31,11 +31,17 @@ class Sizes:
         self._characters = array("Q")
         self._places: list[str] = []
 
-    def add(self, case: Case) -> None:
-        """Measure one conversation."""
-        self._messages.append(len(case.conversation.messages))
-        self._characters.append(sum(map(_characters, case.conversation.messages)))
-        self._places.append(case.place)
+    def look(self, case: Case) -> tuple[str, int, int]:
+        """See `Family.look`."""
+        messages = case.conversation.messages
+        return case.place, len(messages), sum(map(_characters, messages))
+
+    def note(self, seen: tuple[str, int, int]) -> None:
+        """Note the lengths of one conversation."""
+        place, messages, characters = seen
+        self._places.append(place)
+        self._messages.append(messages)
+        self._characters.append(characters)
 
     @property
     def messages(self) -> Lengths:

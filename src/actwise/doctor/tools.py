@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from actwise.conversation import tool_name, tool_parameters
 from actwise.findings.finding import Case, Finding, Tally, canonical_json, digest
@@ -27,6 +27,15 @@ class _Versions:
     """Where the second one was seen, and in what it differs from the first."""
 
 
+class Seen(NamedTuple):
+    """The tools of one conversation."""
+
+    place: str
+    shapes: list[tuple[str, str]]
+    """Name and schema without its words of each tool on offer."""
+    called: list[str]
+
+
 class Tools:
     """The tools on offer and their calls."""
 
@@ -36,17 +45,20 @@ class Tools:
         self._max_examples = max_examples
         self._versions: dict[str, _Versions] = {}
 
-    def add(self, case: Case) -> None:
-        """Count the calls of one conversation and look at its schemas."""
-        for tool in case.conversation.tools:
-            name = tool_name(tool)
-            self.calls.setdefault(name, 0)
-            self._add_schema(name, json.dumps(tool_parameters(tool)), case.place)
-        for message in case.conversation.messages:
-            self.calls.update(call.name for call in message.tool_calls)
+    def look(self, case: Case) -> Seen:
+        """See `Family.look`."""
+        tools, messages = case.conversation.tools, case.conversation.messages
+        shapes = [(tool_name(t), _shape_text(json.dumps(tool_parameters(t)))) for t in tools]
+        return Seen(case.place, shapes, [c.name for m in messages for c in m.tool_calls])
 
-    def _add_schema(self, name: str, text: str, place: str) -> None:
-        shape = _shape_text(text)
+    def note(self, seen: Seen) -> None:
+        """Count the calls and compare the schemas."""
+        for name, shape in seen.shapes:
+            self.calls.setdefault(name, 0)
+            self._add_schema(name, shape, seen.place)
+        self.calls.update(seen.called)
+
+    def _add_schema(self, name: str, shape: str, place: str) -> None:
         key = digest(shape)
         known = self._versions.get(name)
         if known is None:

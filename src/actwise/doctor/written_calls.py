@@ -19,8 +19,9 @@ class WrittenCalls:
     def __init__(self, max_examples: int) -> None:
         self._found = Tally(max_examples)
 
-    def add(self, case: Case) -> None:
-        """Look through the answers of one conversation."""
+    def look(self, case: Case) -> list[str]:
+        """See `Family.look`."""
+        found = []
         names = [tool_name(tool) for tool in case.conversation.tools]
         for index, message in enumerate(case.conversation.messages):
             if message.role != "assistant" or message.tool_calls or not (names and message.weight):
@@ -28,7 +29,12 @@ class WrittenCalls:
             if _SIGNS.search(message.content):
                 name = next((name for name in names if name in message.content), None)
                 if name is not None:
-                    self._found.add(f"{case.at(index)} names {name!r}")
+                    found.append(f"{case.at(index)} names {name!r}")
+        return found
+
+    def note(self, seen: list[str]) -> None:
+        """Count the answers."""
+        self._found.extend(seen)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the answers."""

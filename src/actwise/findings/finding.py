@@ -55,6 +55,11 @@ class Tally:
         if len(self.examples) < self._max_examples:
             self.examples.append(example)
 
+    def extend(self, examples: Iterable[str]) -> None:
+        """Count once more for each example."""
+        for example in examples:
+            self.add(example)
+
     def finding(
         self, severity: Severity, code: str, message: str, *, effect: str, remedy: str
     ) -> Iterator[Finding]:
@@ -98,10 +103,17 @@ def case_of(conversation: Conversation) -> Case:
 
 
 class Family(Protocol):
-    """Looks at every conversation once and has something to say at the end."""
+    """Looks at every conversation once and has something to say at the end.
 
-    def add(self, case: Case) -> None:
-        """Look at one conversation."""
+    Looking may be done in other processes; what was seen is noted in one, in the order of the
+    conversations.
+    """
+
+    def look(self, case: Case) -> Any:
+        """Return what one conversation shows, depending on nothing else, to be pickled."""
+
+    def note(self, seen: Any) -> None:
+        """Take in what `look` has returned for the next conversation."""
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found in all of them."""

@@ -1,15 +1,14 @@
-"""Files of any known format in, conversations and rejections out: one for every record."""
+"""The formats that are known, and how a record of any of them becomes a conversation."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from actwise.conversation import Conversation, Tool
-from actwise.errors import ConfigError, InputError
+from actwise.errors import InputError
 from actwise.formats.bodies import Body
-from actwise.formats.columnar import files_of
 from actwise.formats.keys import Keys, family_of, remark_unread
 from actwise.formats.layout import unwrapped
 from actwise.formats.readers import (
@@ -44,8 +43,7 @@ from actwise.formats.readers import (
 from actwise.formats.record import Rejected, Unusable, clip, kind_of, strict_json
 from actwise.formats.remarks import collected
 from actwise.formats.settle import settled
-from actwise.formats.source import read_texts
-from actwise.formats.tool_files import load_tools
+from actwise.formats.source import Text, read_texts
 from actwise.formats.validate import first_problem
 
 _STEM = re.compile(r"(\.(jsonl|json|parquet|arrow|gz))+$")
@@ -111,79 +109,28 @@ FORMATS: dict[str, Reader] = {
 }
 
 
-def read_files(
-    paths: Sequence[Path],
-    *,
-    format: str | None = None,
-    tools: Path | None = None,
-    told: Callable[[int], None] = lambda count: None,
-) -> Iterator[Conversation | Rejected]:
-    """Read conversation logs, one file after the other.
+@dataclass
+class RecordFile:
+    """What the records of one file are read with."""
 
-    Every record yields exactly one item, in order; where the format puts several conversations
-    into one record, one for each of them. Ids are made unique over all files: the second
-    conversation called "x" becomes "x~2".
+    path: Path
+    format: str
+    """Of the last record that was read, and before that of the first one that can be."""
+    fixed: bool
+    """Whether all records are of this format."""
+    tools: tuple[Tool, ...]
+    answers: Mapping[str, Any]
 
-    Args:
-        paths: Files of JSON lines, JSON arrays or rows, or folders of data sets; see `read_texts`.
-        format: A key of `FORMATS`; by default each record tells by itself.
-        tools: A file of tools, as `load_tools` takes it, for records that declare none.
-        told: See `read_texts`.
-
-    Raises:
-        ConfigError: When `format` is unknown.
-        InputError: When a file as a whole cannot be used; raised when its turn comes.
-    """
-    if format is not None and format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
-    given = load_tools(tools) if tools is not None else ()
-    return _read_all(paths, format, given, told)
-
-
-def _read_all(
-    paths: Sequence[Path],
-    format: str | None,
-    tools: tuple[Tool, ...],
-    told: Callable[[int], None],
-) -> Iterator[Conversation | Rejected]:
-    taken: dict[str, int] = {}
-    for path in paths:
-        for file in files_of(path):
-            for item in _read_file(file, format, tools, told):
-                yield item if isinstance(item, Rejected) else _with_unique_id(item, taken)
-
-
-def _with_unique_id(conversation: Conversation, taken: dict[str, int]) -> Conversation:
-    """Rename a conversation whose id is in `taken` (id -> how often it was asked for)."""
-    name = conversation.id
-    while name in taken:
-        taken[conversation.id] += 1
-        name = f"{conversation.id}~{taken[conversation.id]}"
-    taken[name] = 1
-    return conversation if name == conversation.id else conversation.model_copy(update={"id": name})
-
-
-def _read_file(
-    path: Path, format: str | None, tools: tuple[Tool, ...], told: Callable[[int], None]
-) -> Iterator[Conversation | Rejected]:
-    records = _parsed(path, told)
-    early: list[tuple[int, Any] | Rejected] = []
-    name = format or _recognise(path, records, early)
-    if FORMATS[name].needs_tools and not tools:
-        raise InputError(
-            f"records of format {name} carry no tools",
-            file=str(path),
-            remedy="give the file with the tools' schemas (--tools)",
-        )
-    answers = _answers(path) if FORMATS[name].answers_beside else {}
-    for queue in (early, records):
-        for item in queue:
-            if isinstance(item, Rejected):
-                yield item
-                continue
-            if format is None:
-                name = _recognised(item[1], name)
-            yield from _read_parts(path, item, FORMATS[name], tools, answers)
+    def read(self, texts: Iterable[Text]) -> Iterator[Conversation | Rejected]:
+        """Read some records, each with the format of the last one where it may be."""
+        for text in texts:
+            for item in _parsed(self.path, text):
+                if isinstance(item, Rejected):
+                    yield item
+                    continue
+                if not self.fixed:
+                    self.format = _recognised(item[1], self.format)
+                yield from _read_parts(self, item)
 
 
 def _recognised(record: Any, last: str | None) -> Any:
@@ -193,12 +140,13 @@ def _recognised(record: Any, last: str | None) -> Any:
     return next((name for name, reader in FORMATS.items() if reader.recognises(record)), last)
 
 
-def _answers(path: Path) -> dict[str, Any]:
+def answers_beside(path: Path) -> dict[str, Any]:
     """Return the recorded actions of a file by the ids of its records."""
     beside = path.parent / "possible_answer" / path.name
     if not beside.exists():
         return {}
-    records = [item[1] for item in _parsed(beside) if not isinstance(item, Rejected)]
+    parsed = (item for text in read_texts(beside) for item in _parsed(beside, text))
+    records = [item[1] for item in parsed if not isinstance(item, Rejected)]
     return {
         str(record["id"]): record.get("ground_truth")
         for record in records
@@ -206,20 +154,15 @@ def _answers(path: Path) -> dict[str, Any]:
     }
 
 
-def _read_parts(
-    path: Path,
-    record: tuple[int, Any],
-    reader: Reader,
-    tools: tuple[Tool, ...],
-    answers: Mapping[str, Any],
-) -> Iterator[Conversation | Rejected]:
+def _read_parts(file: RecordFile, record: tuple[int, Any]) -> Iterator[Conversation | Rejected]:
     """Read every conversation of one record."""
     line, value = record
-    if isinstance(value, dict) and str(value.get("id")) in answers:
-        value = {**value, "ground_truth": answers[str(value["id"])]}
+    path, reader = file.path, FORMATS[file.format]
+    if isinstance(value, dict) and str(value.get("id")) in file.answers:
+        value = {**value, "ground_truth": file.answers[str(value["id"])]}
     name = f"{_STEM.sub('', path.name)}-{line}"
     if reader.parts is None:
-        yield _read_record(path, line, value, name, reader, tools)
+        yield _read_record(path, line, value, name, reader, file.tools)
         return
     found = _guarded(path, line, reader.parts, value)
     if isinstance(found, Rejected):
@@ -227,7 +170,7 @@ def _read_parts(
         return
     for number, part in enumerate(found, start=1):
         own = f"{name}.{number}" if len(found) > 1 else name
-        yield _read_record(path, line, part, own, reader, tools)
+        yield _read_record(path, line, part, own, reader, file.tools)
 
 
 def _guarded(path: Path, line: int, read: Callable[..., Any], *given: Any, **more: Any) -> Any:
@@ -249,40 +192,37 @@ def _guarded(path: Path, line: int, read: Callable[..., Any], *given: Any, **mor
         return Rejected(str(path), line, "unreadable", detail)
 
 
-def _parsed(
-    path: Path, told: Callable[[int], None] = lambda count: None
-) -> Iterator[tuple[int, Any] | Rejected]:
-    for item in read_texts(path, told):
-        if isinstance(item, Rejected):
-            yield item
-            continue
-        line, text = item
-        try:
-            value = strict_json(text)
-        except ValueError as error:
-            detail = f"the record is not JSON: {clip(str(error))}; mend the line"
-            yield Rejected(str(path), line, "broken_json", detail)
-            continue
-        yield from unwrapped(
-            line, text, value, is_record=lambda v: _recognised(v, None) is not None
-        )
+def _parsed(path: Path, item: Text) -> Iterator[tuple[int, Any] | Rejected]:
+    """Yield the records that one text holds."""
+    if isinstance(item, Rejected):
+        yield item
+        return
+    line, text = item
+    try:
+        value = strict_json(text)
+    except ValueError as error:
+        detail = f"the record is not JSON: {clip(str(error))}; mend the line"
+        yield Rejected(str(path), line, "broken_json", detail)
+        return
+    yield from unwrapped(line, text, value, is_record=_is_record)
 
 
 def _is_record(value: Any) -> bool:
     return _recognised(value, None) is not None
 
 
-def _recognise(
-    path: Path,
-    records: Iterator[tuple[int, Any] | Rejected],
-    early: list[tuple[int, Any] | Rejected],
-) -> str:
-    """Tell the format from the first readable record; what it took from `records` is in `early`."""
-    for item in records:
-        early.append(item)
-        name = None if isinstance(item, Rejected) else _recognised(item[1], None)
-        if name is not None:
-            return str(name)
+def recognise(path: Path, texts: Iterator[Text], head: list[Text]) -> str:
+    """Tell the format from the first readable record; what it took from `texts` is in `head`."""
+    early: list[tuple[int, Any] | Rejected] = []
+    for text in texts:
+        head.append(text)
+        for item in _parsed(path, text):
+            early.append(item)
+            name = None if isinstance(item, Rejected) else _recognised(item[1], None)
+            if name is not None:
+                return str(name)
+            if len(early) >= _PATIENCE:
+                break
         if len(early) >= _PATIENCE:
             break
     tried = f"tried {', '.join(FORMATS)}"

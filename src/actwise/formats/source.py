@@ -21,15 +21,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PACKED = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+Text = tuple[int, str] | Rejected
+"""A record before it is parsed: the line on which it begins, and its JSON; or why it is none."""
 MAX_RECORD = 64 * 2**20
 """Bytes of one line; a conversation of a thousand long messages has one."""
 MAX_WHOLE = 512 * 2**20
 """Bytes of an array, which has to be held as a whole."""
 
 
-def read_texts(
-    path: Path, told: Callable[[int], None] = lambda count: None
-) -> Iterator[tuple[int, str] | Rejected]:
+def read_texts(path: Path, told: Callable[[int], None] = lambda count: None) -> Iterator[Text]:
     """Yield (line, text) of every record of a file or a data set's folder; blank lines are none.
 
     JSON lines are streamed, and so are the rows of a columnar file, which count as lines. Anything
@@ -79,7 +79,7 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _records(path: Path, told: Callable[[int], None]) -> Iterator[tuple[int, str] | Rejected]:
+def _records(path: Path, told: Callable[[int], None]) -> Iterator[Text]:
     if is_columnar(path):
         yield from read_rows(path)
         return
@@ -140,7 +140,7 @@ def _open(
         yield gzip.GzipFile(fileobj=stream) if zipped else stream
 
 
-def _split(path: Path, stream: io.BufferedIOBase) -> Iterator[tuple[int, str] | Rejected]:
+def _split(path: Path, stream: io.BufferedIOBase) -> Iterator[Text]:
     """Find out how records are laid out, from the first line that is not blank."""
     line, first = 0, b"\n"
     while first and not first.strip():
@@ -212,9 +212,7 @@ def _decoded(path: Path, raw: bytes, encoding: str) -> str:
         ) from error
 
 
-def _lines(
-    path: Path, stream: io.BufferedIOBase, raw: bytes, line: int
-) -> Iterator[tuple[int, str] | Rejected]:
+def _lines(path: Path, stream: io.BufferedIOBase, raw: bytes, line: int) -> Iterator[Text]:
     """Yield a line that was read already, and those that follow it."""
     while True:
         if len(raw) > MAX_RECORD and not raw.endswith(b"\n"):

@@ -1,14 +1,16 @@
 """Conversations in the canonical form: one JSON line each, in OpenAI's chat shape."""
 
 import gzip
+import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from actwise.conversation import Conversation
 from actwise.errors import InputError
+from actwise.formats.files import UniqueIds, read_each
 from actwise.formats.record import Rejected
 from actwise.run.files import write_named
 
@@ -32,6 +34,15 @@ class Written:
         ]
 
 
+class _Line(NamedTuple):
+    """A conversation as it is written."""
+
+    id: str
+    kinds: list[str]
+    """Of its decisions."""
+    text: bytes
+
+
 def write_conversations(items: Iterable[Conversation | Rejected], out: Path) -> Written:
     """Write conversations so that `read_files` gives the same ones again.
 
@@ -43,18 +54,68 @@ def write_conversations(items: Iterable[Conversation | Rejected], out: Path) -> 
         InputError: If there is no conversation among the items; then nothing is written.
         RunError: If the file cannot be written.
     """
+    return _write(map(_line, items), out)
+
+
+def convert_files(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    format: str | None = None,
+    tools: Path | None = None,
+    told: Callable[[int], None] = lambda count: None,
+    processes: int = 1,
+) -> Written:
+    """Write what files hold, as `write_conversations` does with what `read_files` yields.
+
+    Args:
+        paths: See `read_files`.
+        out: See `write_conversations`.
+        format: See `read_files`.
+        tools: See `read_files`.
+        told: See `read_texts`.
+        processes: See `read_each`; what is written does not depend on it.
+
+    Raises:
+        ActwiseError: See `read_each` and `write_conversations`.
+    """
+    lines = read_each(paths, _lines, format=format, tools=tools, told=told, processes=processes)
+    return _write(_with_unique_ids(lines), out)
+
+
+def _lines() -> Callable[[Conversation | Rejected], _Line | Rejected]:
+    return _line
+
+
+def _line(item: Conversation | Rejected) -> _Line | Rejected:
+    if isinstance(item, Rejected):
+        return replace(item, conversation=None)
+    kinds = [decision.kind for decision in item.decisions()]
+    return _Line(item.id, [*kinds], item.to_json().encode())
+
+
+def _with_unique_ids(lines: Iterable[_Line | Rejected]) -> Iterator[_Line | Rejected]:
+    ids = UniqueIds()
+    for line in lines:
+        if isinstance(line, _Line) and (name := ids.take(line.id)) != line.id:
+            record = json.loads(line.text) | {"id": name}
+            line = line._replace(text=json.dumps(record, ensure_ascii=False).encode())
+        yield line
+
+
+def _write(lines: Iterable[_Line | Rejected], out: Path) -> Written:
     written = Written()
 
     def write(temporary: Path) -> None:
         zipped = out.suffix == ".gz"
         with gzip.open(temporary, "wb") if zipped else open(temporary, "wb") as file:
-            for item in items:
+            for item in lines:
                 if isinstance(item, Rejected):
                     written.left_out.setdefault(item.reason, []).append(f"{item.file}:{item.line}")
                     continue
                 written.conversations += 1
-                written.decisions.update(decision.kind for decision in item.decisions())
-                file.write(item.to_json().encode() + b"\n")
+                written.decisions.update(item.kinds)
+                file.write(item.text + b"\n")
         if not written.conversations:
             first = written.skipped()[0]
             file_name, _, line = first["examples"][0].rpartition(":")

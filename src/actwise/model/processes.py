@@ -101,11 +101,6 @@ def together() -> Processes:
     return Several() if dist.is_initialized() else ALONE
 
 
-def on_this_machine() -> int:
-    """Return how many of the processes share this machine's cores."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if dist.is_initialized() else 1
-
-
 def shares(costs: Sequence[int], count: int) -> list[int]:
     """Return for each item the number of the process that takes it.
 

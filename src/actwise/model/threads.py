@@ -1,7 +1,5 @@
 """How many threads pay, and how many passes are computed at once."""
 
-import os
-import sys
 import time
 
 import torch
@@ -9,7 +7,7 @@ import torch
 from actwise.config import ModelConfig
 from actwise.model.kernels.allocator import keep_freed_memory
 from actwise.model.policy import Policy
-from actwise.model.processes import on_this_machine
+from actwise.run.cores import num_cores
 from actwise.run.folder import Run
 from actwise.tree.forest import Forest
 from actwise.tree.layout import lay_out
@@ -48,12 +46,6 @@ def choose_threads(run: Run, config: ModelConfig, policy: Policy) -> None:
 def workers_beside(threads: int, cores: int, policy: Policy) -> int:
     """Return how many passes, each on some threads, can be computed at once: one on a GPU."""
     return max(1, cores // threads) if policy.device.type == "cpu" else 1
-
-
-def num_cores() -> int:
-    """Return the number of cores that this process may use beside the others of its run."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores // on_this_machine())
 
 
 @torch.no_grad()
