@@ -115,7 +115,7 @@ class Runner:
         self._given = (model, logs, changes)
         self.folder = folder
         settings = [f"--set={key}={value}" for key, value in {**SETTINGS, **changes}.items()]
-        self._arguments = [
+        self.arguments = [
             "run",
             "--data",
             str(logs),
@@ -150,9 +150,7 @@ class Runner:
             first: Done in the process before it begins.
             codes: Those that are right.
         """
-        process = self._context.Process(
-            target=actwise, args=(self._arguments, str(self.log), first)
-        )
+        process = self._context.Process(target=actwise, args=(self.arguments, str(self.log), first))
         process.start()
         if moment is not None:
             while process.is_alive() and not moment():
@@ -184,7 +182,7 @@ class Runner:
             self._context.Process(
                 target=actwise,
                 args=(
-                    self._arguments,
+                    self.arguments,
                     str(self.log_of(rank)),
                     partial(join, rank, count, port, first if rank == victim else nothing),
                 ),

@@ -20,7 +20,7 @@ from actwise.doctor import examine_files
 from actwise.errors import ActwiseError
 from actwise.formats import Rejected, convert_files, files, read_each, read_files
 from actwise.run.cores import num_cores
-from formats.test_readers import SAMPLES, SGD_TOOLS
+from formats.samples import SAMPLES, SGD_TOOLS
 
 Item = Conversation | Rejected
 

@@ -133,9 +133,7 @@ class Remarks:
 
     def look(self, case: Case) -> tuple[str, list[Remark]]:
         """See `Family.look`."""
-        return case.place, [
-            (code, detail) for code, detail in dict.fromkeys(case.conversation.remarks)
-        ]
+        return case.place, list(dict.fromkeys(case.conversation.remarks))
 
     def note(self, seen: tuple[str, list[Remark]]) -> None:
         """Count the remarks about one conversation."""
