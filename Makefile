@@ -3,6 +3,7 @@
 # make test-slow  hundreds of kills, damages and hostile inputs: an hour
 # make paper   the comparison of the paper with five seeds: hours; goes on where it stopped
 # make check   ruff, mypy --strict, the order of imports
+# make vllm    the tests against a real vLLM, in an environment of its own: 2.5 GB
 # make tau2    a model on tau2-bench, from a checkout of it: TAU2=../tau2-bench MODEL=base
 # make docs    the documentation as pages, in build/docs
 # make dist    wheel and sdist, in build/dist
@@ -17,7 +18,7 @@ INSTALL = $(PYTHON) tools/environment.py $(if $(GPU),--gpu)
 # Another build of torch is another installation.
 BASE := .venv/.installed$(if $(GPU),-gpu)
 
-.PHONY: demo paper test test-slow check docs dist tau2
+.PHONY: demo paper test test-slow check docs dist tau2 vllm
 
 demo: $(BASE)
 	$(BIN)/actwise demo
@@ -50,6 +51,13 @@ tau2: $(BASE) .venv-tau2/.installed
 .venv-tau2/.installed:
 	python3.12 -m venv .venv-tau2
 	.venv-tau2/bin/pip install --quiet --disable-pip-version-check $(TAU2)
+	touch $@
+
+vllm: $(BASE)-dev .venv-vllm/.installed
+	$(BIN)/pytest tests/integration/test_vllm.py
+
+.venv-vllm/.installed: tools/vllm_environment.py
+	$(PYTHON) tools/vllm_environment.py
 	touch $@
 
 docs: $(BASE)-docs

@@ -83,7 +83,18 @@ def test_an_impossible_value_is_refused_with_its_key(setting: str, key: str) -> 
 
 def test_settings_that_do_not_fit_each_other_are_refused() -> None:
     assert "leave nothing to train on" in refusal("data.dev_fraction=.45", "data.test_fraction=.45")
+    assert refusal("engine.kind=vllm").startswith("engine: engine.kind=vllm goes with")
+    assert refusal("engine.urls=http://a:1").startswith("engine: engine.kind=vllm goes with")
+    servers = "engine.kind=vllm", "engine.urls=http://a:1"
+    assert "rl.temperature=1 only" in refusal(*servers, "rl.temperature=0.9")
     assert "rl.optimiser_steps" in refusal("rl.optimiser_steps=9", "rl.conversations_per_step=8")
+
+
+def test_one_server_or_several_can_be_named() -> None:
+    kind = "engine.kind=vllm"
+    assert load_config(None, [kind, "engine.urls=http://a:1"]).engine.urls == ("http://a:1",)
+    several = load_config(None, [kind, 'engine.urls=["http://a:1", "http://b:2"]'])
+    assert several.engine.urls == ("http://a:1", "http://b:2")
 
 
 @pytest.mark.parametrize("setting", ["sft.steps", "=3", " =3", ""])

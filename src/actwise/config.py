@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from actwise.errors import ConfigError
 from actwise.rewards.settings import JudgeConfig
@@ -76,6 +83,42 @@ class ModelConfig(_Section):
     not given, if the longest conversations would not fit into memory otherwise."""
     max_length: int | None = Field(None, ge=16)
     """Longest prompt and completion in tokens; the model's own limit where not given."""
+
+
+class EngineConfig(_Section):
+    """Where completions are sampled while a run trains."""
+
+    kind: Literal["local", "vllm"] = "local"
+    """local: by the model itself, in this process. vllm: by vLLM servers, which are given the
+    weights after each step; see docs/engines.md."""
+    urls: tuple[str, ...] = ()
+    """Addresses of the servers, such as "http://127.0.0.1:8000"; they share the work."""
+    folder: Path | None = None
+    """Folder of this run's own through which the servers are given the weights: they have to see it
+    under the same path. In the run folder where not given."""
+    api_key_env: str | None = None
+    """Environment variable with the key that the servers want (`--api-key`); none where not
+    given."""
+    concurrency: int = Field(16, ge=1)
+    """Prompts that each server is asked for at once, each with all of its completions."""
+    timeout: float = Field(600.0, gt=0)
+    """Seconds after which a server that has not answered counts as dead."""
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether something else samples than exactly what is trained."""
+        return self.kind == "vllm"
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _one_alone(cls, urls: Any) -> Any:
+        return (urls,) if isinstance(urls, str) else urls
+
+    @model_validator(mode="after")
+    def _has_servers(self) -> "EngineConfig":
+        if (self.kind == "vllm") != bool(self.urls):
+            raise ValueError("engine.kind=vllm goes with the addresses of servers in engine.urls")
+        return self
 
 
 class OptimiserConfig(_Section):
@@ -291,6 +334,9 @@ class RlConfig(OptimiserConfig):
     """The ratio is clipped below one minus this."""
     clip_high: float = Field(0.28, gt=0)
     """The ratio is clipped above one plus this (DAPO's clip-higher)."""
+    importance_cap: float = Field(2.0, ge=1)
+    """Where completions are not sampled from exactly what is trained (`engine.kind=vllm`), a token
+    counts by its probability ratio, and by this at most (truncated importance sampling)."""
     kl_coefficient: float = Field(0.0, ge=0)
     """Weight of the k3 divergence from what `rl.anchor` says; 0 computes none."""
     ratio_level: Literal["token", "sequence"] = "token"
@@ -378,6 +424,7 @@ class RunConfig(_Section):
     conversations that begin alike share their beginning; a GPU with room likes more, too."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
     reward: JudgeConfig = JudgeConfig()
     sft: SftConfig = SftConfig()
     think: ThinkConfig = ThinkConfig()
@@ -399,6 +446,8 @@ class RunConfig(_Section):
             raise ValueError("rl.unit=turn compares turns, so rl.advantage must be group")
         if self.rl.unit == "turn" and self.rl.hints.levels:
             raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
+        if self.engine.kind == "vllm" and self.rl.temperature != 1:
+            raise ValueError("engine.kind=vllm tells log-probs at rl.temperature=1 only")
         if self.rounds.number > 1 and not (
             self.think.steps and self.rl.steps and self.rl.mode == "thinking"
         ):

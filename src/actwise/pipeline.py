@@ -18,7 +18,7 @@ from actwise.config import MODES, Mode, RunConfig
 from actwise.conversation import all_decisions
 from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
-from actwise.engine.local import LocalEngine
+from actwise.engine.opening import open_engine
 from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
@@ -59,7 +59,7 @@ class Pipeline:
         self._prepared = prepared
         self._tests = prepared.splits.tests
         self._stages = stages_of(config)
-        engine = LocalEngine(policy)
+        engine = open_engine(policy, config.engine, run.folder, run.progress.say)
         self._evaluator = Evaluator(engine, policy.template, config.reward, prepared.max_tokens)
         self._dev = prepared.splits.dev[: config.evaluate.dev_conversations]
         self._context = Context(
@@ -301,6 +301,9 @@ def _say_what_comes(
     done = [name for name in names if (run.folder / _cost(name)).exists()]
     if run.goes_on:
         run.progress.say(f"goes on in {run.folder}; done already: {', '.join(done) or 'nothing'}")
+    elif config.engine.kind == "vllm":
+        servers = ", ".join(config.engine.urls)
+        run.progress.say(f"completions are sampled by {servers}; time: not estimated")
     elif not run.progress.quiet and run.processes.count == 1:  # a trial is of one process
         time = expected_time(policy, fitted, config, run.folder)
         run.progress.say(time or "time: not estimated, for so few steps")

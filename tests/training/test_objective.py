@@ -15,7 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from actwise.training.objective import group_advantages, k3, live_groups, policy_loss
+from actwise.training.objective import (
+    group_advantages,
+    k3,
+    live_groups,
+    policy_loss,
+    truncated_importance,
+)
 
 LENGTHS = [5, 1, 7, 3, 4, 6, 2, 7]
 """Tokens of eight completions; TRL pads them to seven."""
@@ -119,7 +125,13 @@ def _step(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 
 def _trl_loss(
-    trl: Any, new: Tensor, old: Tensor, reference: Tensor, advantages: Tensor, rows: slice
+    trl: Any,
+    new: Tensor,
+    old: Tensor,
+    reference: Tensor,
+    advantages: Tensor,
+    rows: slice,
+    importance: Tensor | None = None,
 ) -> Tensor:
     mask = _pad(torch.ones(sum(LENGTHS), dtype=torch.long))[rows]
     trl.logprobs = _pad(new)[rows]
@@ -134,6 +146,7 @@ def _trl_loss(
             "old_per_token_logps": _pad(old)[rows],
             "ref_per_token_logps": _pad(reference)[rows],
             "num_items_in_batch": torch.tensor(sum(LENGTHS)),
+            "importance_sampling_ratio": None if importance is None else _pad(importance)[rows],
         },
     )
     return loss
@@ -179,6 +192,37 @@ def test_loss_and_gradient_equal_trls(
     assert parts.ratio_clipped_low > 0 and parts.ratio_clipped_high > 0
     if beta:
         assert parts.kl.item() == pytest.approx(logged["kl"], rel=1e-5)
+
+
+@pytest.mark.parametrize("aggregation", ["grpo", "dapo", "dr_grpo"])
+def test_completions_of_another_engine_count_as_they_do_with_trl(
+    trl: Any, aggregation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old, reference, advantages, owner = _step()
+    trl.loss_type, trl.beta, trl.importance_sampling_level = aggregation, 0.04, "token"
+    trl.epsilon_low = trl.epsilon_high = 0.2
+    monkeypatch.setattr(trl, "use_vllm", True)
+    monkeypatch.setattr(trl, "vllm_importance_sampling_correction", True)
+    sampler = old + 0.8 * torch.randn(len(old), generator=torch.Generator().manual_seed(3))
+    importance = torch.clamp(torch.exp(old - sampler), max=1.5)  # TRL's "token_truncate"
+    theirs = new.clone().requires_grad_()
+    _trl_loss(trl, theirs, old, reference, advantages, slice(None), importance).backward()
+    ours = new.clone().requires_grad_()
+    policy_loss(
+        ours,
+        old,
+        advantages,
+        owner,
+        importance_T=truncated_importance(old, sampler, 1.5),
+        reference_logprobs_T=reference,
+        kl_coefficient=0.04,
+        aggregation=aggregation,
+        num_completions=len(LENGTHS),
+        num_tokens=sum(LENGTHS),
+        max_completion_tokens=MAX_TOKENS,
+    ).loss.backward()
+    assert 0 < (importance == 1.5).sum() < len(old)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("aggregation", ["grpo", "dapo", "dr_grpo"])
@@ -379,6 +423,22 @@ def test_k3_by_hand_and_near_zero() -> None:
     # d = 1e-3: d^2 / 2 + d^3 / 6; exp(d) - d - 1 in float32 is off by a tenth here.
     small = k3(torch.zeros(1), torch.tensor([1e-3])).item()
     assert small == pytest.approx(5.0016671e-07, rel=1e-3)
+
+
+def test_importance_by_hand() -> None:
+    trained = torch.tensor([0.2, 0.4, 0.9, 0.5]).log().requires_grad_()
+    sampler = torch.tensor([0.4, 0.4, 0.1, 0.2]).log()
+    found = truncated_importance(trained, sampler, 2.0)
+    torch.testing.assert_close(found, torch.tensor([0.5, 1.0, 2.0, 2.0]))
+    assert not found.requires_grad
+
+
+def test_importance_is_what_an_expectation_under_the_trained_policy_needs() -> None:
+    """Weighted by it, what the sampler drew has the trained policy's expectation."""
+    trained, sampler = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.4, 0.4, 0.2])
+    gain = torch.tensor([1.0, -2.0, 5.0])
+    importance = truncated_importance(trained.log(), sampler.log(), 2.0)
+    torch.testing.assert_close((sampler * importance * gain).sum(), (trained * gain).sum())
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

@@ -165,6 +165,35 @@ def test_rl_gradients_are_those_of_the_formulas_row_by_row(
     assert_near(gradient(policy.model), gradient(model))
 
 
+def test_what_another_engine_sampled_counts_by_its_importance(policy: Policy, run: Run) -> None:
+    config = RlConfig(num_generations=4, importance_cap=1.2)
+    groups = make_groups(policy, run, config)
+    model = ordinary(policy)
+    expected, mismatch, capped = torch.zeros(()), [], []
+    for g, r in ((group, r) for group in groups if group.live for r in group.rollouts):
+        new = logprobs_of(model, g.prompt, r.sample.token_ids)
+        ratio = (new.detach() - torch.tensor(r.sample.logprobs)).exp()
+        expected = expected - (ratio.clamp(max=1.2) * r.advantage * new).sum()
+        mismatch.append(ratio - ratio.log() - 1)
+        capped.append((ratio > 1.2).float())
+    (expected / (90 * totals_of(groups)[0])).backward()
+    live = [group for group in groups if group.live]
+    figures = accumulate(
+        policy,
+        live,
+        totals_of(groups),
+        {},
+        config,
+        max_tokens=90,
+        max_batch_tokens=300,
+        off_policy=True,
+    )
+    assert figures["mismatch_kl"] == pytest.approx(torch.cat(mismatch).mean().item(), rel=1e-3)
+    assert figures["importance_capped"] == pytest.approx(torch.cat(capped).mean().item(), rel=1e-4)
+    assert 0 < figures["importance_capped"] < 1
+    assert_near(gradient(policy.model), gradient(model))
+
+
 def test_the_gradient_of_grpo_is_the_same_with_any_number_of_workers(
     policy: Policy, run: Run
 ) -> None:

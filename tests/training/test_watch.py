@@ -24,6 +24,7 @@ def test_a_run_that_goes_well_is_left_in_peace() -> None:
     [
         ("live_groups", 0.26, 0.24, "24% of the groups are live"),
         ("thought_words", 7.1, 6.9, "from 10.0 to 6.9 words"),
+        ("mismatch_kl", 0.049, 0.051, "differ by 0.051 nats a token"),
         ("entropy", 0.101, 0.099, "from 0.200 to 0.099"),
     ],
 )

@@ -47,6 +47,7 @@ def write_bundle(
         stage,
         base=base,
         thinking=thinking,
+        dtype=str(policy.model.dtype).removeprefix("torch."),
         parsers=parsers,
         results=results,
         data=record.get("data", []),

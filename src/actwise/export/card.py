@@ -20,6 +20,7 @@ def write_card(
     *,
     base: str,
     thinking: bool,
+    dtype: str,
     parsers: Parsers,
     results: dict[str, Any] | None,
     data: list[dict[str, Any]],
@@ -30,6 +31,7 @@ def write_card(
         stage: Which model of a run it is, or its name.
         base: Name of the model that was trained; a folder's name stands for its path.
         thinking: The mode in which it was measured.
+        dtype: The type of its weights, such as "float32".
         parsers: How others read its completions.
         results: What `results.json` of its run holds; None without a finished run.
         data: Fingerprints of what it was trained and measured on.
@@ -50,6 +52,7 @@ def write_card(
         hub_base="/" in named,
         folder="FOLDER",
         thinking=thinking,
+        dtype=dtype,
         max_tokens=found.get("max_completion_tokens"),
         rows=[
             {

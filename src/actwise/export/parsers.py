@@ -1,8 +1,8 @@
 """How other servers read what a model writes: by the way in which it writes calls and thoughts.
 
-The names are those of vLLM's documentation and were not run here. A `response_template`, which
-transformers reads from the tokenizer's configuration, is written only where transformers reads with
-it exactly what was rendered: calls and answers, with a thought and without.
+The names are those of vLLM's documentation; hermes and qwen3 were run here. A `response_template`,
+which transformers reads from the tokenizer's configuration, is written only where transformers
+reads with it exactly what was rendered: calls and answers, with a thought and without.
 """
 
 from dataclasses import dataclass

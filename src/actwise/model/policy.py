@@ -36,6 +36,8 @@ class Policy:
         """Passes that training computes at once; see `actwise.model.loading.choose_threads`."""
         self.checkpointing = False
         """Whether activations are computed again; see `actwise.model.checkpointing`."""
+        self.version = 0
+        """Counts how often the trained weights were overwritten."""
 
     @classmethod
     def load(
@@ -144,6 +146,7 @@ class Policy:
         with torch.no_grad():
             for name, parameter in self.trainable().items():
                 parameter.copy_(weights[name])
+        self.version += 1
 
     @contextlib.contextmanager
     def using(self, weights: dict[str, Tensor]) -> Iterator[None]:
@@ -187,6 +190,19 @@ class Policy:
         """
         model = getattr(self.model, "get_base_model", lambda: self.model)()
         save_model(model, _merged(model), self.template.tokenizer, folder)
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether adapters are trained instead of the model's own weights."""
+        return hasattr(self.model, "peft_config")
+
+    def write_weights(self, folder: Path) -> None:
+        """Write the weights that are trained, as a server of the same model loads them.
+
+        Those are the adapters alone, or all weights of the model where there are none.
+        """
+        weights = None if self.has_adapters else _merged(self.model)
+        self.model.save_pretrained(folder, state_dict=weights)
 
 
 def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:

@@ -80,6 +80,10 @@ CURVES = {
     ),
     "format": Word("format", "Share of the sampled completions that can be read."),
     "truncated": Word("cut off", "Share of the sampled completions that hit the length limit."),
+    "mismatch_kl": Word(
+        "mismatch", "Divergence of what samples from what is trained, in nats a token.", share=False
+    ),
+    "importance_capped": Word("capped", "Share of tokens that count no more than they may."),
     "clipped_low": Word("clipped below", "Share of tokens held back from becoming rarer still."),
     "clipped_high": Word(
         "clipped above", "Share of tokens held back from becoming likelier still."

@@ -13,7 +13,6 @@ import hashlib
 import json
 import random
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from actwise.rewards.judge import NoVerdict
 from actwise.rewards.missing import Missing
 from actwise.rewards.secret import read_key, redacted
 from actwise.rewards.settings import EndpointConfig
+from actwise.run.background import background_loop
 
 Body = Mapping[str, Any]
 
@@ -163,7 +163,8 @@ class Endpoint:
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         replies: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        sending = asyncio.run_coroutine_threadsafe(self._ask_all(path, bodies, replies), _loop())
+        asking = self._ask_all(path, bodies, replies)
+        sending = asyncio.run_coroutine_threadsafe(asking, background_loop())
         try:
             while len(found) < len(bodies):
                 name, reply = replies.get()
@@ -277,14 +278,6 @@ class Endpoint:
 def endpoint(settings: EndpointConfig) -> Endpoint:
     """Return the one client of a process for these settings."""
     return Endpoint(settings)
-
-
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Return the loop in which all requests wait, in a thread that no exit waits for."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    return loop
 
 
 async def _pause(seconds: float) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NEUTRAL = ("checkpoint_every", "tracker", "model.workers", "evaluate.examples")
+NEUTRAL = (
+    "checkpoint_every",
+    "tracker",
+    "model.workers",
+    *(f"engine.{name}" for name in ("urls", "folder", "api_key_env", "concurrency", "timeout")),
+    "evaluate.examples",
+)
 """Settings that no weight and no figure depends on, with one that older versions had."""
 
 

@@ -7,8 +7,9 @@ Shape letters: N completions, K rewards, T tokens of completions, G groups.
 
 Sources: GRPO (arXiv 2402.03300), clipping with two bounds and the mean over tokens from DAPO
 (2503.14476), the constant divisor of Dr. GRPO (2503.20783), the ratio of whole completions from
-GSPO (2507.18071), rewards normalised one by one from GDPO (2601.05242). Values and gradients are
-those of TRL 1.16's `GRPOTrainer` on the same tensors.
+GSPO (2507.18071), rewards normalised one by one from GDPO (2601.05242), truncated importance
+sampling from IMPALA (1802.01561), used for engines by verl, TRL and others. Values and gradients
+are those of TRL 1.16's `GRPOTrainer` on the same tensors.
 """
 
 from typing import Literal, NamedTuple
@@ -124,6 +125,7 @@ def policy_loss(
     advantages_N: Tensor,
     completion_of_token_T: Tensor,
     *,
+    importance_T: Tensor | None = None,
     reference_logprobs_T: Tensor | None = None,
     clip_low: float = 0.2,
     clip_high: float = 0.2,
@@ -146,6 +148,8 @@ def policy_loss(
         advantages_N: One per completion of this micro-batch.
         completion_of_token_T: Index into `advantages_N`. A completion must lie in one micro-batch
             as a whole.
+        importance_T: What each token counts besides; see `truncated_importance`. Not for the KL
+            term.
         reference_logprobs_T: The same under the reference policy; needed when `kl_coefficient`
             is not 0.
         clip_low: The ratio's lower bound is `1 - clip_low`.
@@ -182,6 +186,8 @@ def policy_loss(
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
     surrogate = torch.minimum(ratio * advantages, clipped * advantages)
     loss_T = -(surrogate if ratio_level == "token" else surrogate[owner_T])
+    if importance_T is not None:
+        loss_T = loss_T * importance_T
 
     kl_T = torch.zeros_like(logprobs_T)
     if reference_logprobs_T is not None:
@@ -203,6 +209,20 @@ def policy_loss(
         ratio_clipped_high=((ratio > 1 + clip_high) & (advantages > 0)).sum() / units,
         mean_ratio=ratio.sum() / units,
     )
+
+
+def truncated_importance(logprobs_T: Tensor, sampler_logprobs_T: Tensor, cap: float) -> Tensor:
+    """Return what tokens count that another policy has sampled than the one that is trained.
+
+    Truncated importance sampling: the probability ratio of the two, at most `cap`. It makes up for
+    an engine that computes otherwise, and for weights that are some steps old.
+
+    Args:
+        logprobs_T: Under the policy that is trained; no gradient flows through them.
+        sampler_logprobs_T: Under the one that sampled, as its engine computed them.
+        cap: Without one, a few tokens would outweigh all others.
+    """
+    return (logprobs_T.detach() - sampler_logprobs_T).exp().clamp(max=cap)
 
 
 def k3(logprobs: Tensor, reference: Tensor) -> Tensor:

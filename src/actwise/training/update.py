@@ -12,7 +12,7 @@ from actwise.model.policy import Policy
 from actwise.model.processes import together
 from actwise.model.workers import in_order
 from actwise.training.gradients import add_gradients
-from actwise.training.objective import policy_loss
+from actwise.training.objective import k3, policy_loss, truncated_importance
 from actwise.tree.layout import Layout
 from actwise.tree.packing import Tree, lay_out_pass, pack
 
@@ -26,6 +26,7 @@ def accumulate(
     *,
     max_tokens: int,
     max_batch_tokens: int,
+    off_policy: bool = False,
 ) -> dict[str, float]:
     """Add the gradient of the loss over one optimiser step's completions.
 
@@ -38,6 +39,9 @@ def accumulate(
         config: Settings of the RL stage.
         max_tokens: Budget of a completion.
         max_batch_tokens: Tokens in one forward and backward pass.
+        off_policy: Whether something else than this policy has sampled: another engine, or older
+            weights. It is then made up for by truncated importance sampling, and what the sampler
+            and the policy differ by is in the figures.
     """
     num_completions, num_tokens = totals
     learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
@@ -66,13 +70,19 @@ def accumulate(
     def loss_of(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         one = passes[number]
         scores = policy.score(one.layout, one.index_T, temperature=config.temperature)
+        sampled_T = torch.tensor(
+            [lp for r in one.rollouts for lp in r.sample.logprobs], device=policy.device
+        )
+        own_T = scores.logprobs.detach()
+        importance_T = None
+        if off_policy:
+            importance_T = truncated_importance(own_T, sampled_T, config.importance_cap)
         parts = policy_loss(
             scores.logprobs,
-            torch.tensor(
-                [lp for r in one.rollouts for lp in r.sample.logprobs], device=policy.device
-            ),
+            own_T if off_policy else sampled_T,
             torch.tensor([r.advantage for r in one.rollouts], device=policy.device),
             one.owner_T,
+            importance_T=importance_T,
             reference_logprobs_T=references[number],
             clip_low=config.clip_low,
             clip_high=config.clip_high,
@@ -84,13 +94,18 @@ def accumulate(
             max_completion_tokens=max_tokens,
         )
         entropy = scores.entropy.sum() / learning_tokens
-        return parts.loss - bonus * entropy if bonus else parts.loss, {
+        figures = {
             "loss": parts.loss.detach(),
             "kl": parts.kl * num_tokens / learning_tokens,
             "clipped_low": parts.ratio_clipped_low,
             "clipped_high": parts.ratio_clipped_high,
             "entropy": entropy.detach(),
         }
+        if importance_T is not None:
+            capped_T = importance_T == config.importance_cap
+            figures["mismatch_kl"] = k3(sampled_T, own_T).sum() / learning_tokens
+            figures["importance_capped"] = capped_T.sum() / learning_tokens
+        return parts.loss - bonus * entropy if bonus else parts.loss, figures
 
     return add_gradients(policy, range(len(passes)), loss_of)
 

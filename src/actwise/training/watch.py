@@ -1,7 +1,8 @@
 """Says early, from the first tens of steps, when RL is not learning, and what to change.
 
 The signs are those of runs that ended no better than they began: groups that are dead, thoughts
-that shrink, a policy that is sure of itself too soon, decisions that no completion ever gets right.
+that shrink, a policy that is sure of itself too soon, decisions that no completion ever gets right,
+servers that sample from something else.
 """
 
 import math
@@ -15,6 +16,7 @@ FEW_LIVE = 0.25
 SHRUNK = 0.7
 SURE = 0.5
 UNSOLVED = 0.4
+MISMATCH = 0.05
 
 
 def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -25,7 +27,8 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
     Returns:
         A sentence by the name of its figure. Nothing before the first `WATCHED_STEPS`. Live groups
-        are judged at once, everything else by the last `WATCHED_STEPS` against the first.
+        and servers are judged at once, everything else by the last `WATCHED_STEPS` against the
+        first.
     """
     if len(metrics) < WATCHED_STEPS:
         return {}
@@ -36,6 +39,11 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             f"{live:.0%} of the groups are live, so a step learns from few decisions: begin from a "
             "model that is right at times (a shorter think stage, or thoughts recorded for more "
             "kinds of decisions), or --set rl.selection.live_groups=16"
+        )
+    if (mismatch := _mean(last, "mismatch_kl")) > MISMATCH:
+        found["mismatch_kl"] = (
+            f"the servers that sample and what is trained differ by {mismatch:.3f} nats a token: "
+            "start them with the --dtype of model.dtype, and see docs/engines.md"
         )
     if len(metrics) < 2 * WATCHED_STEPS:
         return found

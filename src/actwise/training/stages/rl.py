@@ -320,6 +320,7 @@ def _improve(
                 config,
                 max_tokens=context.max_tokens,
                 max_batch_tokens=context.config.max_batch_tokens,
+                off_policy=context.config.engine.off_policy,
             )
         found["grad_norm"] = training.update(found.get("loss", 0.0) + found.get("surprise", 0.0))
         for name, value in found.items():
