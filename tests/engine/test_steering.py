@@ -65,7 +65,7 @@ def test_rows_are_steered_inside_of_thoughts_after_separators_alone(policy: Poli
     texts = (template.tokenizer.decode([i]) for i in range(len(template.tokenizer)))
     separators = [i for i, t in enumerate(texts) if t in (".", "!", "?", "\n")]
     assert steering.separators_V.nonzero().flatten().tolist() == separators
-    assert [steering.thinking(g) for g in (*direct, *begun)] == [False] * 3 + [True] * 3
+    assert [steering.thinking(g.prompt) for g in (*direct, *begun)] == [False] * 3 + [True] * 3
 
     engine = LocalEngine(policy, steering=steering)
     plain = LocalEngine(policy)

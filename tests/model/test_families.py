@@ -10,7 +10,9 @@ import torch
 
 from actwise.conversation import Conversation, Decision
 from actwise.engine import SamplingParams
+from actwise.engine.batch import Batch, Request, Token
 from actwise.engine.local import LocalEngine
+from actwise.engine.prefixes import KeptPrefixes
 from actwise.engine.rollouts import Group
 from actwise.model.policy import Policy
 from actwise.tree.forest import Forest
@@ -88,6 +90,35 @@ def test_greedy_completions_are_those_of_transformers(policy: Policy, ordinary: 
         )
         (rollout,) = group.rollouts
         assert rollout.sample.token_ids == tuple(out[0, len(group.prompt) :].tolist())
+
+
+def test_who_joins_and_what_is_kept_change_no_completion(policy: Policy, ordinary: Any) -> None:
+    rng = random.Random(7)
+    trunk = tuple(rng.randrange(10, 250) for _ in range(70))
+    prompts = [trunk, (*trunk, 200, 201), tuple(rng.randrange(10, 250) for _ in range(5)), trunk]
+    params = [SamplingParams(length, (), temperature=0) for length in (25, 20, 15, 8)]
+    requests = [Request(*both) for both in zip(prompts, params, strict=True)]
+    found: dict[Request, list[Token]] = {request: [] for request in requests}
+    kept = KeptPrefixes(1 << 24)
+    batch = Batch(policy, requests[:1], kept)
+    for step in range(30):
+        if step in (1, 7):
+            batch.join(Batch(policy, requests[1:3] if step == 1 else requests[3:], kept))
+        for token in batch.step():
+            found[token.request].append(token)
+    for request, tokens in found.items():
+        ids = torch.tensor([request.prompt])
+        out = ordinary.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=request.params.max_tokens,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        assert [token.id for token in tokens] == out[0, len(request.prompt) :].tolist()
+    if kept.num_bytes:  # a state is not kept
+        assert [tokens[0].reused for tokens in found.values()] == [0, 70, 0, 69]
 
 
 def test_sampled_logprobs_are_those_that_are_trained_on(policy: Policy) -> None:

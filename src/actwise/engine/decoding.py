@@ -3,7 +3,8 @@
 Rows of one trunk read its keys as they lie, each up to its prompt's length: nothing is copied for a
 row, and rows of prompts of similar length are one call of the attention kernel. What a row gathers
 from its trunk then takes part in the softmax over its own tokens as if it were one more token, with
-the trunk's log-sum-exp as its score.
+the trunk's log-sum-exp as its score. Rows that join later have their own tokens on the right, where
+those of all rows end; what is on their left is no token of theirs.
 
 Letters in shapes: B rows, H heads, K key-value heads, R = H / K, D head dimension, M queries (rows
 times R), T tokens of a trunk, S own tokens of a row, P prompts.
@@ -48,6 +49,8 @@ class _Call:
     queries: slice
     mask: Tensor | None
     """(1, 1, M, T), added to the scores; None where all rows see the same."""
+    blind_M: Tensor | None = None
+    """Queries whose window ends before the trunk; None where all see some of it."""
 
 
 class Decoding:
@@ -78,8 +81,11 @@ class Decoding:
             layer: tuple(_with_room(x, self._size + 32) for x in pair)
             for layer, pair in tails.items()
         }
+        self._absent_B: Tensor | None = None
+        """How many of the places on the left are no tokens of a row; None where all are."""
         self._calls: dict[tuple[int, int | None], list[_Call]] = {}
-        """By queries of a row and how many tokens of its trunk it sees at most."""
+        """By queries of a row and how many tokens of its trunk it sees at most, if it has a token
+        at every place."""
 
     def next_step(self) -> "Decoding":
         """Make room for one more token a row."""
@@ -96,6 +102,43 @@ class Decoding:
         self._readings = [self._readings[i] for i in parent_B.tolist()]
         self._calls = {}
         self._states.follow(parent_B)
+        if self._absent_B is not None:
+            absent_B = self._absent_B[parent_B]
+            unused = int(absent_B.min())
+            self._change(lambda x: x[:, :, unused:])
+            self._size -= unused
+            self._absent_B = absent_B - unused if (absent_B > unused).any() else None
+
+    def join(self, other: "Decoding") -> None:
+        """Go on with the rows of another behind one's own."""
+        both = (self, other)
+        size = max(self._size, other._size)
+        absent_B = torch.cat([part._absent(size) for part in both])
+        self._own = {
+            layer: tuple(
+                torch.cat([_on_the_right(part._own[layer][i], part._size, size) for part in both])
+                for i in (0, 1)
+            )
+            for layer in self._own
+        }
+        read = sorted({reading.trunk for reading in self._readings})  # of the others nobody reads
+        number = {trunk: n for n, trunk in enumerate(read)}
+        self._readings = [
+            *(TrunkPrefix(number[r.trunk], r.length) for r in self._readings),
+            *(TrunkPrefix(len(read) + r.trunk, r.length) for r in other._readings),
+        ]
+        self._trunks = [*(self._trunks[trunk] for trunk in read), *other._trunks]
+        self._size, self._calls = size, {}
+        self._absent_B = absent_B if absent_B.any() else None
+        self._states.join(other._states)
+
+    def _absent(self, size: int) -> Tensor:
+        """Return of how many places each row has no token when all have so many."""
+        absent_B = self._absent_B
+        if absent_B is None:
+            device = next(iter(self._own.values()))[0].device
+            absent_B = torch.zeros(len(self._readings), dtype=torch.long, device=device)
+        return absent_B + (size - self._size)
 
     def _change(self, change: Callable[[Tensor], Tensor]) -> None:
         self._own = {layer: tuple(map(change, pair)) for layer, pair in self._own.items()}
@@ -130,6 +173,10 @@ class Decoding:
         shape = kv_heads, rows, repeat, -1
         out, lse = (x.view(shape).transpose(0, 1).flatten(0, 1) for x in (out, lse))
         scores = torch.bmm(q.view(-1, repeat, dim), own_k.transpose(1, 2))
+        if self._absent_B is not None:
+            place_S = torch.arange(first, self._size, device=q.device)
+            absent_BS = place_S < self._absent_B[:, None]
+            scores = scores.masked_fill(absent_BS.repeat_interleave(kv_heads, 0)[:, None], -torch.inf)
         seen = [scores.float(), lse]
         if sinks is not None:
             seen.append(sinks.float().view(kv_heads, repeat, 1).repeat(rows, 1, 1))
@@ -147,44 +194,52 @@ class Decoding:
             layer: Its number.
             q: Queries (1, K, M, D), scaled.
             repeat: How many of them belong to a row.
-            room: How many tokens of its trunk a row sees at most.
+            room: How many tokens of its trunk a row sees at most, if it has a token at every place.
         """
-        if room is not None and room <= 0:
+        most = 0 if room is None else room + self._most_absent
+        if room is not None and most <= 0:
             return torch.zeros_like(q), q.new_full(q.shape[:3], -torch.inf, dtype=torch.float32)
         if room is not None and room >= max(reading.length for reading in self._readings):
             room = None
         if (repeat, room) not in self._calls:
             self._calls[repeat, room] = list(self._arrange(repeat, room, q))
-        parts = [
-            attend_part(
-                q[:, :, call.queries],
-                call.trunk.keys[layer][:, :, call.seen],
-                call.trunk.values[layer][:, :, call.seen],
-                call.mask,
-            )
-            for call in self._calls[repeat, room]
-        ]
+        parts = [_attend_call(q, call, layer) for call in self._calls[repeat, room]]
         return torch.cat([out for out, _ in parts], 2), torch.cat([lse for _, lse in parts], 2)
+
+    @property
+    def _most_absent(self) -> int:
+        return 0 if self._absent_B is None else int(self._absent_B.max())
 
     def _arrange(self, repeat: int, room: int | None, like: Tensor) -> Iterator[_Call]:
         device = like.device
         call_cost = _CALL_COST if device.type == "cpu" else None
-        begin = 0
+        absent = [0] * len(self._readings) if self._absent_B is None else self._absent_B.tolist()
+        row = 0
         for trunk, lengths in _calls(self._readings, repeat, call_cost):
-            end = begin + len(lengths) * repeat
-            first = 0 if room is None else max(0, lengths[0] - room)
-            mask = None
-            if lengths[0] < lengths[-1]:
-                length_M1 = torch.tensor(lengths, device=device).repeat_interleave(repeat)[:, None]
+            rows = slice(row, row + len(lengths))
+            # The first token of its trunk that a row sees; a softmax has to have one.
+            starts = [
+                0 if room is None else max(0, length - max(1, room + of_row))
+                for length, of_row in zip(lengths, absent[rows], strict=True)
+            ]
+            first = min(starts)
+            mask = blind_M = None
+            if room is not None and min(absent[rows]) + room <= 0:
+                blind = torch.tensor(absent[rows], device=device) + room <= 0
+                blind_M = blind.repeat_interleave(repeat)
+            if lengths[0] < lengths[-1] or first < max(starts):
+                start_M1, end_M1 = (
+                    torch.tensor(x, device=device).repeat_interleave(repeat)[:, None]
+                    for x in (starts, lengths)
+                )
                 place_T = torch.arange(first, lengths[-1], device=device)
-                unseen = place_T >= length_M1
-                if room is not None:
-                    unseen |= place_T < length_M1 - room
+                unseen = (place_T >= end_M1) | (place_T < start_M1)
                 mask = torch.zeros(unseen.shape, dtype=like.dtype, device=device)
                 mask = mask.masked_fill_(unseen, -torch.inf)[None, None]
             seen = slice(first, lengths[-1])
-            yield _Call(self._trunks[trunk], seen, slice(begin, end), mask)
-            begin = end
+            queries = slice(rows.start * repeat, rows.stop * repeat)
+            yield _Call(self._trunks[trunk], seen, queries, mask, blind_M)
+            row = rows.stop
 
 
 def _calls(
@@ -206,6 +261,12 @@ def _calls(
                     together = []
             together = together + rows
         yield trunk, together
+
+
+def _attend_call(q: Tensor, call: _Call, layer: int) -> tuple[Tensor, Tensor]:
+    keys, values = (x[layer][:, :, call.seen] for x in (call.trunk.keys, call.trunk.values))
+    out, lse = attend_part(q[:, :, call.queries], keys, values, call.mask)
+    return out, lse if call.blind_M is None else lse.masked_fill(call.blind_M, -torch.inf)
 
 
 def attend_part(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -234,6 +295,13 @@ def attend_part_plainly(
 def _length(pairs: Mapping[int, tuple[Tensor, ...]]) -> int:
     """Return for how many tokens there are keys and values."""
     return next(iter(pairs.values()))[0].shape[2]
+
+
+def _on_the_right(x: Tensor, used: int, size: int) -> Tensor:
+    """Return a copy of (B, K, S, D) with the tokens used at the end of `size` places, and room."""
+    roomy = x.new_zeros(*x.shape[:2], size + 32, x.shape[3])
+    roomy[:, :, size - used : size] = x[:, :, :used]
+    return roomy
 
 
 def _with_room(x: Tensor, size: int) -> Tensor:

@@ -116,7 +116,7 @@ class LocalEngine:
         steered = None
         if self.steering is not None:
             groups = [group for of_one in conversations for group, _ in of_one]
-            inside = torch.tensor([self.steering.thinking(g) for g in groups], device=device)
+            inside = torch.tensor([self.steering.thinking(g.prompt) for g in groups], device=device)
             steered = Steered(self.steering, inside[prompt_C])
         uniforms = [uniform_GS for of_one in conversations for _, uniform_GS in of_one]
         uniform_CS = torch.cat([uniforms[i] for i in order]).to(device)

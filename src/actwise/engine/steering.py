@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from actwise.conversation import Decision
-from actwise.engine.rollouts import Group, after_thought
+from actwise.engine.rollouts import after_thought
 from actwise.errors import ModelError
 from actwise.model.opening import text_layers
 from actwise.model.policy import Policy
@@ -33,7 +33,7 @@ _DEPTH = 0.7
 _PASS_TOKENS = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steering:
     """What is added, and where."""
 
@@ -64,10 +64,10 @@ class Steering:
             )
         return begin[0], end[0]
 
-    def thinking(self, group: Group) -> bool:
+    def thinking(self, prompt: Sequence[int]) -> bool:
         """Return whether a prompt ends inside a thought."""
         begin, end = self._tags
-        last = next((token for token in reversed(group.prompt) if token in (begin, end)), end)
+        last = next((token for token in reversed(prompt) if token in (begin, end)), end)
         return last == begin
 
     def follow(self, thinking_C: Tensor, tokens_C: Tensor) -> Tensor:

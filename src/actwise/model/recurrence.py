@@ -110,6 +110,12 @@ class RowRecurrence:
         """Go on with rows that follow the given ones."""
         self._states = [state[parent_B] for state in self._states]
 
+    def join(self, other: "RowRecurrence") -> None:
+        """Go on with the rows of another behind one's own."""
+        self._states = [
+            torch.cat(pair) for pair in zip(self._states, other._states, strict=True)
+        ]
+
     def convolve(self, convolve: Convolve, x: Tensor, width: int) -> Tensor:
         """See `Recurs.convolve`."""
         window = torch.cat([self._states[self._call], x], 2)

@@ -1,8 +1,9 @@
 """One thread that decodes what everybody waits for.
 
-Requests that have arrived while nothing could be begun begin together, as one batch on what their
-prompts share. Batches that run at the same time take turns, a token each, so nobody waits for the
-end of another's completion.
+Whoever arrives joins those that are being decoded, after their next token: nobody waits for the end
+of another's completion. Who arrives meanwhile begins together, on what their prompts share, and
+what was computed for prompts is kept for those that begin like them. Models take turns, a token
+each.
 """
 
 import logging
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from actwise.engine.batch import Batch, Request, Token
+from actwise.engine.prefixes import KeptPrefixes
 from actwise.model.policy import Policy
 
 _GATHER_SECONDS = 0.005
@@ -37,22 +39,29 @@ class Scheduler:
     """Decodes for several policies in a thread of its own, which ends with `close`."""
 
     def __init__(
-        self, *, max_running: int, max_waiting: int, observe: Callable[[int], None] = lambda n: None
+        self,
+        *,
+        max_running: int,
+        max_waiting: int,
+        max_kept: int = 0,
+        observe: Callable[[int], None] = lambda n: None,
     ) -> None:
         """Start the thread.
 
         Args:
             max_running: Completions decoded at the same time at most.
             max_waiting: Completions that wait for their turn at most.
+            max_kept: Bytes of what is kept of prompts at most, for all models together.
             observe: Is told the number of completions of each step of a batch.
         """
+        self._kept = KeptPrefixes(max_kept) if max_kept else None
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._observe = observe
         self._changed = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._dropped: set[Request] = set()
-        self._running: list[Batch] = []
+        self._running: dict[Policy, Batch] = {}
         self._deliver: dict[Request, Deliver] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
@@ -91,6 +100,11 @@ class Scheduler:
         """Completions that are being decoded."""
         return len(self._deliver)
 
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept of prompts takes so much."""
+        return 0 if self._kept is None else self._kept.num_bytes
+
     def close(self) -> None:
         """Stop decoding and wait for the thread to end."""
         with self._changed:
@@ -115,39 +129,50 @@ class Scheduler:
             self._drop(dropped)
             for _, of_one in groupby(sorted(begun, key=_policy), key=_policy):
                 self._begin(list(of_one))
-            for batch in list(self._running):
-                self._step(batch)
+            for policy in list(self._running):
+                self._step(policy)
 
     def _drop(self, requests: Collection[Request]) -> None:
-        for batch in list(self._running):
+        for policy, batch in list(self._running.items()):
             batch.drop(requests)
-            self._retire(batch)
+            self._retire(policy)
         self._forget(requests)
 
     def _begin(self, waiting: Sequence[_Waiting]) -> None:
-        requests = [w.request for w in waiting]
+        policy, requests = waiting[0].policy, [w.request for w in waiting]
         try:
-            self._running.append(Batch(waiting[0].policy, requests))
+            batch = Batch(policy, requests, self._kept)
         except Exception as error:  # told to whoever waits; the others go on
             self._fail(requests, error)
+            return
+        if policy not in self._running:
+            self._running[policy] = batch
+            return
+        everybody = [*self._running[policy].requests, *requests]
+        try:
+            self._running[policy].join(batch)
+        except Exception as error:  # as above
+            del self._running[policy]
+            self._fail(everybody, error)
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, policy: Policy) -> None:
+        batch = self._running[policy]
         requests = batch.requests
         self._observe(len(requests))
         try:
             tokens = batch.step()
         except Exception as error:  # told to whoever waits; the others go on
-            self._running.remove(batch)
+            del self._running[policy]
             self._fail(requests, error)
             return
         for token in tokens:
             self._deliver[token.request](token)
-        self._retire(batch)
+        self._retire(policy)
         self._forget([token.request for token in tokens if token.stop_reason is not None])
 
-    def _retire(self, batch: Batch) -> None:
-        if not batch.requests:
-            self._running.remove(batch)
+    def _retire(self, policy: Policy) -> None:
+        if not self._running[policy].requests:
+            del self._running[policy]
 
     def _fail(self, requests: Sequence[Request], error: Exception) -> None:
         logging.getLogger(__name__).exception("decoding failed", exc_info=error)

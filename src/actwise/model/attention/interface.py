@@ -4,7 +4,7 @@ A model loaded with `attn_implementation=IMPLEMENTATION` hands its queries, keys
 is passed as `tree=` to its forward call: a `TreeAttention` here, a decoding step in the sampler.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -141,16 +141,65 @@ class TreeAttention(TreeRecurrence):
     ) -> Tensor:
         """Do the same with a dense mask, on any device."""
         if layout.window not in self._masks:
-            self._masks[layout.window] = layout.visible()[None, None]
-        mask = self._masks[layout.window]
-        if sinks is not None:
-            k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
-            scores = (q @ k.transpose(2, 3) * scale).float().masked_fill(~mask, -torch.inf)
-            sink = sinks.float()[None, :, None, None].expand(*scores.shape[:3], 1)
-            return torch.cat([scores, sink], -1).softmax(-1)[..., :-1].to(v.dtype) @ v
-        return scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-        )
+            self._masks[layout.window] = layout.visible()
+        return _attend_masked(q, k, v, self._masks[layout.window], scale, sinks)
+
+
+class ContinuedAttention(TreeAttention):
+    """The same behind tokens that were computed before, which all tokens of the layout follow."""
+
+    def __init__(
+        self, layout: Layout, past: Mapping[int, tuple[Tensor, Tensor]], *, keep: Sequence[int]
+    ) -> None:
+        """Prepare for one forward pass.
+
+        Args:
+            layout: The new tokens; their depths count from the first new one.
+            past: By layer, keys and values (1, K, T, D) of the tokens before.
+            keep: See `TreeAttention`; what is kept is that of the new tokens.
+        """
+        super().__init__(layout, keep=keep)
+        self._past = past
+
+    def attend(
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        window: int | None,
+        sinks: Tensor | None = None,
+    ) -> Tensor:
+        """Return (1, heads, N, dim)."""
+        self.kept[layer] = k, v
+        past_k, past_v = self._past[layer]
+        if window not in self._masks:
+            self._masks[window] = self._mask(past_k.shape[2], window)
+        k, v = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
+        return _attend_masked(q, k, v, self._masks[window], scale, sinks)
+
+    def _mask(self, length: int, window: int | None) -> Tensor:
+        """Return (N, T + N), True where a token sees what is before it."""
+        depth_N = self.layout.position_ids
+        past_T = torch.arange(-length, 0, device=depth_N.device)
+        seen_NT = torch.ones(len(depth_N), length, dtype=torch.bool, device=depth_N.device)
+        if window is not None:
+            seen_NT = depth_N[:, None] - past_T < window
+        return torch.cat([seen_NT, self._within(window).visible()], 1)
+
+
+def _attend_masked(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, sinks: Tensor | None
+) -> Tensor:
+    if sinks is not None:
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+        scores = (q @ k.transpose(2, 3) * scale).float().masked_fill(~mask, -torch.inf)
+        sink = sinks.float()[None, :, None, None].expand(*scores.shape[:3], 1)
+        return torch.cat([scores, sink], -1).softmax(-1)[..., :-1].to(v.dtype) @ v
+    return scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+    )
 
 
 def _forward(
