@@ -37,7 +37,7 @@ from actwise.results.summary import best_on_development, paired, row, verdict_se
 from actwise.rewards.custom import source_digests
 from actwise.rewards.floors import floors
 from actwise.run.files import fingerprint
-from actwise.run.folder import CONVERSATIONS, Run
+from actwise.run.folder import CONVERSATIONS, STEERING, Run
 from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
 from actwise.trackers import begin_tracking, check_installed
@@ -141,7 +141,10 @@ class Pipeline:
         if not config.strength or mode == "direct" or model == BASE:
             return self._evaluator
         train, progress = self._prepared.splits.train, self._run.progress
-        return steered(self._evaluator, self._policy, train, config, progress)
+        evaluator, steering = steered(self._evaluator, self._policy, train, config, progress)
+        if steering is not None:
+            self._run.write_json(STEERING.format(model), steering.to_dict())
+        return evaluator
 
     def _measure(self, model: str, mode: str) -> None:
         files = [f"evaluations/{model}-{mode}-{split}.jsonl" for split in self._tests]

@@ -1,6 +1,7 @@
 """Steering, against an ordinary model to whose layer the vector is added row by row."""
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from actwise.engine import SamplingParams
+from actwise.engine.batch import Batch, Request
 from actwise.engine.local import LocalEngine
 from actwise.engine.rollouts import Group, after_thought, groups_of
-from actwise.engine.steering import Steering, find_steering, layers_of
-from actwise.errors import ModelError
+from actwise.engine.steering import Steering, find_steering, layers_of, read_steering
+from actwise.errors import InputError, ModelError
 from actwise.model.attention.interface import TreeAttention
 from actwise.model.policy import Policy
 from actwise.tree.forest import Forest
@@ -86,6 +88,58 @@ def test_rows_are_steered_inside_of_thoughts_after_separators_alone(policy: Poli
     (steered,), (other,) = ([s.logprobs for s in of_one[3][:1]] for of_one in of_both)
     assert steered[0] == pytest.approx(other[0])  # nothing is added to what the prompt says
     assert steered[1] != pytest.approx(other[1], abs=1e-3)  # but to what the first full stop does
+
+
+def test_requests_are_steered_as_groups_are_whoever_is_beside_them(policy: Policy) -> None:
+    template = policy.template
+    begun = [after_thought(template, c.decisions()[0], "Find. ") for c in CONVERSATIONS]
+    let_it_end_a_sentence(policy, begun[0])
+    vector = torch.randn(48, generator=torch.Generator().manual_seed(0))
+    steering = Steering(policy, LAYER, vector, strength=5.0)
+    requests = [
+        Request(g.prompt, PARAMS, steering=s) for g in begun for s in (steering, None, steering)
+    ]
+    found: dict[Request, list[float]] = {request: [] for request in requests}
+    batch = Batch(policy, requests[:4])
+    for step in range(60):
+        if step == 3:
+            batch.join(Batch(policy, requests[4:]))
+        for token in batch.step():
+            found[token.request].append(token.logprob)
+    steered = 0
+    for how in (steering, None):
+        groups = LocalEngine(policy, steering=how).generate(begun, num_generations=1, params=PARAMS)
+        for group in groups:
+            expected = group.rollouts[0].sample.logprobs
+            for request in requests:
+                if request.prompt == group.prompt and request.steering is how:
+                    assert found[request] == pytest.approx(expected, abs=1e-4)
+                    steered += how is not None
+    assert steered >= 6
+
+
+def test_a_vector_is_read_as_it_was_written(policy: Policy, tmp_path: Path) -> None:
+    steering = Steering(policy, 1, torch.randn(48), strength=0.7)
+    file = tmp_path / "rl.json"
+    file.write_text(json.dumps(steering.to_dict()))
+    read = read_steering(policy, file)
+    assert torch.equal(read.vector_D, steering.vector_D)
+    assert (read.layer, read.strength) == (1, 0.7)
+    for text, problem in (
+        ("{", "holds no vector"),
+        ("[]", "holds no vector"),
+        ('{"layer": 1, "strength": 1, "vector": ["a"]}', "holds no vector"),
+        (
+            '{"layer": 1, "strength": 1, "vector": [1, 2]}',
+            "2 numbers for layer 1",
+        ),
+        (json.dumps(steering.to_dict() | {"layer": 2}), "layers 0 to 1"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=problem):
+            read_steering(policy, file)
+    with pytest.raises(InputError, match="No such file"):
+        read_steering(policy, tmp_path / "absent.json")
 
 
 def _oracle(

@@ -72,6 +72,28 @@ def test_greedy_tokens_are_those_that_were_measured(client: OpenAI, policy: Poli
             assert (choice.finish_reason == "length") == (record["stop"] == "length")
 
 
+def test_a_budget_is_what_the_python_api_does(client: OpenAI) -> None:
+    model = actwise.load_model("base")
+    cut = 0
+    for decision in DECISIONS[:8]:
+        given = asked(decision)
+        free = model.act(given["messages"], given["tools"], max_tokens=150)
+        action = model.act(given["messages"], given["tools"], max_tokens=150, budget=6)
+        how = {"model": "base", "max_tokens": 150, "logprobs": True, **given}
+        budget = {"thinking_token_budget": 6}
+        whole = client.chat.completions.create(extra_body=budget, **how)
+        stream = client.chat.completions.create(extra_body=budget, stream=True, **how)
+        found, choice = together(list(stream)), whole.choices[0]
+        assert found["thought"] == choice.message.reasoning_content == action.thought
+        assert found["content"] == (choice.message.content or "") == action.answer
+        assert [name for name, _ in found["calls"]] == [name for name, _ in action.calls]
+        assert found["raw"] == raw(choice) and raw(choice).startswith(action.text)
+        assert whole.usage.completion_tokens == len(choice.logprobs.content)
+        assert whole.usage.completion_tokens_details.reasoning_tokens <= 6
+        cut += action.thought != free.thought
+    assert cut >= 4
+
+
 def test_an_answer_is_what_the_python_api_does(client: OpenAI) -> None:
     model = actwise.load_model("base")
     kinds = set()
@@ -172,6 +194,7 @@ def test_modes(client: OpenAI) -> None:
 
     assert thought("base") and thought("sft", extra_body=THINKING)
     assert not thought("sft") and not thought("base", extra_body=DIRECT)
+    assert not thought("base", reasoning_effort="none")
 
 
 def test_without_tools_to_choose_none_is_shown(client: OpenAI) -> None:
@@ -208,6 +231,9 @@ def test_models_are_listed(client: OpenAI) -> None:
         ({"tool_choice": "required"}, "tool_choice", "has to be 'auto' or 'none' here"),
         ({"response_format": {"type": "json_object"}}, "response_format.type", "has to be 'text'"),
         ({"chat_template_kwargs": {"x": 1}}, "chat_template_kwargs.x", "is not supported here"),
+        ({"reasoning_effort": "low"}, "reasoning_effort", "has to be 'none' here"),
+        ({"thinking_token_budget": -1}, "thinking_token_budget", "greater than or equal to 0"),
+        ({"steering": True}, "steering", "base has no vector"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(
@@ -329,6 +355,46 @@ def test_metrics_count_what_happens(start: Start) -> None:
     assert metric(address, "actwise_completion_tokens_sum") == usage.completion_tokens
     assert metric(address, "actwise_batch_rows_count") == usage.completion_tokens
     assert metric(address, "actwise_first_token_seconds_count") == 1
+    assert metric(address, "actwise_reused_tokens_total") == 0
+
+
+def test_a_second_turn_is_read_from_where_the_first_ended(start: Start) -> None:
+    whole, nothing = start(), start(limits=Limits(max_kept=0))
+    given = asked(DECISIONS[1])
+    answers = []
+    for address in (whole, nothing):
+        asker = OpenAI(base_url=f"{address}/v1", api_key="any")
+        how = {"model": "base", "tools": given["tools"], "max_tokens": 40}
+        first = asker.chat.completions.create(messages=given["messages"][:-2], **how)
+        answers.append(asker.chat.completions.create(messages=given["messages"], **how))
+        assert first.usage.prompt_tokens_details.cached_tokens == 0
+        reused = answers[-1].usage.prompt_tokens_details.cached_tokens
+        before = first.usage.prompt_tokens
+        assert before - 20 < reused <= before if address == whole else reused == 0
+        assert metric(address, "actwise_reused_tokens_total") == reused
+        assert (metric(address, "actwise_kept_bytes") > 0) == (address == whole)
+    one, other = (answer.choices[0].message for answer in answers)
+    assert (one.content, one.reasoning_content) == (other.content, other.reasoning_content)
+
+
+def test_who_arrives_joins_who_is_being_decoded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, rows = Batch.step, []
+
+    def slow(batch: Batch) -> list[Token]:
+        time.sleep(0.02)
+        rows.append(len(batch.requests))
+        return step(batch)
+
+    monkeypatch.setattr(Batch, "step", slow)
+    asker = OpenAI(base_url=f"{start()}/v1", api_key="any")
+    how = {"model": "base", "logprobs": True, **asked(DECISIONS[0])}
+    first = iter(asker.chat.completions.create(max_tokens=60, stream=True, **how))
+    next(first), next(first)
+    second = asker.chat.completions.create(max_tokens=5, **how)
+    assert len(list(first)) > 5
+    assert rows.count(2) == second.usage.completion_tokens and rows.count(1) > 5
 
 
 def test_a_failing_model_is_told_and_others_go_on(

@@ -3,13 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
-from actwise.engine import SamplingParams
-from actwise.engine.acting import Action
-from actwise.engine.local import LocalEngine
-from actwise.engine.prompt import read_prompt
-from actwise.engine.rollouts import Group
+from actwise.engine.acting import Action, LocalActor
 from actwise.model.policy import Policy
 
 
@@ -18,7 +12,6 @@ class Model:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._engine = LocalEngine(policy)
 
     def act(
         self,
@@ -29,6 +22,7 @@ class Model:
         max_tokens: int = 512,
         temperature: float = 0.0,
         seed: int = 0,
+        budget: int | None = None,
     ) -> Action:
         """Return what the model does next in a conversation.
 
@@ -39,19 +33,18 @@ class Model:
             max_tokens: Longest completion, thought included.
             temperature: 0 takes the likeliest tokens.
             seed: Seed of the sampling.
+            budget: Tokens to which a thought is cut; as many as it has where None.
 
         Raises:
             InputError: The messages or tools cannot be read, or leave no room in the context.
         """
-        prompt = read_prompt(self.policy, messages, tools, thinking=thinking)
-        template = self.policy.template
-        params = SamplingParams(min(max_tokens, prompt.room), template.stop_token_ids, temperature)
-        (completed,) = self._engine.generate(
-            [Group(prompt.decision, prompt.token_ids)],
-            num_generations=1,
-            params=params,
-            generator=torch.Generator(self.policy.device).manual_seed(seed),
+        actor = LocalActor(
+            self.policy, max_tokens=max_tokens, temperature=temperature, seed=seed, budget=budget
         )
-        sample = completed.rollouts[0].sample
-        text = template.decode(list(sample.token_ids))
-        return Action(text, prompt.parse(text), sample.stop_reason == "length")
+        acting = actor(messages, tools, thinking=thinking)
+        while True:
+            try:
+                next(acting)
+            except StopIteration as done:
+                action: Action = done.value
+                return action

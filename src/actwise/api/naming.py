@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from actwise.config import Mode, RunConfig, validated
 from actwise.errors import ConfigError, RunError
 from actwise.model.startup import model_path
+from actwise.run.folder import STEERING
 
 if TYPE_CHECKING:
+    from actwise.engine.steering import Steering
     from actwise.model.policy import Policy
 
 
@@ -52,6 +54,24 @@ class NamedModel:
         from actwise.model.loading import load_policy
 
         return load_policy(self.path, self.config)
+
+    def load_steering(self, policy: "Policy", chosen: str | None) -> "Steering | None":
+        """Return what is added inside of thoughts, if anything.
+
+        Args:
+            policy: The model, loaded.
+            chosen: File of a vector, or "none"; that with which it was measured, if with one, where
+                None.
+
+        Raises:
+            InputError: The file holds no vector of this model.
+        """
+        from actwise.engine.steering import read_steering
+
+        if chosen is None and self.run is not None:
+            own = self.run / STEERING.format(self.name)
+            chosen = str(own) if own.exists() else None
+        return None if chosen is None or chosen == "none" else read_steering(policy, Path(chosen))
 
     def load_adapters(self) -> "Policy":
         """Load the model that was trained, with its adapters as they are after this stage.

@@ -46,6 +46,16 @@ if TYPE_CHECKING:
     type=click.Choice(["direct", "thinking"]),
     help="Whether it thinks before it acts; as it was measured, if absent.",
 )
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    help="Cut thoughts to so many tokens, as `eval --budget` does.",
+)
+@click.option(
+    "--steer",
+    metavar="FILE|none",
+    help="Vector that is added inside of thoughts; that with which it was measured, if absent.",
+)
 @click.option("--max-tokens", default=512, show_default=True, type=click.IntRange(min=1))
 @click.option("--temperature", default=0.0, show_default=True, type=click.FloatRange(min=0))
 @click.option("--seed", default=0, show_default=True, help="Of the sampling.")
@@ -59,6 +69,8 @@ def chat(
     call_seconds: float,
     system: str | None,
     mode: str | None,
+    budget: int | None,
+    steer: str | None,
     max_tokens: int,
     temperature: float,
     seed: int,
@@ -80,7 +92,19 @@ def chat(
 
     thinking = model.thinking if mode is None else mode == "thinking"
     with closing(_toolbox(world if desk else None, tools, mcp, call_seconds)) as toolbox:
-        actor = LocalActor(model.load(), max_tokens=max_tokens, temperature=temperature, seed=seed)
+        policy = model.load()
+        steering = model.load_steering(policy, steer)
+        if steering is not None:
+            told = f"steered by a vector at layer {steering.layer}; --steer none turns it off"
+            click.echo(told, err=True)
+        actor = LocalActor(
+            policy,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            budget=budget,
+            steering=steering,
+        )
         Terminal(Session(actor, toolbox, system=system, thinking=thinking)).talk()
 
 

@@ -29,6 +29,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     type=click.Choice(["direct", "thinking"]),
     help="Whether they think where a request does not say; as they were measured, if absent.",
 )
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    help="Cut thoughts to so many tokens, as `eval --budget` does, where a request does not say.",
+)
+@click.option(
+    "--steer",
+    metavar="FILE|none",
+    help="Vector that is added inside of thoughts; that with which it was measured, if absent.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
@@ -42,10 +52,19 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--max-body", default=4 << 20, show_default=True, type=click.IntRange(min=1))
 @click.option("--max-running", default=32, show_default=True, type=click.IntRange(min=1))
 @click.option("--max-waiting", default=128, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--max-kept",
+    default=1 << 30,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Bytes of what was computed for prompts that are kept for those that begin like them.",
+)
 def serve(
     name: str,
     stages: Sequence[str],
     mode: str | None,
+    budget: int | None,
+    steer: str | None,
     host: str,
     port: int,
     api_key: str | None,
@@ -53,11 +72,14 @@ def serve(
     max_body: int,
     max_running: int,
     max_waiting: int,
+    max_kept: int,
 ) -> None:
     """Serve models as OpenAI's chat completions, with a page to try them on."""
     from actwise.model.startup import prepare_torch
 
     models = _models(name, stages)
+    if steer not in (None, "none") and len(models) > 1:
+        raise ConfigError("--steer: a vector is of one model; choose it with --stage")
     _check_key(host, api_key)
     listener = _listen(host, port)
     prepare_torch()
@@ -65,8 +87,8 @@ def serve(
         from actwise.serving.app import Limits
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed: pip install 'actwise[serve]'") from error
-    served = [_load(model, mode) for model in models]
-    limits = Limits(max_tokens, max_body, max_running, max_waiting)
+    served = [_load(model, mode, budget, steer) for model in models]
+    limits = Limits(max_tokens, max_body, max_running, max_waiting, max_kept)
     with listener:
         _serve(served, limits, api_key, host, listener)
 
@@ -96,12 +118,16 @@ def _listen(host: str, port: int) -> socket.socket:
         raise RunError(f"--host {host} --port {port}: {reason}; choose another --port") from error
 
 
-def _load(model: "NamedModel", mode: str | None) -> "Served":
+def _load(model: "NamedModel", mode: str | None, budget: int | None, steer: str | None) -> "Served":
     from actwise.serving.app import Served
 
     click.echo(f"loading {model.name} from {model.path}", err=True)
     thinking = model.thinking if mode is None else mode == "thinking"
-    return Served(model.name, model.load(), thinking)
+    policy = model.load()
+    steering = model.load_steering(policy, steer)
+    if steering is not None:
+        click.echo(f"{model.name} is steered; --steer none turns it off", err=True)
+    return Served(model.name, policy, thinking, budget, steering)
 
 
 def _serve(

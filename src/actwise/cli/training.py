@@ -196,6 +196,8 @@ def evaluate(
         if budgets and isinstance(found, Evaluation):
             curve = found.budget_curve()
             write_named(out / "budget.svg", lambda path: path.write_text(curve))
+        if "steering" in found.results:
+            write_json(out / "steering.json", found.results["steering"])
     if as_json:
         echo_json(found.results)
     else:

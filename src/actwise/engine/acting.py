@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actwise.engine import SamplingParams
-from actwise.engine.batch import Batch, Request, Token
+from actwise.engine.batch import Batch, Request
+from actwise.engine.prefixes import KeptPrefixes
 from actwise.engine.prompt import read_prompt
+from actwise.engine.steering import Steering
+from actwise.engine.writing import Writing
 from actwise.model.policy import Policy
 from actwise.template.parse import ParsedCompletion
 from actwise.template.streaming import Delta
+
+_KEPT_BYTES = 1 << 30
+"""Room for what was computed of a conversation's last turn."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,14 @@ class LocalActor:
     """A model in this process."""
 
     def __init__(
-        self, policy: Policy, *, max_tokens: int, temperature: float = 0.0, seed: int = 0
+        self,
+        policy: Policy,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        budget: int | None = None,
+        steering: Steering | None = None,
     ) -> None:
         """Take the model.
 
@@ -93,11 +106,16 @@ class LocalActor:
             max_tokens: Longest completion, thought included.
             temperature: 0 takes the likeliest tokens.
             seed: Seed of the first completion; the next ones count on from it.
+            budget: Tokens that a thought may have; as many as it has where None.
+            steering: What is added inside of thoughts, if anything.
         """
         self._policy = policy
         self._max_tokens = max_tokens
         self._temperature = temperature
         self._seed = seed
+        self._budget = budget
+        self._steering = steering
+        self._kept = KeptPrefixes(_KEPT_BYTES)
 
     def __call__(
         self,
@@ -110,16 +128,17 @@ class LocalActor:
         prompt = read_prompt(self._policy, messages, tools, thinking=thinking)
         template, limit = prompt.template, min(self._max_tokens, prompt.room)
         params = SamplingParams(limit, template.stop_token_ids, self._temperature)
-        batch = Batch(self._policy, [Request(prompt.token_ids, params, self._seed)])
+        request = Request(prompt.token_ids, params, self._seed, self._steering)
         self._seed += 1
-        reader = prompt.reader()
-        tokens: list[Token] = []
+        writing, reader = Writing(prompt, request, self._budget), prompt.reader()
+        batch = Batch(self._policy, [request], self._kept)
         while batch.requests:
-            tokens += batch.step()
-            if delta := reader.read(template.decode([token.id for token in tokens])):
+            (token,) = batch.step()
+            if (instead := writing.add(token)) is not None:
+                batch = Batch(self._policy, [instead], self._kept)
+            if delta := reader.read(writing.certain):
                 yield delta
-        text = template.decode([token.id for token in tokens])
-        parsed, delta = reader.finish(text)
+        parsed, delta = reader.finish(writing.text)
         if delta:
             yield delta
-        return Action(text, parsed, tokens[-1].stop_reason == "length")
+        return Action(writing.text, parsed, writing.tokens[-1].stop_reason == "length")

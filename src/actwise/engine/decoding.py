@@ -175,8 +175,8 @@ class Decoding:
         scores = torch.bmm(q.view(-1, repeat, dim), own_k.transpose(1, 2))
         if self._absent_B is not None:
             place_S = torch.arange(first, self._size, device=q.device)
-            absent_BS = place_S < self._absent_B[:, None]
-            scores = scores.masked_fill(absent_BS.repeat_interleave(kv_heads, 0)[:, None], -torch.inf)
+            absent_B1S = (place_S < self._absent_B[:, None])[:, None]
+            scores = scores.masked_fill(absent_B1S.repeat_interleave(kv_heads, 0), -torch.inf)
         seen = [scores.float(), lse]
         if sinks is not None:
             seen.append(sinks.float().view(kv_heads, repeat, 1).repeat(rows, 1, 1))

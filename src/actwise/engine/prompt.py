@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.conversation import Conversation, Decision
+from actwise.conversation import Conversation, Decision, Message
+from actwise.engine.rollouts import after_thought
 from actwise.errors import InputError
 from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable
@@ -36,6 +37,22 @@ class Prompt:
         """Take a completion of this prompt apart."""
         tools = self.decision.conversation.tools
         return self.template.parse(text, thinking=self.thinking, tools=tools)
+
+    def parse_written(self, text: str) -> ParsedCompletion:
+        """Take the beginning of a completion apart, whose thought the prompt may have opened."""
+        begin = self.template.syntax.think[0].strip()
+        return self.parse(
+            text if text.lstrip().startswith(begin) or not self.opened else begin + text
+        )
+
+    def closed_thought(self, thought: str) -> tuple[int, ...]:
+        """Return the tokens with which a completion begins that thinks this and then acts."""
+        history = self.decision.history
+        # What follows the thought does not matter, but there has to be something.
+        acts = Message(role="assistant", content="It is done.")
+        whole = self.decision.conversation.model_copy(update={"messages": (*history, acts)})
+        decision = Decision(whole, len(history))
+        return after_thought(self.template, decision, thought, closed=True).given
 
     def reader(self) -> CompletionReader:
         """Return what reads a completion of this prompt while it is being written."""

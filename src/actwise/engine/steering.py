@@ -10,9 +10,11 @@ Letters in shapes: C completions, B rows, D dimension, V vocabulary.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 
 from actwise.conversation import Decision
 from actwise.engine.rollouts import after_thought
-from actwise.errors import ModelError
+from actwise.errors import InputError, ModelError
 from actwise.model.opening import text_layers
 from actwise.model.policy import Policy
 from actwise.template.render import Template
@@ -41,6 +43,11 @@ class Steering:
     layer: int
     vector_D: Tensor
     strength: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a file of a vector holds."""
+        vector = self.vector_D.float().tolist()
+        return {"layer": self.layer, "strength": self.strength, "vector": vector}
 
     @cached_property
     def separators_V(self) -> Tensor:
@@ -121,6 +128,32 @@ class Steered:
         steered_B = torch.zeros(rows, dtype=torch.bool, device=row_C.device)
         steered_B[row_C] = inside_C & self._steering.separators_V[tokens_C]
         return self._steering.on(steered_B) if steered_B.any() else contextlib.nullcontext()
+
+
+def read_steering(policy: Policy, file: Path) -> Steering:
+    """Read the vector that a run or an evaluation has found for a model.
+
+    Raises:
+        InputError: It is no such file, or one of another model.
+    """
+    remedy = "take the steering/*.json of a run, or the steering.json of `actwise eval --out`"
+    try:
+        found = json.loads(file.read_bytes())
+        layer, strength = int(found["layer"]), float(found["strength"])
+        vector_D = torch.tensor(found["vector"], dtype=torch.float32, device=policy.device)
+    except OSError as error:
+        raise InputError(error.strerror or str(error), file=str(file), remedy=remedy) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError("holds no vector", file=str(file), remedy=remedy) from error
+    size, layers = policy.model.get_input_embeddings().weight.shape[1], len(layers_of(policy))
+    if vector_D.shape != (size,) or not 0 <= layer < layers:
+        raise InputError(
+            f"holds a vector of {vector_D.numel()} numbers for layer {layer}; the model has "
+            f"{size} and layers 0 to {layers - 1}",
+            file=str(file),
+            remedy=remedy,
+        )
+    return Steering(policy, layer, vector_D, strength)
 
 
 def layers_of(policy: Policy) -> nn.ModuleList:

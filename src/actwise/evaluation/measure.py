@@ -74,23 +74,26 @@ def measure(
         given[f"thought of {tokens}"] = at_budget(
             evaluator, conversations, records[THINKING], tokens, Progress(console)
         )
-    steering = config.evaluate.steering
+    steering, vector = config.evaluate.steering, None
     if steering.strength and THINKING in records:
         own = records[THINKING]
-        other = steered(evaluator, policy, conversations, steering, Progress(console), own)
+        other, found = steered(evaluator, policy, conversations, steering, Progress(console), own)
         given["steered"] = other.evaluate(conversations, thinking=True)
+        vector = None if found is None else found.to_dict()
     if diagnose:
-        found = diagnosed(evaluator, conversations, Progress(console))
-        if not all(found.values()):
+        from_parts = diagnosed(evaluator, conversations, Progress(console))
+        if not all(from_parts.values()):
             raise InputError(
                 "no recorded thought has a plan, sub-problems and knowledge to give",
                 file=conversations[0].source or conversations[0].id,
                 remedy="leave --diagnose out",
             )
-        given |= {f"given {name}": of_one for name, of_one in found.items()}
+        given |= {f"given {name}": of_one for name, of_one in from_parts.items()}
     rows += [row(Path(model).name, THINKING, name, of_one) for name, of_one in given.items()]
     records |= {f"{THINKING}-{name.replace(' ', '-')}": of_one for name, of_one in given.items()}
     results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
+    if vector is not None:
+        results["steering"] = vector
     return results | spent(config.reward), records
 
 

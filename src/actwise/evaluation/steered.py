@@ -7,7 +7,7 @@ from typing import Any
 from actwise.config import SteeringConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.engine.local import LocalEngine
-from actwise.engine.steering import find_steering
+from actwise.engine.steering import Steering, find_steering
 from actwise.evaluation.evaluate import Evaluator
 from actwise.model.policy import Policy
 from actwise.run.progress import Progress
@@ -20,8 +20,8 @@ def steered(
     config: SteeringConfig,
     progress: Progress,
     records: Sequence[dict[str, Any]] | None = None,
-) -> Evaluator:
-    """Return an evaluator like another, but steered.
+) -> tuple[Evaluator, Steering | None]:
+    """Return an evaluator like another, but steered, and what is added.
 
     Args:
         evaluator: Measures the policy.
@@ -43,5 +43,5 @@ def steered(
     steering = find_steering(policy, thoughts, layer=config.layer, strength=config.strength)
     if steering is None:
         progress.say("nothing is steered: no sentence of the thoughts reflects or changes course")
-        return evaluator
-    return replace(evaluator, engine=LocalEngine(policy, steering=steering))
+        return evaluator, None
+    return replace(evaluator, engine=LocalEngine(policy, steering=steering)), steering

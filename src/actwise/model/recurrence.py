@@ -112,9 +112,7 @@ class RowRecurrence:
 
     def join(self, other: "RowRecurrence") -> None:
         """Go on with the rows of another behind one's own."""
-        self._states = [
-            torch.cat(pair) for pair in zip(self._states, other._states, strict=True)
-        ]
+        self._states = [torch.cat(pair) for pair in zip(self._states, other._states, strict=True)]
 
     def convolve(self, convolve: Convolve, x: Tensor, width: int) -> Tensor:
         """See `Recurs.convolve`."""

@@ -10,6 +10,7 @@ rollouts/*.jsonl    completions sampled in training, with their verdicts
 evaluations/*.jsonl one line per decision, by model, mode and split
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
+steering/*.json     vectors by which models are steered, where that is asked for, by stage
 results.json, report.html
 superseded/*/       what was computed with settings that have changed since, with its run.json
 checksums.json      by which damage is noticed
@@ -46,6 +47,8 @@ from actwise.run.processes import ALONE, Processes
 from actwise.run.progress import Progress
 
 CONVERSATIONS = "conversations.jsonl"
+STEERING = "steering/{}.json"
+"""The vector with which a stage's model was measured, if with one."""
 _LOCK = ".lock"
 _SUPERSEDED = "superseded"
 _OUTCOMES = ("results.json", "report.html", "audit.json", "audit.html")

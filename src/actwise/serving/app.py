@@ -22,6 +22,7 @@ from starlette.routing import Route
 from actwise.engine import SamplingParams
 from actwise.engine.batch import Request
 from actwise.engine.prompt import Prompt, read_prompt
+from actwise.engine.steering import Steering
 from actwise.errors import InputError
 from actwise.model.policy import Policy
 from actwise.serving.job import Job
@@ -47,6 +48,10 @@ class Served:
     policy: Policy
     thinking: bool
     """Whether it thinks where a request does not say."""
+    budget: int | None = None
+    """Tokens that a thought may have where a request does not say; as many as it has where None."""
+    steering: Steering | None = None
+    """What is added inside of thoughts where a request does not say otherwise, if anything."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Limits:
     """Completions decoded at once."""
     max_waiting: int = 128
     """Completions that wait for their turn; those beyond are refused."""
+    max_kept: int = 1 << 30
+    """Bytes of what was computed for prompts that are kept for those that begin like them."""
 
 
 class Server:
@@ -91,6 +98,7 @@ class Server:
         self.scheduler = Scheduler(
             max_running=limits.max_running,
             max_waiting=limits.max_waiting,
+            max_kept=limits.max_kept,
             observe=self._metrics.rows.observe,
         )
         self._metrics.watch(self.scheduler)
@@ -141,6 +149,8 @@ class Server:
             "owned_by": "actwise",
             "max_model_len": model.policy.context_length,
             "enable_thinking": model.thinking,
+            "thinking_token_budget": model.budget,
+            "steering": model.steering is not None,
         }
 
     async def _complete(self, request: HttpRequest) -> Response:
@@ -198,7 +208,7 @@ class Server:
             status = error.status
             raise
         finally:
-            self.scheduler.drop(job.requests)
+            job.close()
             if status == 200 and not job.complete:
                 self._metrics.dropped.labels(model.name).inc()
             else:
@@ -207,6 +217,7 @@ class Server:
             self._metrics.duration.labels(model.name).observe(time.monotonic() - begin)
             if job.first_token is not None:
                 self._metrics.first_token.labels(model.name).observe(job.first_token - begin)
+                self._metrics.reused_tokens.labels(model.name).inc(job.reused_tokens)
 
     def _count(self, model: Served | None, status: int) -> None:
         self._metrics.requests.labels("" if model is None else model.name, str(status)).inc()
@@ -224,9 +235,20 @@ class Server:
             ask.temperature,
             ask.top_p,
         )
-        seed = secrets.randbits(32) if ask.seed is None else ask.seed % 2**63
-        requests = [Request(prompt.token_ids, params, seed + number) for number in range(ask.n)]
-        job = Job(ask, prompt, requests, on_stop=self.scheduler.drop)
+        seed = secrets.randbits(32) if ask.seed is None else ask.seed % 2**62
+        steering = _steering(model, ask)
+        requests = [
+            Request(prompt.token_ids, params, seed + number, steering) for number in range(ask.n)
+        ]
+        budget = ask.thinking_token_budget
+        job = Job(
+            ask,
+            prompt,
+            requests,
+            budget=model.budget if budget is None else budget,
+            on_stop=self.scheduler.drop,
+            on_cut=lambda job, old, new: self.scheduler.go_on(model.policy, old, new, job.deliver),
+        )
         try:
             self.scheduler.submit(model.policy, requests, job.deliver)
         except Full as error:
@@ -263,8 +285,14 @@ class Server:
         return bytes(body)
 
 
+def _steering(model: Served, ask: ChatRequest) -> Steering | None:
+    if ask.steering and model.steering is None:
+        raise ApiError(400, f"steering: {model.name} has no vector", param="steering")
+    return None if ask.steering is False else model.steering
+
+
 def _prompt(model: Served, ask: ChatRequest) -> Prompt:
-    thinking = ask.chat_template_kwargs.enable_thinking
+    thinking = ask.thinking
     tools = [] if ask.tool_choice == "none" else ask.tools
     try:
         return read_prompt(

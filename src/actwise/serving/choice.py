@@ -5,6 +5,7 @@ from typing import Literal
 
 from actwise.engine.batch import Request, Token
 from actwise.engine.prompt import Prompt
+from actwise.engine.writing import Writing
 from actwise.template.parse import ParsedCompletion
 from actwise.template.streaming import Delta
 
@@ -14,17 +15,18 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 class Choice:
     """What has been written of one completion."""
 
-    def __init__(self, prompt: Prompt, request: Request, stops: Sequence[str]) -> None:
+    def __init__(
+        self, prompt: Prompt, request: Request, stops: Sequence[str], budget: int | None = None
+    ) -> None:
         """Begin.
 
         Args:
             prompt: What is completed.
             request: The request that is decoded.
             stops: Texts before which the completion ends; they are looked for behind the thought.
+            budget: Tokens that the thought may have; as many as it has where None.
         """
-        self.request = request
-        self.tokens: list[Token] = []
-        """Those that count: with the stop token, and up to the end of a stop text."""
+        self._writing = Writing(prompt, request, budget)
         self.parsed: ParsedCompletion | None = None
         """The whole completion, when it is complete."""
         self._prompt = prompt
@@ -38,14 +40,34 @@ class Choice:
         """Whether nothing follows."""
         return self._stopped or (bool(self.tokens) and self.tokens[-1].stop_reason is not None)
 
-    def add(self, token: Token) -> None:
-        """Take one more token; those after a stop text are not counted."""
+    @property
+    def request(self) -> Request:
+        """The request that is decoded now."""
+        return self._writing.request
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Those that count: with the stop token, and up to the end of a stop text."""
+        return self._writing.tokens
+
+    @property
+    def num_settled(self) -> int:
+        """How many of the tokens are certain to stay."""
+        return len(self.tokens) if self._writing.settled or self.complete else 0
+
+    def add(self, token: Token) -> Request | None:
+        """Take one more token; those after a stop text are not counted.
+
+        Returns:
+            The request that goes on instead, where the thought was cut.
+        """
         if self.complete:
-            return
-        self.tokens.append(token)
+            return None
+        instead = self._writing.add(token)
         if self._stops:
             self._decode()
             self._cut()
+        return instead
 
     def read(self) -> Delta:
         """Return what has become certain since the last time."""
@@ -55,7 +77,8 @@ class Choice:
             self.parsed, delta = self._reader.finish(self._text)
             return delta
         held = max((len(stop) for stop in self._stops), default=1) - 1
-        return self._reader.read(self._text[: len(self._text) - held])
+        certain = min(len(self._writing.certain), len(self._text) - held)
+        return self._reader.read(self._text[:certain])
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -66,7 +89,7 @@ class Choice:
         return "tool_calls" if self.parsed.calls else "stop"
 
     def _decode(self) -> None:
-        self._text = self._prompt.template.decode([token.id for token in self.tokens])
+        self._text = self._writing.text
 
     def _cut(self) -> None:
         begin = self._after_thought()

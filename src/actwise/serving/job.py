@@ -27,7 +27,9 @@ class Job:
         prompt: Prompt,
         requests: Sequence[Request],
         *,
+        budget: int | None,
         on_stop: Callable[[Sequence[Request]], None],
+        on_cut: Callable[["Job", Request, Request], None],
     ) -> None:
         """Begin.
 
@@ -35,19 +37,23 @@ class Job:
             ask: What was asked.
             prompt: What is completed.
             requests: One for each choice.
+            budget: Tokens that each thought may have; as many as it has where None.
             on_stop: Is told of requests that are complete before their decoding is.
+            on_cut: Is told of a request whose thought was cut, and of the one that goes on.
         """
         self.prompt = prompt
-        self.requests = requests
+        self.reused_tokens = 0
+        """Tokens of the prompt that were kept from an earlier one."""
         self.first_token: float | None = None
         """When it came, by the monotonic clock."""
         self._ask = ask
-        self._choices = [Choice(prompt, request, ask.stop) for request in requests]
+        self._choices = [Choice(prompt, request, ask.stop, budget) for request in requests]
         self._by_request = dict(zip(requests, self._choices, strict=True))
-        self._on_stop = on_stop
+        self._on_stop, self._on_cut = on_stop, on_cut
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._error: Exception | None = None
+        self._closed = False
         self._shared = {
             "id": completion_id(),
             "created": int(time.time()),
@@ -60,15 +66,33 @@ class Job:
         self._loop.call_soon_threadsafe(self._take, token)
 
     def _take(self, token: Token | Exception) -> None:
+        if self._closed:
+            return
         if isinstance(token, Exception):
             self._error = token
         else:
-            self.first_token = self.first_token or time.monotonic()
+            if self.first_token is None:
+                self.first_token, self.reused_tokens = time.monotonic(), token.reused
             choice = self._by_request[token.request]
-            choice.add(token)
+            if token.request is not choice.request:
+                return  # of a thought that has been cut
+            instead = choice.add(token)
             if choice.complete and token.stop_reason is None:
                 self._on_stop([token.request])
+            elif instead is not None:
+                self._by_request[instead] = choice
+                self._on_cut(self, token.request, instead)
         self._news.set()
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those that are decoded now, one for each choice."""
+        return [choice.request for choice in self._choices]
+
+    def close(self) -> None:
+        """Have nothing more computed."""
+        self._closed = True
+        self._on_stop(self.requests)
 
     @property
     def complete(self) -> bool:
@@ -135,16 +159,19 @@ class Job:
         for index in range(len(self._choices)):
             yield self._chunk(index, {"role": "assistant", "content": ""})
         going = dict(enumerate(self._choices))
-        told = dict.fromkeys(going, 0)
+        seen, told = dict.fromkeys(going, 0), dict.fromkeys(going, 0)
         calls = dict.fromkeys(going, 0)
         while going:
             await self._wait()
             for index, choice in list(going.items()):
-                if len(choice.tokens) == told[index]:
+                if len(choice.tokens) == seen[index]:
                     continue
+                seen[index] = len(choice.tokens)
                 delta = choice.read()
-                logprobs = self._logprobs(choice, told[index])
-                told[index] = len(choice.tokens)
+                logprobs = None
+                if choice.num_settled > told[index]:
+                    logprobs = self._logprobs(choice, told[index])
+                    told[index] = choice.num_settled
                 if delta or logprobs:
                     yield self._chunk(index, written_delta(delta, calls[index]), logprobs=logprobs)
                 calls[index] += len(delta.calls)
@@ -177,6 +204,7 @@ class Job:
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": self.reused_tokens},
             "completion_tokens_details": {
                 "reasoning_tokens": sum(len(template.encode(t)) for t in thoughts if t)
             },

@@ -28,6 +28,12 @@ class Metrics:
             buckets=_TOKENS,
             registry=registry,
         )
+        self.reused_tokens = Counter(
+            "actwise_reused_tokens",
+            "Tokens of prompts that were kept from an earlier one.",
+            ["model"],
+            registry=registry,
+        )
         self.completion_tokens = Histogram(
             "actwise_completion_tokens",
             "Tokens of completions.",
@@ -57,10 +63,11 @@ class Metrics:
         )
 
     def watch(self, scheduler: Scheduler) -> None:
-        """Show how many completions a scheduler has."""
+        """Show what a scheduler has."""
         for name, meaning, value in (
             ("running", "Completions being decoded.", lambda: scheduler.num_running),
             ("waiting", "Completions waiting for their turn.", lambda: scheduler.num_waiting),
+            ("kept_bytes", "What is kept of prompts.", lambda: scheduler.kept_bytes),
         ):
             gauge = Gauge(f"actwise_{name}", meaning, registry=self._registry)
             gauge.set_function(value)

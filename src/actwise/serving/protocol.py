@@ -81,6 +81,11 @@ class ChatRequest(_Part):
     n: int = Field(1, ge=1)
     logprobs: bool = False
     chat_template_kwargs: TemplateOptions = TemplateOptions()
+    reasoning_effort: Literal["none"] | None = None
+    thinking_token_budget: int | None = Field(None, ge=0)
+    """As vLLM has it: the thought is cut to so many tokens, and the model has to act."""
+    steering: bool | None = None
+    """Whether the model's vector, where it has one, is added inside of the thought."""
 
     # Can only be asked for as it is anyway.
     top_logprobs: Literal[0] | None = None
@@ -118,6 +123,13 @@ class ChatRequest(_Part):
     @classmethod
     def _no_options(cls, value: Any) -> Any:
         return TemplateOptions() if value is None else value
+
+    @property
+    def thinking(self) -> bool | None:
+        """Whether the model thinks, where it was said."""
+        if self.reasoning_effort == "none":
+            return False
+        return self.chat_template_kwargs.enable_thinking
 
     @property
     def limit(self) -> int | None:

@@ -79,6 +79,13 @@ class Scheduler:
             self._waiting += [_Waiting(policy, request, deliver) for request in requests]
             self._changed.notify()
 
+    def go_on(self, policy: Policy, old: Request, new: Request, deliver: Deliver) -> None:
+        """Compute one completion instead of another, which has had its turn."""
+        self.drop([old])
+        with self._changed:
+            self._waiting.insert(0, _Waiting(policy, new, deliver))
+            self._changed.notify()
+
     def drop(self, requests: Collection[Request]) -> None:
         """Compute no more of some requests, whether they wait, run, or are complete."""
         with self._changed:
