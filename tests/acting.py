@@ -33,12 +33,14 @@ def text_of(message: Message) -> str:
     return message.content + called(*message.tool_calls)
 
 
-def actor(script: Callable[[str], str], *, max_tokens: int = 300) -> EpisodeRunner:
-    """Return one who says, in direct mode, what a function returns for the prompt's text."""
+def actor(
+    script: Callable[[str], str], *, max_tokens: int = 300, thinking: bool = False
+) -> EpisodeRunner:
+    """Return one who says what a function returns for the prompt's text."""
     template = shipped_template()
     engine = ScriptedEngine(template.tokenizer, lambda prompt, number: script(prompt))
     params = SamplingParams(max_tokens, template.stop_token_ids, temperature=0)
-    return EpisodeRunner(engine, template, False, params, context_length=8192)
+    return EpisodeRunner(engine, template, thinking, params, context_length=8192)
 
 
 def golden(*conversations: Conversation, changes: Mapping[str, str] | None = None) -> EpisodeRunner:

@@ -50,6 +50,46 @@ def write_run(folder: Path, hostile: str = "") -> Path:
             row_by_hand("rl" + h, "thinking", "test" + h, 0.781),
             row_by_hand("rl" + h, "direct", "test", 0.5),
         ],
+        "episodes": [
+            {
+                "model": "rl" + h,
+                "mode": "thinking",
+                "split": "test" + h,
+                "unit": "turn",
+                "episodes": 150,
+                "conversations": 40,
+                "metrics": {
+                    "success": figure(0.62),
+                    "tokens_before_act": {"value": 12.5},
+                    "tokens_before_answer": {"value": 61.0},
+                },
+                "ends": {"answered": 140, "diverged": 10},
+                "problems": {"no such order" + h: 3},
+            }
+        ],
+        "attempts": [
+            {
+                "model": "rl" + h,
+                "mode": "thinking",
+                "split": "test" + h,
+                "decisions": 200,
+                "attempts": 16,
+                "metrics": {
+                    "pass_at_1": figure(0.7),
+                    "pass_at_k": figure(0.9),
+                    "live": figure(0.3),
+                },
+            }
+        ],
+        "given": [
+            {"given": given + h, **row_by_hand("rl" + h, "thinking", "test" + h, accuracy)}
+            for given, accuracy in (
+                ("thought of 0", 0.4),
+                ("thought of 16", 0.6),
+                ("given nothing", 0.65),
+                ("given plan", 0.8),
+            )
+        ],
         "floors": {"test": {"always answer" + h: 0.214, "commonest call": 0.1}},
         "paired": [
             {

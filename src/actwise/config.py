@@ -7,7 +7,7 @@ resolved configuration is stored with the run.
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -382,6 +382,16 @@ class EvaluateConfig(_Section):
     """Room for a thought in that budget."""
     dev_conversations: int = Field(40, ge=1)
     """Conversations of the development split used to choose checkpoints."""
+    episodes: bool = False
+    """Measure whole turns and conversations of the trained models on their own history, too, in
+    what `episodes` says."""
+    attempts: int = Field(0, ge=0)
+    """Completions of each test decision that the trained models are sampled for, too: how often any
+    of them is right (pass@k), and how many decisions RL could learn from."""
+    budgets: list[Annotated[int, Field(ge=0)]] = []
+    """Tokens to which thoughts of the trained models are cut in further measurements."""
+    diagnose: bool = False
+    """Measure from parts of the recorded thoughts on, too."""
     steering: SteeringConfig = SteeringConfig()
 
 

@@ -22,6 +22,7 @@ from actwise.engine.opening import open_engine
 from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
+from actwise.evaluation.measurements import Subject, measurements
 from actwise.evaluation.steered import steered
 from actwise.model.checkpointing import choose_checkpointing
 from actwise.model.kernels.allocator import give_back
@@ -74,6 +75,7 @@ class Pipeline:
         )
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        self._further: dict[str, list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
         self._costs: list[dict[str, Any]] = []
 
@@ -125,7 +127,9 @@ class Pipeline:
         self._development[stage.name] = training.best_score
         if not self._run.intact(f"models/{stage.name}"):
             self._run.write(f"models/{stage.name}", self._save)
-        self._measure(stage.name, stage.mode(self._config))
+        mode = stage.mode(self._config)
+        self._measure(stage.name, mode)
+        self._measure_further(stage.name, mode)
 
     def _save(self, folder: Path) -> None:
         self._policy.save(folder)
@@ -165,6 +169,35 @@ class Pipeline:
             self._records[model, mode, split] = records
             self._rows.append(row(model, mode, split, records))
 
+    def _measure_further(self, model: str, mode: Mode) -> None:
+        """Measure what settings ask for besides the greedy decisions; see `measurements`."""
+        wanted = [
+            (split, measurement, f"measurements/{model}-{mode}-{split}-{measurement.name}.jsonl")
+            for split in self._tests
+            for measurement in measurements(self._config.evaluate, mode)
+        ]
+        whole = all(self._run.intact(file) for *_, file in wanted)
+        evaluator = self._evaluator if whole else self._evaluator_of(model, mode)
+        for split, measurement, file in wanted:
+            if self._run.intact(file):
+                records = self._run.read_records(file)
+            else:
+                subject = Subject(
+                    self._policy,
+                    evaluator,
+                    mode,
+                    self._tests[split],
+                    self._records[model, mode, split],
+                    self._config,
+                    self._run.progress,
+                    f"{model} {mode} {split}",
+                )
+                records = measurement.measure(subject)
+                self._run.write_records(file, records)
+            if records:
+                found = measurement.row(model, mode, split, records)
+                self._further.setdefault(measurement.table, []).append(found)
+
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
         """Run a stage; what it took is kept from the run that finished it."""
         file = _cost(name)
@@ -191,6 +224,7 @@ class Pipeline:
         results = {
             "models": list(self._development),
             "rows": self._rows,
+            **self._further,
             "floors": {
                 split: floors(list(all_decisions(conversations)), train, self._config.reward)
                 for split, conversations in self._tests.items()
@@ -276,8 +310,9 @@ def run_pipeline(
         **versions(),
     }
     processes = join()
-    if processes.count > 1 and config.rl.unit == "turn":
-        raise ConfigError("rl.unit=turn: one process plays the episodes; start it without torchrun")
+    if processes.count > 1 and (config.rl.unit == "turn" or config.evaluate.episodes):
+        key = "rl.unit=turn" if config.rl.unit == "turn" else "evaluate.episodes"
+        raise ConfigError(f"{key}: one process plays the episodes; start it without torchrun")
     progress = Progress(console) if processes.first else QUIET
     with Run.open(folder, request, progress, STAGES, processes) as run:
         policy = load_policy(model, config)

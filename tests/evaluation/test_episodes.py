@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import actwise
-from acting import LIMITS, called, desk, golden
+from acting import LIMITS, actor, called, desk, golden, shipped_template
 from actwise.cli import cli
 from actwise.conversation import Conversation, Decision, ToolCall
 from actwise.desk import generate
@@ -149,6 +149,32 @@ def test_calls_and_tokens_are_counted_up_to_the_first_word_of_the_answer() -> No
     assert record["calls_before_answer"] == [1]
     assert record["tokens_before_answer"] == [len(tokens) + 1]
     assert record["tokens"] == len(tokens) + 1 + len(model.template.encode("It is one.")) + 1
+
+
+def test_tokens_are_counted_up_to_the_first_act() -> None:
+    """A call can be seen once its thought is over, however long the turn goes on after it."""
+    log = talk(user("What is 1?"), calls("a", number=1), result("one", "a"), says("It is one."))
+    thought = "<think>\nLook it up first.\n</think>"
+    template = shipped_template()
+    first, second = (template.prompt_text(d, thinking=True) for d in log.decisions())
+    script = {
+        first: f"{thought}\n\n{called(*log.messages[1].tool_calls)}",
+        second: "<think>\nNow say it.\n</think>\n\nIt is one.",
+    }
+    (record,) = measured(actor(script.__getitem__, thinking=True), [log], recorded, whole=False)
+    assert record["success"] is True
+    assert record["tokens_before_act"] == [len(template.encode(thought))]
+    assert record["tokens_before_answer"][0] > len(template.encode(script[first]))
+
+
+def test_who_does_not_think_acts_at_once_and_who_never_acts_is_not_counted() -> None:
+    log = talk(user("What is 1?"), says("It is one."))
+    (record,) = measured(golden(log), [log], recorded, whole=False)
+    assert record["tokens_before_act"] == [0]
+    endless = actor(lambda prompt: "<think>\nHm.", thinking=True)
+    (record,) = measured(endless, [log], recorded, whole=False)
+    assert record["tokens_before_act"] == []
+    assert "tokens_before_act" not in episode_row("m", "m", "s", "turn", [record])["metrics"]
 
 
 def test_the_table_has_success_with_its_interval_and_says_what_went_wrong() -> None:

@@ -1,5 +1,6 @@
 """Every recipe against its control: what the arms share, what they cost, what the page says."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
@@ -13,7 +14,9 @@ from actwise.config import load_config, validated
 from actwise.desk import RECIPES
 from actwise.errors import ConfigError
 from actwise.experiment.claims import claims
-from actwise.experiment.collect import MEASURES, collect
+from actwise.experiment.collect import collect
+from actwise.experiment.design import Model
+from actwise.experiment.measures import MEASURES, Place, late_slope
 from actwise.experiment.page import page
 from actwise.experiment.recipes import recipes, with_controls
 from actwise.experiment.runs import run_experiment
@@ -45,8 +48,7 @@ def recipe(**given: object) -> Recipe:
             "arxiv": "2501.00001",
             "ported": "",
             "left_out": "",
-            "metric": "action_accuracy",
-            "sign": "+",
+            "claims": [{"metric": "action_accuracy", "sign": "+"}],
             "settings": {"rl": {"temperature": 0.5}},
             "control": {"rl": {"temperature": 1.0}},
             **given,
@@ -77,6 +79,8 @@ def test_a_control_has_steps_that_cost_as_much_and_both_the_settings_of_the_tria
         ({"reward": {"combine": "all"}}, ("base", "think")),
         ({"rounds": {"number": 2}, "think": {"pick": "next_longest"}}, ("base", "think")),
         ({"think": {"steps": 7}}, ("base",)),
+        ({"evaluate": {"episodes": True, "attempts": 8, "budgets": [0, 4]}}, ("base", "think")),
+        ({"evaluate": {"thought_tokens": 8}}, ()),
         ({"sft": {"steps": 7}}, ()),
         ({"data": {"renamed": 0.1}}, ()),
         ({"reward": {"text_match": "exact"}}, ()),
@@ -90,9 +94,9 @@ def test_only_what_comes_out_the_same_is_shared(
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_shipped_recipe_is_compared_by_a_metric_that_there_is(name: str) -> None:
+def test_a_shipped_recipe_is_compared_by_metrics_that_there_are(name: str) -> None:
     found = read_recipe(name)
-    assert found.metric in MEASURES
+    assert {claim.metric for claim in found.claims} <= MEASURES.keys()
     design = recipes(load_config(RECIPES), [found])
     for arm in design.arms:
         validated(load_config(RECIPES, arm.settings).model_dump())
@@ -126,7 +130,17 @@ def run(out: Path, found: list[Recipe], arms: list[str]) -> None:
 @pytest.mark.slow
 def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    found = [recipe(metric="thought_words", sign="-"), recipe(name="other")]
+    found = [
+        recipe(
+            claims=[
+                {"metric": "thought_words", "sign": "-"},
+                {"metric": "turn_success", "sign": "+"},
+                {"metric": "once_failed", "sign": "+"},
+            ],
+            trial={"evaluate": {"episodes": True, "budgets": [0, 2], "diagnose": True}},
+        ),
+        recipe(name="other"),
+    ]
     run(tmp_path, found, with_controls(["mine"]))
     torch.set_num_threads(threads)
     design = recipes(load_config(RECIPES, TINY), found)
@@ -143,14 +157,42 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
         (training,) = (r["trainings"]["rl"] for r in figures["runs"] if r["arm"] == arm)
         rollouts = read_records(folder / "metrics/rl.jsonl")
         assert training["sampled_tokens"] == sum(step["sampled_tokens"] for step in rollouts) > 0
+        for part in ("turn", "conversation"):  # of the start, measured once
+            name = f"measurements/think-thinking-test-{part}.jsonl"
+            assert (folder / name).read_bytes() == (start / name).read_bytes()
+        results = json.loads((folder / "results.json").read_text())
+        assert [(r["model"], r["split"], r["unit"]) for r in results["episodes"]] == [
+            (model, split, unit)
+            for model in ("think", "rl")
+            for split in ("test", "shifted")
+            for unit in ("turn", "conversation")
+        ]
+        assert {r["given"] for r in results["given"]} > {"thought of 0", "thought of 2"}
+        shown = (folder / "report.html").read_text()
+        assert "On its own history" in shown and "By budget of thought" in shown
     text = page(figures)
     assert "| mine | Mine (2501.00001) | thought words | - |" in text
-    assert "| other | Other" not in text and "| not run | not run |" in text
+    (pair,) = (
+        p for p in figures["paired"] if p["metric"] == "turn_success" and p["split"] == "test"
+    )
+    turns = [
+        read_records(tmp_path / "seed-0" / arm / "measurements/rl-thinking-test-turn.jsonl")
+        for arm in ("mine", "mine-control")
+    ]
+    found_both = [
+        (own["success"], other["success"])
+        for own, other in zip(*turns, strict=True)
+        if None not in (own["success"], other["success"])
+    ]
+    assert pair["means"] == [sum(side) / len(side) for side in zip(*found_both, strict=True)]
+    assert "| other | Mine (2501.00001) | action accuracy | + |  | not run |" in text
     with pytest.raises(ConfigError, match="there is no nothing"):
         run(tmp_path, found, ["nothing"])
 
 
-def figures_of(low: float, high: float, metric: str = "action_accuracy") -> dict[str, object]:
+def figures_of(
+    low: float, high: float, metric: str = "action_accuracy", sign: str = "+"
+) -> dict[str, object]:
     """Return what an experiment of one recipe found, with the same difference on both splits."""
     difference = {"value": (low + high) / 2, "low": low, "high": high}
     same = {"model": "mine", "against": "mine-control", "metric": metric}
@@ -163,9 +205,9 @@ def figures_of(low: float, high: float, metric: str = "action_accuracy") -> dict
         for arm, minutes, steps in (("mine", 3, 2), ("mine-control", 5, 4))
         for _ in range(2)
     ]
-    pair = same | {"slice": "all", "seeds": [0, 1], "difference": difference}
+    pair = same | {"slice": "all", "seeds": [0, 1], "difference": difference, "means": [0.5, 0.4]}
     return {
-        "claims": [same | {"work": "Mine", "sign": "+"}],
+        "claims": [same | {"work": "Mine", "sign": sign, "margin": 0.02}],
         "paired": [pair | {"split": split} for split in ("test", "shifted")],
         "runs": runs,
     }
@@ -186,5 +228,88 @@ def test_the_table_says_what_came_of_a_claim_and_what_both_cost(
     assert f"{said} 2 | 2 / 4 | 2.00 M / 4.00 M | 3.0 / 5.0 |" in text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.015, 0.019, "**as expected**"),
+        (0.001, 0.019, "**as expected**"),
+        (-0.03, 0.01, "not told apart"),
+        (0.01, 0.05, "not told apart"),
+        (0.021, 0.05, "**the other way**"),
+        (-0.05, -0.021, "**the other way**"),
+    ],
+)
+def test_as_good_is_what_is_known_to_differ_by_less_than_the_margin(
+    low: float, high: float, said: str
+) -> None:
+    assert f"| {said} |" in claims(figures_of(low, high, sign="="))
+
+
 def test_a_metric_that_is_no_share_is_not_in_points() -> None:
     assert "-1.5 (-2.0 to -1.0)" in claims(figures_of(-2.0, -1.0, "thought_words"))
+
+
+# --- where the figures of a claim come from -------------------------------------------------------
+
+
+def write_lines(file: Path, records: list[dict[str, object]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def decided(key: str, right: bool | None) -> dict[str, object]:
+    return {"decision": key, "conversation": key[0], "verdict": {"right": right}}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Return a model of which the start and the attempts at it are known."""
+    own, first = tmp_path / "mine", tmp_path / "start"
+    keys = ("a1", "a2", "b1", "b2")
+    for stage, rights in (("think", (True, False, False, None)), ("rl", (True, True, False, True))):
+        records = [decided(key, right) for key, right in zip(keys, rights, strict=True)]
+        write_lines(own / f"evaluations/{stage}-thinking-test.jsonl", records)
+    attempts: list[dict[str, object]] = [
+        {"decision": key, "attempts": 4, "checked": checked, "right": right}
+        for key, checked, right in (("a1", 4, 1), ("a2", 4, 0), ("b1", 3, 0), ("b2", 0, 0))
+    ]
+    write_lines(first / "measurements/think-thinking-test-attempts.jsonl", attempts)
+    turns: list[dict[str, object]] = [
+        {"turn": "a1", "conversation": "a", "success": True, "tokens_before_act": [3]},
+        {"turn": "b1", "conversation": "b", "success": None, "tokens_before_act": []},
+    ]
+    write_lines(own / "measurements/rl-thinking-test-turn.jsonl", turns)
+    scores = {2: 0.9, 4: 0.1, 6: 0.2, 8: 0.204}
+    write_lines(
+        own / "metrics/rl.jsonl",
+        [
+            {"step": step} | ({"dev_action_accuracy": scores[step]} if step in scores else {})
+            for step in range(1, 9)
+        ],
+    )
+    return Place(own, first, Model("mine", "mine", "rl", "thinking"), "test")
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("action_accuracy", {"a1": True, "a2": True, "b1": False, "b2": True}),
+        ("once_failed", {"a2": True, "b1": False}),
+        ("start_accuracy", {"a1": True, "a2": False, "b1": False, "b2": None}),
+        ("rl_gain", {"a1": 0, "a2": 1, "b1": 0, "b2": None}),
+        ("turn_success", {"a1": True, "b1": None}),
+        ("tokens_before_act", {"a1": 3, "b1": None}),
+        ("pass_at_k", {}),  # of this model there are no attempts
+        ("development_slope", {"": pytest.approx(0.2)}),  # 0.004 in 2 steps
+    ],
+)
+def test_a_measure_has_a_value_for_each_of_its_records(
+    place: Place, metric: str, expected: dict[str, object]
+) -> None:
+    measure = MEASURES[metric]
+    assert {r["decision"]: measure.value(r) for r in measure.read(place)} == expected
+
+
+def test_a_slope_is_that_of_the_second_half() -> None:
+    assert late_slope({0: 0.9, 10: 0.1, 20: 0.2, 30: 0.3, 40: 0.4}) == pytest.approx(1.0)
+    assert late_slope({0: 0.1, 10: 0.2}) is None

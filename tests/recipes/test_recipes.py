@@ -14,6 +14,7 @@ work = "Mine"
 arxiv = "2501.00001"
 ported = "all"
 left_out = "nothing"
+[[claims]]
 metric = "action_accuracy"
 sign = "+"
 [settings.rl]
@@ -66,9 +67,10 @@ def test_an_unknown_recipe_is_refused_with_what_may_have_been_meant() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ('sign = "+"', "", "sign: is missing"),
-        ('sign = "+"', 'sign = "up"', "sign: "),
-        ('metric = "action_accuracy"', 'metric = "x"\nmore = 1', "more: means nothing in a recipe"),
+        ('sign = "+"', "", "claims.0.sign: is missing"),
+        ('sign = "+"', 'sign = "up"', "claims.0.sign: "),
+        ('work = "Mine"', 'work = "x"\nmore = 1', "more: means nothing in a recipe"),
+        ('sign = "+"', 'sign = "+"\nmore = 1', "claims.0.more: means nothing in a recipe"),
         ("num_generations = 4", "generations = 4", "rl.generations: no such setting"),
         ("temperature = 1.0", "temperature = -1", "rl.temperature: "),
         ("[settings.rl]", "[settings.rl", "not TOML"),

@@ -98,6 +98,28 @@ def test_says_what_was_reached(tmp_path: Path) -> None:
     assert "Share of decisions that are right" in words
 
 
+def test_says_what_was_measured_besides_single_decisions(tmp_path: Path) -> None:
+    page = _read(write_run(tmp_path / "run"))
+    words = page.words().replace("\u202f", " ")
+    assert "RL thinking test turn 150 40 conv. 62.0 % 57.0–67.0 12.5 61 10 diverged" in words
+    assert "RL thinking test 200 16 70.0 % 65.0–75.0 90.0 % 85.0–95.0 30.0 % 25.0–35.0" in words
+    assert "RL thinking test, given plan 80.0 % 75.0–85.0 200 decisions" in words
+    labels = [a["aria-label"] or "" for tag, a in page.tags if tag == "svg" and "aria-label" in a]
+    (budget,) = (
+        label.replace("\u202f", " ") for label in labels if "by tokens of thought" in label
+    )
+    assert budget.endswith("40.0 % at budget 0, 60.0 % at budget 16")
+
+
+def test_the_table_has_what_was_measured_besides(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lines = write_table(json.loads((run / "results.json").read_text()), 120).splitlines()
+    cells = [line.split() for line in lines]
+    assert ["RL", "thinking", "test", "turn", "150", "62.0", "57.0–67.0"] in [c[:7] for c in cells]
+    assert ["RL", "thinking", "test", "16", "70.0", "90.0", "30.0"] in cells
+    assert ["RL", "test", "thought", "of", "16", "200", "60.0", "55.0–65.0"] in cells
+
+
 def content(html: str) -> dict[str, Any]:
     """What the page carries for its script."""
     data = re.search(r'id="data"[^>]*>\s*([A-Za-z0-9+/=]*)\s*</script>', html)
@@ -381,7 +403,9 @@ def test_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_no_column_of_the_table_is_cut_or_left_out(tmp_path: Path, width: int) -> None:
     results = json.loads((write_run(tmp_path / "run") / "results.json").read_text())
-    lines = write_table(results, width=width).splitlines()
+    text, _, besides = write_table(results, width=width).partition("On its own history\n")
+    assert all(cell in besides for cell in ("57.0–67.0", "10 diverged", "90.0", "thought of 16"))
+    lines = text.rstrip().splitlines()
     assert max(map(cell_len, lines[:-1])) <= width
     rows = [line.split() for line in lines if line.startswith("RL ")]
     found = [cell for row in rows if row[1:3] == ["thinking", "test"] for cell in row[3:]]

@@ -212,7 +212,9 @@ def _echo_found(results: dict[str, Any], records: dict[str, list[dict[str, Any]]
     from actwise.results.failures import failures_sentence
 
     episodes = results.get("episodes")
-    click.echo(write_table(results, width()) if episodes is None else write_episodes(episodes))
+    click.echo(
+        write_table(results, width()) if episodes is None else write_episodes(episodes, width())
+    )
     for mode, of_mode in records.items():
         echo(f"wrong {mode}: {failures_sentence(of_mode)}")
     echo_skipped(results["skipped"])

@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
-from actwise.config import EpisodesConfig
+from actwise.config import EpisodesConfig, RunConfig
 from actwise.conversation import Conversation
+from actwise.data.fit import context_of
+from actwise.engine import SamplingParams
 from actwise.engine.episodes import End, Episode, EpisodeRunner, Start, Step, TakenTurn, starts_of
 from actwise.environments import Broken, Diverged, Opens
+from actwise.environments.opening import opens
 from actwise.environments.script import turns_of
+from actwise.evaluation.evaluate import Evaluator
+from actwise.model.policy import Policy
 from actwise.rewards.settings import JudgeConfig
 from actwise.rewards.turns import FAILED, TurnVerdict, judge_turn
 from actwise.run.progress import Progress
 from actwise.template.render import Template
+
+Unit = Literal["turn", "conversation"]
+"""What is measured: turns begun on the recorded history, or whole conversations on the model's."""
+
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class EpisodeJudge:
         """Return what is written down of an episode."""
         steps = [step for turn in episode.turns for step in turn.steps]
         answered = [turn for turn in episode.turns if turn.end is End.ANSWERED]
+        acted = [turn for turn in episode.turns if turn.steps and _acts(turn.steps[0])]
         conversation = episode.turns[0].recorded.conversation
         return {
             "conversation": conversation.id,
@@ -89,6 +100,7 @@ class EpisodeJudge:
             "calls": sum(len(step.parsed.calls) for step in steps),
             "failed_calls": sum(result.failed for step in steps for result in step.results),
             "tokens": sum(len(step.sample.token_ids) for step in steps),
+            "tokens_before_act": [self._before_act(turn.steps[0]) for turn in acted],
             "calls_before_answer": [len(turn.calls) for turn in answered],
             "tokens_before_answer": [self._before_answer(turn.steps) for turn in answered],
             "steps": [
@@ -100,12 +112,23 @@ class EpisodeJudge:
             ],
         }
 
+    def _before_act(self, step: Step) -> int:
+        """Return the tokens that were written before a call or an answer began."""
+        end = self.template.syntax.think[1].strip()
+        thought, closed, _ = step.text.partition(end)
+        return len(self.template.encode(thought + closed)) if closed else 0
+
     def _before_answer(self, steps: Sequence[Step]) -> int:
         """Return the tokens that were written before the customer could read a word."""
         *before, last = steps
         shown = len(self.template.encode(last.parsed.answer)) + 1  # and the stop token
         own = max(0, len(last.sample.token_ids) - shown)
         return sum(len(step.sample.token_ids) for step in before) + own
+
+
+def _acts(step: Step) -> bool:
+    """Return whether anything of a completion can be seen: it calls a tool, or it speaks."""
+    return bool(step.parsed.calls or step.parsed.answer)
 
 
 @dataclass(frozen=True)
@@ -152,3 +175,39 @@ class EpisodeEvaluator:
             self.judge.record(episode, whole, states[start.turn.conversation.id])
             for start, (episode,) in zip(starts, found, strict=True)
         ]
+
+
+def evaluate_episodes(
+    policy: Policy,
+    evaluator: Evaluator,
+    conversations: Sequence[Conversation],
+    config: RunConfig,
+    *,
+    thinking: bool,
+    unit: Unit,
+    progress: Progress,
+    title: str,
+) -> list[dict[str, Any]]:
+    """Let a policy act greedily on its own history, in what the configuration says.
+
+    Args:
+        policy: Says how long a history may become.
+        evaluator: Samples from it.
+        conversations: What is measured on.
+        config: Sections `model`, `reward` and `episodes` count.
+        thinking: The mode.
+        unit: Whether each turn begins as recorded, or whole conversations are taken.
+        progress: Where it is shown, under `title`.
+        title: See `progress`.
+
+    Raises:
+        ConfigError: The user's own tools cannot be imported.
+    """
+    template = evaluator.template
+    params = SamplingParams(evaluator.max_tokens, template.stop_token_ids, temperature=0)
+    context = context_of(policy.context_length, config)
+    runner = EpisodeRunner(evaluator.engine, template, thinking, params, context)
+    judge = EpisodeJudge(opens(config.episodes, config.reward), config.reward, template)
+    return EpisodeEvaluator(runner, judge, config.episodes).evaluate(
+        conversations, whole=unit == "conversation", progress=progress, title=title
+    )

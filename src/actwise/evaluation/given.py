@@ -64,31 +64,30 @@ def at_budget(
 def diagnosed(
     evaluator: Evaluator, conversations: Sequence[Conversation], progress: Progress
 ) -> dict[str, list[Record]]:
-    """Return what a model does from parts of recorded thoughts on, by the names of `GIVEN`.
+    """Return what a model does from each part of recorded thoughts on; see `from_part`."""
+    return {name: from_part(evaluator, conversations, name, progress) for name in GIVEN}
+
+
+def from_part(
+    evaluator: Evaluator, conversations: Sequence[Conversation], name: str, progress: Progress
+) -> list[Record]:
+    """Return what a model does from a part of recorded thoughts on.
 
     Args:
         evaluator: Measures the model.
         conversations: Only decisions with a thought that has all of the parts count, so that what
             is given is all that differs.
+        name: Which part, by the names of `GIVEN`.
         progress: Where it is shown.
     """
     parts = [
-        (d, {name: part(d, thought) for name, part in GIVEN.items()})
+        (d, {each: part(d, thought) for each, part in GIVEN.items()})
         for d in all_decisions(conversations)
         if (thought := d.gold.reasoning_content)
     ]
-    whole = [(d, of_one) for d, of_one in parts if None not in of_one.values()]
-    return {name: _from_parts(evaluator, whole, name, progress) for name in GIVEN}
-
-
-def _from_parts(
-    evaluator: Evaluator,
-    parts: Sequence[tuple[Decision, Mapping[str, str | None]]],
-    name: str,
-    progress: Progress,
-) -> list[Record]:
-    groups = (after_thought(evaluator.template, d, of_one[name] or "") for d, of_one in parts)
-    return list(_completed(evaluator, groups, len(parts), f"given {name}", progress))
+    whole = [(d, of_one[name] or "") for d, of_one in parts if None not in of_one.values()]
+    groups = (after_thought(evaluator.template, d, part) for d, part in whole)
+    return list(_completed(evaluator, groups, len(whole), f"given {name}", progress))
 
 
 def _completed(

@@ -11,12 +11,9 @@ from actwise.config import Mode, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
-from actwise.engine import SamplingParams
-from actwise.engine.episodes import EpisodeRunner
 from actwise.engine.local import LocalEngine
-from actwise.environments.opening import opens
 from actwise.errors import InputError
-from actwise.evaluation.episodes import EpisodeEvaluator, EpisodeJudge
+from actwise.evaluation.episodes import UNITS, evaluate_episodes
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.given import at_budget, diagnosed
 from actwise.evaluation.judging import spent
@@ -118,22 +115,20 @@ def measure_episodes(
         Results with a table of episodes, and a record of each episode by mode.
     """
     policy = load_policy(model, config)
-    template, engine = policy.template, LocalEngine(policy)
-    opening = opens(config.episodes, config.reward)
-    judge = EpisodeJudge(opening, config.reward, template)
     rows, skipped = [], []
     records: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
     for split, of_split in logs.items():
         conversations, budget, left_out = _fitting(policy, of_split, config)
         skipped += left_out
-        params = SamplingParams(budget, template.stop_token_ids, temperature=0)
-        for mode, unit in product(modes, ("turn", "conversation")):
-            runner = EpisodeRunner(
-                engine, template, mode == "thinking", params, policy.context_length
-            )
-            found = EpisodeEvaluator(runner, judge, config.episodes).evaluate(
+        evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
+        for mode, unit in product(modes, UNITS):
+            found = evaluate_episodes(
+                policy,
+                evaluator,
                 conversations,
-                whole=unit == "conversation",
+                config,
+                thinking=mode == "thinking",
+                unit=unit,
                 progress=Progress(console),
                 title=f"{mode} {unit} {split}",
             )

@@ -3,37 +3,38 @@
 from collections.abc import Sequence
 
 from actwise.experiment.cells import Figures, every, markdown, signed
-
-_COUNTED = ("thought_words", "thought_tokens")
-"""Metrics that are no shares."""
+from actwise.experiment.measures import MEASURES
 
 
 def claims(figures: Figures) -> str:
-    """Return a row for each recipe, with its control's cost beside its own."""
-    header = ["recipe", "work", "metric", "expected"]
+    """Return a row for each claim, with what both cost."""
+    header = ["recipe", "work", "metric", "expected", "recipe / control"]
     header += ["`test`", "`shifted`", "so", "seeds", "steps", "sampled tokens", "minutes"]
     lines = []
     for claim in figures["claims"]:
         cells = [claim["model"], claim["work"], claim["metric"].replace("_", " "), claim["sign"]]
         test, shifted = (_pair(figures, claim, split) for split in ("test", "shifted"))
-        if test is None or shifted is None:
-            lines.append([*cells, *["not run"] * 2, *[""] * 5])
+        if test is None:
+            lines.append([*cells, "", "not run", *[""] * 6])
             continue
-        factor = 1 if claim["metric"] in _COUNTED else 100
-        cells += [signed(pair["difference"], factor=factor) for pair in (test, shifted)]
+        factor = 100 if MEASURES[claim["metric"]].share else 1
+        cells.append(" / ".join(f"{factor * value:.1f}" for value in test["means"]))
+        cells += [signed(pair and pair["difference"], factor=factor) for pair in (test, shifted)]
         costs = [_cost(figures, arm) for arm in (claim["model"], claim["against"])]
         lines.append(
             [
                 *cells,
-                _so(test["difference"], claim["sign"]),
+                _so(test["difference"], claim["sign"], claim["margin"]),
                 str(len(test["seeds"])),
                 *map(" / ".join, zip(*costs, strict=True)),
             ]
         )
     return (
-        "## Each recipe against its control\n\nDifferences on the same decisions, shares in "
-        "points; steps of RL, tokens sampled in them and minutes of all that was not shared, of "
-        f"the recipe / of its control, means over the seeds.\n\n{markdown(header, lines)}"
+        "## Each recipe against its control\n\nMeans on `test` of the recipe / of its control, and "
+        "differences on the same decisions, turns or attempts, shares in points; what is expected "
+        "to be the same (=) is so where the whole interval lies within the margin that the recipe "
+        "names. Steps of RL, tokens sampled in them and minutes of all that was not shared, means "
+        f"over the seeds.\n\n{markdown(header, lines)}"
     )
 
 
@@ -42,8 +43,12 @@ def _pair(figures: Figures, claim: Figures, split: str) -> Figures | None:
     return next(every(figures["paired"], **wanted, split=split, slice="all"), None)
 
 
-def _so(difference: Figures, sign: str) -> str:
+def _so(difference: Figures, sign: str, margin: float) -> str:
     low, high = difference["low"], difference["high"]
+    if sign == "=":
+        if -margin < low and high < margin:
+            return "**as expected**"
+        return "**the other way**" if low > margin or high < -margin else "not told apart"
     if low <= 0 <= high:
         return "not told apart"
     return "**as expected**" if (low > 0) == (sign == "+") else "**the other way**"

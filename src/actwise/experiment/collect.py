@@ -7,6 +7,7 @@ Models are compared on the same decisions of the same seeds.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,20 @@ from actwise.desk.splits import prepare_desk
 from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.errors import RunError
 from actwise.experiment.design import Arm, Experiment, Model
+from actwise.experiment.measures import MEASURES, OF_DECISIONS, SPLITS, Measure, Place, Value
 from actwise.experiment.runs import run_folder
 from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
-from actwise.results.summary import METRICS, Record, both_known, share_right, slices_of
+from actwise.results.summary import Record, both_known, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
 from actwise.training.stages import stages_of
 
 Figures = dict[str, Any]
-Value = Callable[[Record], float | None]
 BySeed = dict[int, list[Record]]
+Read = Callable[[Model, str, Measure], BySeed]
+"""Returns the records of a model on a split by which it is measured."""
 
-SPLITS = ("test", "shifted")
-MEASURES: dict[str, Value] = {
-    **METRICS,
-    "thought_words": lambda r: len(r["thought"].split()) if r["thought"] else None,
-}
-"""Value of each measure at a decision; None where it does not apply."""
+_PARTS = ("all", "call", "answer", "reasoning")
 
 THOUGHT_MEASURES: dict[str, Value] = {
     name: itemgetter(name) for name in ("grounded", "sums", "comparisons", "sound", "concluded")
@@ -59,7 +57,7 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
         arm), "claims" (what is expected), "rows" (the table: one model on one split, as in
         `results.json`, with its "seeds" and their action accuracies, "per_seed"), "floors"
         (means over the seeds of what trivial policies reach, by split), "paired"
-        (differences of the experiment's metrics by slice, on the seeds that both have), "thoughts"
+        (differences by slice and of what is claimed, on the seeds that both have), "thoughts"
         and "interventions" (see `desk.thoughts` and `interventions`), "runs" (what each training
         was like), "seconds" (of all stages that were computed).
 
@@ -71,15 +69,24 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
     if experiment.arms[0] not in arms:
         raise RunError(f"{out}: no seed has finished {experiment.arms[0].name} yet")
     models = [model for model in experiment.models if finished[model.arm]]
-    known = {model.name for model in models}
-    records = {
-        (model.name, split): {
-            seed: read_records(run_folder(out, seed, model.arm) / model.evaluation(split))
+    named = {model.name: model for model in models}
+
+    @cache
+    def read(model: Model, split: str, measure: Measure) -> BySeed:
+        return {
+            seed: measure.read(
+                Place(
+                    run_folder(out, seed, model.arm),
+                    run_folder(out, seed, experiment.arms[0].name),
+                    model,
+                    split,
+                )
+            )
             for seed in finished[model.arm]
         }
-        for model in models
-        for split in SPLITS
-    }
+
+    right = MEASURES["action_accuracy"]
+    records = {(m.name, split): read(m, split, right) for m in models for split in SPLITS}
     runs = [
         _run(out, seed, arm) for seed in range(seeds) for arm in arms if seed in finished[arm.name]
     ]
@@ -98,11 +105,9 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
         "paired": [
             difference
             for split in SPLITS
-            for ours, theirs in experiment.comparisons
-            if {ours, theirs} <= known
-            for metric in experiment.metrics
-            for part in ("all", "call", "answer", "reasoning")
-            if (difference := _paired(ours, theirs, split, part, records, metric)) is not None
+            for ours, theirs, metric, part in _compared(experiment)
+            if {ours, theirs} <= named.keys()
+            if (difference := _paired(named[ours], named[theirs], split, part, metric, read))
         ],
         "thoughts": _thoughts(out, [m for m in models if m.stage in experiment.examined], records),
         "interventions": _interventions(out, begun, experiment.arms[0], experiment.examined),
@@ -137,11 +142,18 @@ def _floors(out: Path, seeds: Sequence[int], arm: Arm) -> Figures:
     }
 
 
+def _compared(experiment: Experiment) -> list[tuple[str, str, str, str]]:
+    """Return each pair of models, by what it is compared, and on which decisions."""
+    found = [(*pair, "action_accuracy", part) for pair in experiment.comparisons for part in _PARTS]
+    found += [(claim.model, claim.against, claim.metric, "all") for claim in experiment.claims]
+    return list(dict.fromkeys(found))
+
+
 def _row(model: str, split: str, by_seed: BySeed) -> Figures:
     of_seeds = list(by_seed.values())
     every = [record for records in of_seeds for record in records]
     names = sorted({name for record in every for name in slices_of(record)})
-    right = MEASURES["action_accuracy"]
+    right = OF_DECISIONS["action_accuracy"]
     return {
         "model": model,
         "split": split,
@@ -149,7 +161,7 @@ def _row(model: str, split: str, by_seed: BySeed) -> Figures:
         "conversations": len({record["conversation"] for record in every}),
         "metrics": {
             name: interval
-            for name, value in MEASURES.items()
+            for name, value in OF_DECISIONS.items()
             if (interval := mean_over_seeds(of_seeds, value)) is not None
         },
         "slices": {
@@ -165,34 +177,33 @@ def _row(model: str, split: str, by_seed: BySeed) -> Figures:
 
 
 def _paired(
-    ours: str,
-    theirs: str,
-    split: str,
-    part: str,
-    records: dict[tuple[str, str], BySeed],
-    metric: str,
+    ours: Model, theirs: Model, split: str, part: str, metric: str, read: Read
 ) -> Figures | None:
+    """Compare two models on the seeds that have something to compare; None where none has."""
+    measure = MEASURES[metric]
     a: list[list[float]] = []
     b: list[list[float]] = []
     clusters: list[list[str]] = []
-    seeds = [seed for seed in records[ours, split] if seed in records[theirs, split]]
-    for seed in seeds:
-        one, other = records[ours, split][seed], records[theirs, split][seed]
-        of_one, of_other, conversations = both_known(_part(one, part), other, MEASURES[metric])
-        if not conversations:
-            return None
-        a.append(of_one)
-        b.append(of_other)
-        clusters.append(conversations)
+    seeds: list[int] = []
+    one, other = read(ours, split, measure), read(theirs, split, measure)
+    for seed in (s for s in one if s in other):
+        of_part = _part(one[seed], part)
+        of_one, of_other, conversations = both_known(of_part, other[seed], measure.value)
+        if conversations:
+            seeds.append(seed)
+            a.append(of_one)
+            b.append(of_other)
+            clusters.append(conversations)
     if not seeds:
         return None
     found = paired_bootstrap_seeds(a, b, clusters, seed=0)
     return {
         "split": split,
-        "model": ours,
-        "against": theirs,
+        "model": ours.name,
+        "against": theirs.name,
         "slice": part,
         "metric": metric,
+        "means": [_mean([v for of_seed in values for v in of_seed]) for values in (a, b)],
         "difference": found.difference._asdict(),
         "relative": None if found.relative is None else found.relative._asdict(),
         "seeds": seeds,

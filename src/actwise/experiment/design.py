@@ -35,6 +35,10 @@ class Model:
         """Return the file of its judged decisions in the arm's run folder."""
         return f"evaluations/{self.stage}-{self.mode}-{split}.jsonl"
 
+    def measurement(self, split: str, name: str) -> str:
+        """Return the file of what else it was measured on; see `evaluation.measurements`."""
+        return f"measurements/{self.stage}-{self.mode}-{split}-{name}.jsonl"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -45,9 +49,11 @@ class Claim:
     work: str
     """What is ported."""
     metric: str
-    """By its name in `collect.MEASURES`."""
-    sign: Literal["+", "-"]
-    """Whether the model is expected above the other or below."""
+    """By its name in `measures.MEASURES`."""
+    sign: Literal["+", "-", "="]
+    """Whether the model is expected above the other, below, or as good."""
+    margin: float
+    """As good is what is known to differ by less."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,7 @@ class Experiment:
     """Pairs of names of models: the one, and the one it is held against."""
     settings: Path = PAPER
     """File of the settings that all runs share."""
-    metrics: tuple[str, ...] = ("action_accuracy",)
-    """What is compared, by the names of `collect.MEASURES`."""
     claims: tuple[Claim, ...] = ()
+    """What is compared besides action accuracy."""
     examined: tuple[str, ...] = (THINK.name, RL.name)
     """Stages of the first arm whose thoughts are checked and replaced."""

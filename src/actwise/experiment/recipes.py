@@ -19,8 +19,17 @@ from actwise.training.stages import stages_of
 START = "start"
 CONTROL = "-control"
 
+ATTEMPTS = 16
+"""Completions of a decision, none of which is right where the start *always fails*."""
+
 _OF_RL = {"combine", "repetition", "tool_accuracy", "format_weight"}
 """Settings of the reward that decide nothing about what is right."""
+
+_OF_MEASURING = {"episodes", "attempts", "budgets", "diagnose"}
+"""Settings of the evaluation that no weight and no greedy decision depends on."""
+
+_MEASURED = ("evaluate.episodes=true", f"evaluate.attempts={ATTEMPTS}")
+"""What the start is measured on, for all that share it."""
 
 
 def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
@@ -34,12 +43,14 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
     sections = {name: s for recipe in found for name, s in _both(recipe, config).items()}
     own = {name: _configured(config, s) for name, s in sections.items()}
     claims = tuple(
-        Claim(r.name, r.name + CONTROL, f"{r.work} ({r.arxiv})", r.metric, r.sign) for r in found
+        Claim(r.name, r.name + CONTROL, f"{r.work} ({r.arxiv})", **expected.model_dump())
+        for r in found
+        for expected in r.claims
     )
     return Experiment(
         "recipes",
         (
-            Arm(START, (f"{stages.RL.name}.steps=0",)),
+            Arm(START, (f"{stages.RL.name}.steps=0", *_MEASURED)),
             *(
                 Arm(name, tuple(_flat(s)), _shared(config, own[name]), work[name])
                 for name, s in sections.items()
@@ -49,9 +60,8 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
             Model(START, START, stages.THINK.name, "thinking"),
             *(Model(n, n, stages_of(c)[-1].name, "thinking") for n, c in own.items()),
         ),
-        tuple((claim.model, claim.against) for claim in claims),
+        tuple((recipe.name, recipe.name + CONTROL) for recipe in found),
         settings=SETTINGS,
-        metrics=tuple(dict.fromkeys(["action_accuracy", *(recipe.metric for recipe in found)])),
         claims=claims,
         examined=(),
     )
@@ -79,7 +89,12 @@ def _configured(config: RunConfig, sections: Mapping[str, Any]) -> RunConfig:
 
 def _shared(config: RunConfig, own: RunConfig) -> tuple[str, ...]:
     """Return the stages that come out as in the first arm."""
-    later: Any = {stages.RL.name: True, "rounds": True, "reward": _OF_RL}
+    later: Any = {
+        stages.RL.name: True,
+        "rounds": True,
+        "reward": _OF_RL,
+        "evaluate": _OF_MEASURING,
+    }
     if config.think.source != "self":
         later[stages.THINK.name] = {"pick"}  # of the model's own thoughts alone
     before, after = (c.model_dump(exclude=later) for c in (config, own))

@@ -8,6 +8,7 @@ from pathlib import Path
 from actwise.config import MODES, RunConfig
 from actwise.conversation import Conversation, all_decisions
 from actwise.data.split import Splits
+from actwise.evaluation.measurements import measurements
 from actwise.findings.finding import Finding
 from actwise.model.checkpointing import Needs
 from actwise.model.memory import device_memory
@@ -99,11 +100,13 @@ def _stages(
         sampled = (speeds.sampled_tokens or 0.0) if stage.samples else 0.0
         sampling = (speeds.sampling_seconds or 0.0) if stage.samples else 0.0
         learned = (plan.step_tokens + sampled) * section.steps
+        further = measurements(config.evaluate, stage.mode(config))
+        times = 1 + sum(measurement.evaluations for measurement in further)
         seconds = (
             learned * per_token * plan.passes
             + plan.searched * speeds.evaluation_seconds
             + sampling * section.steps
-            + evaluations(stage.samples + -(-section.steps // section.evaluate_every), 1)
+            + evaluations(stage.samples + -(-section.steps // section.evaluate_every), times)
         )
         yield StageCost(
             stage.name, section.steps, seconds, round(learned), round(sampled * section.steps)

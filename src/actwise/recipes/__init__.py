@@ -17,6 +17,19 @@ from actwise.errors import ConfigError
 FOLDER = Path(__file__).parent
 
 
+class Expected(BaseModel):
+    """One thing that a recipe is compared with its control by, and what is expected of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    metric: str
+    """By its name in `experiment.measures`."""
+    sign: Literal["+", "-", "="]
+    """Whether the recipe is expected above its control, below, or as good."""
+    margin: float = Field(0.02, gt=0)
+    """As good is what is known to differ by less: of shares, 0.02 are two points."""
+
+
 class Recipe(BaseModel):
     """Settings that port a work, and what they are held against."""
 
@@ -32,10 +45,8 @@ class Recipe(BaseModel):
     """What of it is done here."""
     left_out: str
     """What of it is not."""
-    metric: str
-    """What is compared, by its name in results or metrics."""
-    sign: Literal["+", "-"]
-    """Whether the recipe is expected above its control or below."""
+    claims: tuple[Expected, ...] = Field(min_length=1)
+    """What is expected of it."""
     control_steps: float = Field(1.0, gt=0)
     """Steps of RL that the control gets for one of the recipe's, so that both cost as much."""
     trial: dict[str, Any] = {}

@@ -14,9 +14,8 @@ from actwise.errors import RunError
 from actwise.report.folder import Range, Results, RunFolder, read_run_folder
 from actwise.report.judged import Decisions, Measured, Record, Tested, read_decisions
 from actwise.report.sections import environment, sections
-from actwise.report.table import as_text
 from actwise.report.words import judgement, model_title, number, points, span
-from actwise.results.columns import FoldedTable
+from actwise.results.columns import FoldedTable, as_text
 from actwise.results.summary import paired, row
 from actwise.training.stages import BASE
 

@@ -9,6 +9,7 @@ Unknown fields are ignored, so that a report can be written for a run of a newer
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -59,6 +60,48 @@ class Row(BaseModel):
     slices: dict[str, Slice] = {}
 
 
+class EpisodesRow(BaseModel):
+    """One model on its own history: its turns, or its whole conversations, on one split."""
+
+    model: str
+    mode: Literal["direct", "thinking"]
+    split: str
+    unit: Literal["turn", "conversation"]
+    episodes: int
+    conversations: int
+    metrics: dict[str, Range]
+    """By the names in `results.episodes`."""
+    ends: dict[str, int] = {}
+    """How many episodes ended for each reason."""
+    problems: dict[str, int] = {}
+    """What environments said, and how often."""
+
+
+class AttemptsRow(BaseModel):
+    """One model, sampled several times for each decision of one split."""
+
+    model: str
+    mode: Literal["direct", "thinking"]
+    split: str
+    decisions: int
+    attempts: int
+    metrics: dict[str, Range]
+    """By the names in `results.attempts`."""
+
+
+class GivenRow(Row):
+    """One model that goes on from a thought cut short, or from a part of the recorded one."""
+
+    given: str
+    """Such as "thought of 8" (tokens) or "given plan"."""
+
+    @property
+    def budget(self) -> int | None:
+        """Tokens to which thoughts were cut, if that is what was done."""
+        found = re.fullmatch(r"thought of (\d+)", self.given)
+        return int(found[1]) if found else None
+
+
 class Paired(BaseModel):
     """How much better one model is than another on the same decisions."""
 
@@ -95,6 +138,9 @@ class Results(BaseModel):
     models: list[str] = []
     """In the order in which they were made."""
     rows: list[Row] = []
+    episodes: list[EpisodesRow] = []
+    attempts: list[AttemptsRow] = []
+    given: list[GivenRow] = []
     floors: dict[str, dict[str, float]] = {}
     """Action accuracy of trivial policies, by split."""
     paired: list[Paired] = []

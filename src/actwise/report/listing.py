@@ -6,9 +6,8 @@ from typing import Any
 
 from actwise.errors import ActwiseError, RunError
 from actwise.report.folder import Range, Results, RunFolder, read_run_folder
-from actwise.report.table import as_text
 from actwise.report.words import model_title, number, span
-from actwise.results.columns import FoldedTable
+from actwise.results.columns import FoldedTable, as_text
 from actwise.run.folder import going_on
 from actwise.training.stages import BASE
 

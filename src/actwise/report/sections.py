@@ -11,10 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from actwise.report import charts, words
-from actwise.report.folder import Paired, Range, Results, Row
+from actwise.report.folder import GivenRow, Paired, Range, Results, Row
 from actwise.report.judged import Decisions, Measured
 from actwise.report.mistakes import failures, mistakes
 from actwise.report.payload import packed, payload
+from actwise.report.table import ATTEMPTS
 from actwise.training.stages import label_of
 
 KINDS = ("call", "answer")
@@ -63,6 +64,8 @@ def sections(results: Results, decisions: Decisions | None) -> dict[str, Any]:
         "colours": model_colours(results),
         "metrics": metric_names(results),
         "glossary": {name: words.metric(name) for name in metric_names(results) or words.METRICS},
+        "attempts": ATTEMPTS,
+        "budgets": budget_charts(results),
         "kinds": KINDS,
         "slices": slice_names(results),
         "mistakes": mistakes(decisions) if decisions is not None else {},
@@ -90,6 +93,26 @@ def model_colours(results: Results) -> dict[str, str]:
     """Return a class of the style sheet for each model, by its place in the run."""
     names = dict.fromkeys([*results.models, *(row.model for row in results.rows)])
     return {name: f"m{index % 6}" for index, name in enumerate(names)}
+
+
+def budget_charts(results: Results) -> list[dict[str, Any]]:
+    """Return for each model and split action accuracy by budget of thought, with a row of it."""
+    points: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    rows: dict[tuple[str, str, str], GivenRow] = {}
+    for row in results.given:
+        accuracy = row.metrics.get("action_accuracy", Range()).value
+        if row.budget is not None and accuracy is not None:
+            key = row.model, row.mode, row.split
+            points.setdefault(key, []).append((row.budget, accuracy))
+            rows[key] = row
+    title = "action accuracy by tokens of thought"
+    return [
+        {
+            "row": rows[key],
+            "svg": charts.curve(line, title=title, share=True, best=True, along="budget"),
+        }
+        for key, line in points.items()
+    ]
 
 
 def metric_names(results: Results) -> list[str]:

@@ -1,13 +1,11 @@
 """The table of results as plain text, for the terminal."""
 
-import io
 from typing import Any
 
-from rich.console import Console
-
-from actwise.report.folder import Range, Results, Row
+from actwise.report.episodes import write_episodes
+from actwise.report.folder import AttemptsRow, GivenRow, Range, Results, Row
 from actwise.report.words import METRICS, model_title, number, span
-from actwise.results.columns import FoldedTable
+from actwise.results.columns import FoldedTable, as_text
 
 _SLICES = ("call", "answer", "reasoning")
 _METRICS = (
@@ -19,6 +17,9 @@ _METRICS = (
     "thought_tokens",
 )
 
+ATTEMPTS = {"pass@1": "pass_at_1", "pass@k": "pass_at_k", "live": "live"}
+"""Titles of what is told of several attempts."""
+
 
 def write_table(results: dict[str, Any], width: int = 100) -> str:
     """Return the table of `results.json` as text without colours.
@@ -28,7 +29,8 @@ def write_table(results: dict[str, Any], width: int = 100) -> str:
         width: Characters of a line; columns for which there is no room follow below.
 
     Returns:
-        One line per row and one per floor; shares are in per cent.
+        One line per row and one per floor, and below it the tables of what trained models were
+        measured on besides; shares are in per cent.
 
     Raises:
         pydantic.ValidationError: If it is not of that shape.
@@ -47,14 +49,33 @@ def write_table(results: dict[str, Any], width: int = 100) -> str:
             table.add_row(f"({name.replace('_', ' ')})", "floor", split, accuracy)
         table.add_section()
     meaning = "Shares in per cent; the range is the 95 % interval of action accuracy."
-    return f"{as_text(table, width)}\n{meaning}\n"
+    parts = [f"{as_text(table, width)}\n{meaning}\n"]
+    if content.episodes:
+        parts.append(f"On its own history\n\n{write_episodes(results['episodes'], width)}")
+    if content.attempts:
+        parts.append(_attempts(content.attempts, width))
+    if content.given:
+        parts.append(_given(content.given, width))
+    return "\n".join(parts)
 
 
-def as_text(table: FoldedTable, width: int) -> str:
-    """Return a table as text without colours, each line ended."""
-    out = io.StringIO()
-    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().rstrip().split("\n"))
+def _attempts(rows: list[AttemptsRow], width: int) -> str:
+    table = FoldedTable(["model", "mode", "split", "k", *ATTEMPTS], lead=3)
+    for row in rows:
+        figures = [row.metrics.get(name, Range()).value for name in ATTEMPTS.values()]
+        shares = [number(value, share=True, unit=False) for value in figures]
+        table.add_row(model_title(row.model), row.mode, row.split, str(row.attempts), *shares)
+    return f"Sampled k times for each decision\n\n{as_text(table, width)}"
+
+
+def _given(rows: list[GivenRow], width: int) -> str:
+    table = FoldedTable(["model", "split", "thought", "decisions", "accuracy", "range"], lead=3)
+    for row in rows:
+        accuracy = row.metrics.get("action_accuracy", Range())
+        cells = [model_title(row.model), row.split, row.given, str(row.decisions)]
+        cells += [number(accuracy.value, share=True, unit=False), span(accuracy, share=True)]
+        table.add_row(*cells)
+    return f"With its thought cut to so many tokens, or given\n\n{as_text(table, width)}"
 
 
 def _cells(row: Row, slices: list[str]) -> list[str]:

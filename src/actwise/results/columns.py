@@ -1,5 +1,6 @@
 """Tables for a terminal: columns for which there is no room are put below, never broken."""
 
+import io
 from collections.abc import Collection, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -77,3 +78,10 @@ class FoldedTable:
             if number in self._sections:
                 table.add_section()
         return table
+
+
+def as_text(table: FoldedTable, width: int) -> str:
+    """Return a table as text without colours, each line ended."""
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().rstrip().split("\n"))

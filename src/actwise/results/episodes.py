@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actwise.results.stats import bootstrap_mean
+from actwise.results.summary import mean_interval
 
 Record = dict[str, Any]
 
@@ -22,6 +22,7 @@ EPISODE_METRICS: dict[str, Callable[[Record], float | None]] = {
     "calls": lambda r: r["calls"],
     "failed_calls": lambda r: r["failed_calls"],
     "tokens": lambda r: r["tokens"],
+    "tokens_before_act": lambda r: _mean(r["tokens_before_act"]),
     "calls_before_answer": lambda r: _mean(r["calls_before_answer"]),
     "tokens_before_answer": lambda r: _mean(r["tokens_before_answer"]),
 }
@@ -40,13 +41,6 @@ def episode_row(
         unit: "turn" or "conversation".
         records: From `EpisodeEvaluator.evaluate`.
     """
-    metrics = {}
-    for name, value in EPISODE_METRICS.items():
-        pairs = [(v, r["conversation"]) for r in records if (v := value(r)) is not None]
-        if pairs:
-            values, clusters = zip(*pairs, strict=True)
-            found = bootstrap_mean([float(v) for v in values], clusters, seed=0)
-            metrics[name] = found._asdict()
     return {
         "model": model,
         "mode": mode,
@@ -54,7 +48,11 @@ def episode_row(
         "unit": unit,
         "episodes": len(records),
         "conversations": len({record["conversation"] for record in records}),
-        "metrics": metrics,
+        "metrics": {
+            name: interval
+            for name, value in EPISODE_METRICS.items()
+            if (interval := mean_interval(records, value)) is not None
+        },
         "ends": dict(Counter(record["end"] for record in records).most_common()),
         "problems": dict(Counter(r["problem"] for r in records if r["problem"]).most_common(5)),
     }

@@ -75,7 +75,7 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         of_slice = [record for record in records if name in slices_of(record)]
         slices[name] = {
             "decisions": len(of_slice),
-            "action_accuracy": _interval(of_slice, METRICS["action_accuracy"]) or {},
+            "action_accuracy": mean_interval(of_slice, METRICS["action_accuracy"]) or {},
         }
     return {
         "model": model,
@@ -86,7 +86,7 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
         "metrics": {
             name: interval
             for name, value in METRICS.items()
-            if (interval := _interval(records, value)) is not None
+            if (interval := mean_interval(records, value)) is not None
         },
         "slices": slices,
     }
@@ -135,9 +135,15 @@ def slices_of(record: Record) -> list[str]:
     return [record["kind"], *record["labels"]]
 
 
-def _interval(
+def mean_interval(
     records: Sequence[Record], value: Callable[[Record], float | None]
 ) -> dict[str, float] | None:
+    """Return the mean of a metric and its interval over conversations; None where it never applies.
+
+    Args:
+        records: Each with its "conversation".
+        value: The metric.
+    """
     pairs = [(v, r["conversation"]) for r in records if (v := value(r)) is not None]
     if not pairs:
         return None

@@ -8,6 +8,7 @@ conversations.jsonl what is measured on: the conversations of the test splits, e
 metrics/*.jsonl     one line per training step, by stage
 rollouts/*.jsonl    completions sampled in training, with their verdicts
 evaluations/*.jsonl one line per decision, by model, mode and split
+measurements/*.jsonl what trained models are measured on besides, where settings ask for it
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
 steering/*.json     vectors by which models are steered, where that is asked for, by stage
@@ -163,7 +164,7 @@ class Run:
         patterns = [
             pattern
             for stage in changes.redone
-            for pattern in (f"*/{stage}.*", f"evaluations/{stage}-*", f"models/{stage}")
+            for pattern in (*_files_of(stage), f"models/{stage}")
         ]
         stale = [path for pattern in patterns for path in self.folder.glob(pattern)]
         kept = ", ".join(["base", *changes.kept])
@@ -323,8 +324,8 @@ class Run:
                 raise RunError(f"{source}: has other {key} than {self.folder}; remove one of them")
         theirs = Checksums(source)
         for stage in stages:
-            files = [f"*/{stage}.*", f"evaluations/{stage}-*"]
-            for file in (file for pattern in files for file in source.glob(pattern)):
+            found = [source.glob(pattern) for pattern in _files_of(stage)]
+            for file in (file for of_pattern in found for file in of_pattern):
                 name = file.relative_to(source).as_posix()
                 damage = theirs.damage(name)
                 if damage is not None:
@@ -340,6 +341,11 @@ class Run:
             self.progress.say(f"{path}: a folder in the place of a file; it is removed")
             remove(path)
         return JsonLines(path, self.processes)
+
+
+def _files_of(stage: str) -> tuple[str, ...]:
+    """Return patterns of the files that a stage leaves, besides its model."""
+    return f"*/{stage}.*", f"evaluations/{stage}-*", f"measurements/{stage}-*"
 
 
 def _json_bytes(value: Any) -> bytes:
