@@ -81,6 +81,10 @@ class ModelConfig(_Section):
     """Whether activations are computed again in the backward pass instead of being kept, which
     takes about a third more time and a fraction of the memory. Results do not depend on it. Where
     not given, if the longest conversations would not fit into memory otherwise."""
+    sharded: bool = False
+    """Whether several processes of a run divide the weights, their gradients and what the optimiser
+    keeps (FSDP2), so that a process keeps a part of each. Weights are float32 then, and moved by
+    AdamW. Results do not depend on it but for rounding."""
     max_length: int | None = Field(None, ge=16)
     """Longest prompt and completion in tokens; the model's own limit where not given."""
 

@@ -126,7 +126,8 @@ class Pipeline:
         training.finish()
         self._development[stage.name] = training.best_score
         if not self._run.intact(f"models/{stage.name}"):
-            self._run.write(f"models/{stage.name}", self._save)
+            with self._policy.gathered():
+                self._run.write(f"models/{stage.name}", self._save)
         mode = stage.mode(self._config)
         self._measure(stage.name, mode)
         self._measure_further(stage.name, mode)

@@ -80,7 +80,8 @@ class LocalEngine:
                 found += [[next(samples) for _ in of_one] for of_one in chunk]
             return found
 
-        samples = together().dealt(complete, conversations, costs)
+        with self._policy.gathered():
+            samples = together().dealt(complete, conversations, costs)
         return [
             group.with_samples(of_group)
             for of_one, found in zip(conversations, samples, strict=True)

@@ -20,6 +20,7 @@ from actwise.data.fit import longest_prompt
 from actwise.model.memory import device_memory
 from actwise.model.opening import text_layers
 from actwise.model.policy import Policy
+from actwise.model.processes import together
 from actwise.tree.forest import Forest
 from actwise.tree.layout import lay_out
 from actwise.tree.packing import largest_pass
@@ -60,9 +61,11 @@ def choose_checkpointing(policy: Policy, config: RunConfig, train: Sequence[Conv
     """
     longest = longest_prompt(policy.template, train)
     pass_tokens = largest_pass(longest, config.max_batch_tokens)
+    with policy.gathered():
+        kept = kept_bytes(policy)
     needs = Needs(
         _state_bytes(policy),
-        round(kept_bytes(policy) / _PROBED * pass_tokens * policy.workers),
+        round(kept / _PROBED * pass_tokens * policy.workers),
         device_memory(policy.device),
     )
     wanted = not needs.fit if config.model.checkpointing is None else config.model.checkpointing
@@ -110,9 +113,11 @@ def kept_bytes(policy: Policy) -> int:
 
 def _state_bytes(policy: Policy) -> int:
     trained = policy.trainable().values()
+    processes = together().count if policy.sharded else 1
     whole = sum(p.numel() * p.element_size() for p in policy.model.parameters())
     # Gradient and two moments in float32, the best weights and those at the beginning, and float32
     # weights of which smaller ones are rounded.
-    return whole + sum(
+    moments = sum(
         p.numel() * (12 + 2 * p.element_size() + 4 * (p.element_size() < 4)) for p in trained
     )
+    return whole + moments // processes

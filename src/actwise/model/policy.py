@@ -6,9 +6,9 @@ Letters in shapes: N tokens of a layout, T scored tokens, U of them that differ,
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,9 +25,14 @@ from actwise.template.render import Template
 from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
 
+T = TypeVar("T")
+
 
 class Policy:
     """A model, its template, and the parameters that are trained."""
+
+    sharded = False
+    """Whether the weights are divided among processes; see `actwise.model.sharding`."""
 
     def __init__(self, model: Any, template: Template) -> None:
         self.model = model
@@ -179,6 +184,22 @@ class Policy:
             LogitShape.of(self.model.config.get_text_config()),
         )
         return Scores(*(x[number_T] for x in scores))
+
+    def even(self, passes: Sequence[T]) -> list[T | None]:
+        """Return passes of training as they are computed: None is one that other processes have."""
+        return [*passes]
+
+    def idle(self) -> Tensor:
+        """Compute beside other processes a pass without gradient; return its loss, which is 0."""
+        raise NotImplementedError("a policy that is whole waits for nobody")
+
+    def gathered(self) -> contextlib.AbstractContextManager[None]:
+        """Have all weights whole for a while; all processes begin that at the same time."""
+        return contextlib.nullcontext()
+
+    def to_save(self, state: Callable[[], T]) -> Callable[[], T]:
+        """Return what gives a state of training with whole tensors, in the process that writes."""
+        return state
 
     def save(self, folder: Path) -> None:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from actwise.errors import ActwiseError, RunError
 from actwise.run.processes import ALONE, Processes
@@ -39,7 +40,7 @@ class Several(Processes):
     def agreed(self, function: Callable[[], T]) -> T:
         """See `Processes.agreed`."""
         told: list[Any] = [_outcome(function) if self.first else None]
-        with _company():
+        with company():
             dist.broadcast_object_list(told)
         value: T = self._value(told[0], by=0)
         return value
@@ -68,7 +69,7 @@ class Several(Processes):
     def _gathered(self, function: Callable[[], T]) -> list[T]:
         told: list[Any] = [None] * self.count
         own = _outcome(function)
-        with _company():
+        with company():
             dist.all_gather_object(told, own)
         return [self._value(outcome, by=rank) for rank, outcome in enumerate(told)]
 
@@ -91,7 +92,7 @@ def join() -> Processes:
         cuda = torch.cuda.is_available()
         if cuda:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        with _company():
+        with company():
             dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_PATIENCE)
     return together()
 
@@ -117,10 +118,10 @@ def shares(costs: Sequence[int], count: int) -> list[int]:
 
 def sum_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
     """Add up the gradients of all processes in each of them; one that none has stays None."""
-    if not dist.is_initialized():
-        return
+    if not dist.is_initialized() or any(isinstance(p, DTensor) for p in parameters):
+        return  # of divided weights torch adds them up in each pass
     has = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8)
-    with _company():
+    with company():
         dist.all_reduce(has, dist.ReduceOp.MAX)
         sums: list[Any] = []
         for parameter, anywhere in zip(parameters, has.tolist(), strict=True):
@@ -141,8 +142,12 @@ def _outcome(function: Callable[[], T]) -> tuple[T | None, ActwiseError | None]:
 
 
 @contextmanager
-def _company() -> Iterator[None]:
-    """Say in one line that another process is gone."""
+def company() -> Iterator[None]:
+    """Say in one line that another process is gone.
+
+    Raises:
+        RunError: Where torch fails for that.
+    """
     try:
         yield
     except (RuntimeError, dist.DistError) as error:

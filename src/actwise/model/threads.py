@@ -35,12 +35,15 @@ def choose_threads(run: Run, config: ModelConfig, policy: Policy) -> None:
     if threads is None and run.intact(_FILE):
         threads = int(run.read_json(_FILE))
     if threads is None:
-        threads = run.processes.agreed(lambda: fastest_threads(policy, num_cores()))
+        with policy.gathered():
+            threads = run.processes.agreed(lambda: fastest_threads(policy, num_cores()))
     torch.set_num_threads(threads)
     run.write_json(_FILE, threads)
     policy.workers = workers_beside(threads, num_cores(), policy)
     if config.workers is not None and policy.device.type == "cpu":
         policy.workers = config.workers
+    if policy.sharded:  # the processes compute a pass at the same time
+        policy.workers = 1
 
 
 def workers_beside(threads: int, cores: int, policy: Policy) -> int:

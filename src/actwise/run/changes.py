@@ -12,6 +12,7 @@ NEUTRAL = (
     "checkpoint_every",
     "tracker",
     "model.workers",
+    "model.sharded",
     *(f"engine.{name}" for name in ("urls", "folder", "api_key_env", "concurrency", "timeout")),
     "evaluate.examples",
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from actwise.config import AnchorConfig
 from actwise.model.policy import Policy
+from actwise.model.sharding import part_like
 
 
 class Anchor:
@@ -31,7 +32,10 @@ class Anchor:
         self._start = start
         self._kept = kept
         if "anchor" in kept:  # checkpoints are read on the CPU
-            kept["anchor"] = {n: w.to(start[n].device) for n, w in kept["anchor"].items()}
+            kept["anchor"] = {
+                name: part_like(weight.to(start[name].device), start[name])
+                for name, weight in kept["anchor"].items()
+            }
         if config.kind == "reset":
             kept.setdefault("anchor_best", float("-inf"))
             kept.setdefault("anchor_stale", 0)

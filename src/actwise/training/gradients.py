@@ -34,8 +34,8 @@ def add_gradients(
     """
     parameters = list(policy.trainable().values())
 
-    def compute(one: T) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
-        loss, figures = loss_of(one)
+    def compute(one: T | None) -> tuple[tuple[Tensor | None, ...], dict[str, Tensor]]:
+        loss, figures = (policy.idle(), {}) if one is None else loss_of(one)
         if policy.workers > 1:
             return torch.autograd.grad(loss, parameters, allow_unused=True), figures
         # In place: a large model on a GPU has no room for a second copy of its gradients.
@@ -43,7 +43,7 @@ def add_gradients(
         return (), figures
 
     sums: dict[str, float] = {}
-    for grads, figures in in_order(compute, passes, policy.workers):
+    for grads, figures in in_order(compute, policy.even(passes), policy.workers):
         for parameter, grad in zip(parameters, grads, strict=False):
             if grad is not None:
                 parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from actwise.config import OptimiserConfig
 from actwise.model.policy import Policy
+from actwise.model.sharding import part_like
 from actwise.training.muon import Muon
 
 TORCHS_MUON = partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
@@ -55,10 +56,25 @@ class Optimisers:
         """Go on from a state, the policy's weights included."""
         with torch.no_grad():
             for name, weight in self._exact.items():
-                weight.copy_(state["weights"][name])
+                weight.copy_(part_like(state["weights"][name], weight))
         self._policy.set_weights(self._exact)
         for part, own in zip(self.parts, state["optimisers"], strict=True):
-            part.load_state_dict(own)
+            part.load_state_dict(_parts_of(own, part))
+
+
+def _parts_of(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return an optimiser's state with what this process keeps of each moment."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    of_each = {
+        number: {
+            name: part_like(value, parameters[number])
+            if isinstance(value, Tensor) and value.shape == parameters[number].shape
+            else value
+            for name, value in of_one.items()
+        }
+        for number, of_one in state["state"].items()
+    }
+    return {**state, "state": of_each}
 
 
 def unrounded(weight: Tensor, draw: torch.Generator) -> Tensor:

@@ -22,6 +22,7 @@ from actwise.engine import Engine
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.model.processes import sum_gradients
+from actwise.model.sharding import full, part_like
 from actwise.run.files import damaged
 from actwise.run.folder import Run
 from actwise.training.optimisers import Optimisers, suitable_rate
@@ -168,11 +169,11 @@ class Training:
         """
         weights = list(self._policy.trainable().values())
         sum_gradients(weights)
-        norm = torch.nn.utils.clip_grad_norm_(weights, self._config.max_grad_norm)
+        norm = full(torch.nn.utils.clip_grad_norm_(weights, self._config.max_grad_norm))
         self._check_number("loss", loss)
         self._check_number("gradient", float(norm))
         self._optimisers.step(self.learning_rate())
-        self._check_number("weights", float(torch.nn.utils.get_total_norm(weights)))
+        self._check_number("weights", float(full(torch.nn.utils.get_total_norm(weights))))
         return float(norm)
 
     def _check_number(self, what: str, size: float) -> None:
@@ -200,16 +201,14 @@ class Training:
         """Count the step and, from time to time, save."""
         self.step += 1
         if self.step % self._checkpoint_every == 0 or self.step == self.end:
-            self._run.write(self._checkpoint, self._save, lines=(self.metrics, self.rollouts))
+            state = self._policy.to_save(self._state)
+            self._run.write(
+                self._checkpoint, partial(_save, state), lines=(self.metrics, self.rollouts)
+            )
 
     def finish(self) -> None:
         """Put the best weights into the policy."""
         self._policy.set_weights(self._best_weights)
-
-    def _save(self, path: Path) -> None:
-        # Given a path, torch would open it itself and not tell why it cannot be written.
-        with path.open("wb") as file:
-            torch.save(self._state(), file)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -243,8 +242,15 @@ class Training:
         self._optimisers.take(state)
         self.generator.set_state(state["generator"])
         self.best_score, self.best_step = state["best_score"], state["best_step"]
-        self._best_weights = state["best_weights"]
+        own = self._policy.trainable()
+        self._best_weights = {n: part_like(w, own[n]) for n, w in state["best_weights"].items()}
         self._stale, self._fall_from, self.end = state["stale"], state["fall_from"], state["end"]
+
+
+def _save(state: Callable[[], dict[str, Any]], path: Path) -> None:
+    # Given a path, torch would open it itself and not tell why it cannot be written.
+    with path.open("wb") as file:
+        torch.save(state(), file)
 
 
 def _read_state(path: Path) -> dict[str, Any]:

@@ -59,13 +59,15 @@ def accumulate(
     bonus = entropy_bonus(groups, config.entropy)
 
     @torch.no_grad()
-    def logprobs(one: Pass) -> Tensor:
+    def logprobs(one: Pass | None) -> Tensor:
+        if one is None:
+            return policy.idle()
         return policy.score(one.layout, one.index_T, temperature=config.temperature).logprobs
 
     references: list[Tensor | None] = [None] * len(passes)
     if config.kl_coefficient:
         with policy.using(reference):  # its weights are there for all workers at once
-            references = [*in_order(logprobs, passes, policy.workers)]
+            references = [*in_order(logprobs, policy.even(passes), policy.workers)]
 
     def loss_of(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         one = passes[number]
