@@ -106,7 +106,9 @@ class Policy:
         for name, values in self.model.state_dict().items():
             if "lora_" not in name:
                 weights.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-                weights.update(values.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+                # A copy: memory that numpy has seen can never be given back (see `gathered`).
+                bytes_of = values.to("cpu", copy=True).contiguous().view(-1).view(torch.uint8)
+                weights.update(bytes_of.numpy().data)
         tokenizer = self.template.tokenizer
         vocabulary = json.dumps([sorted(tokenizer.get_vocab().items()), tokenizer.eos_token])
         return {

@@ -1,9 +1,9 @@
 """Several processes that compute one run together, started by `torchrun` or `accelerate launch`.
 
-Each holds the whole model, reads all logs and knows all that one process alone would know. What
-takes long is dealt, whole conversations by their tokens: passes of a training step, whose gradients
-are added up before the optimiser's step, completions, and verdicts, which are given to all. The
-first process alone writes the run folder.
+Each holds the whole model, or a part of each weight (`actwise.model.sharding`), reads all logs and
+knows all that one process alone would know. What takes long is dealt, whole conversations by their
+tokens: passes of a training step, whose gradients are added up before the optimiser's step,
+completions, and verdicts, which are given to all. The first process alone writes the run folder.
 
 All processes do the same in the same order, so whatever decides what is done next has to be equal
 in all of them: it follows from the configuration, from what was dealt, or is `agreed`.

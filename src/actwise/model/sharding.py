@@ -8,6 +8,7 @@ put together for a while (`ShardedPolicy.gathered`).
 """
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -27,6 +28,9 @@ from actwise.tree.forest import Forest
 from actwise.tree.layout import Layout, lay_out
 
 T = TypeVar("T")
+
+_OF_PARTS, _OF_ALL = ("_forward_pre_hooks", "_forward_hooks"), "_state_dict_pre_hooks"
+"""Where torch keeps what it does before and after a module is called or saved."""
 
 
 class ShardedPolicy(Policy):
@@ -78,20 +82,25 @@ class ShardedPolicy(Policy):
         if self._whole:
             yield
             return
-        hooks = [(part, part._forward_pre_hooks, part._forward_hooks) for part in self._parts]
         with company():
             for part in self._parts:
                 part.unshard()
-        # Called while they are whole, layers wait for nobody.
-        for part in self._parts:
-            part._forward_pre_hooks, part._forward_hooks = type(hooks[0][1])(), type(hooks[0][2])()
+        # By these a layer would wait for other processes, or be divided again.
+        hooks: list[tuple[nn.Module, str]] = [
+            (part, name) for part in self._parts for name in _OF_PARTS
+        ]
+        hooks += [(module, _OF_ALL) for module in self._scorer.modules()]
+        kept = [getattr(module, name) for module, name in hooks]
+        for module, name in hooks:
+            setattr(module, name, OrderedDict())
         self._whole = True
         try:
             yield
         finally:
             self._whole = False
-            for part, before, after in hooks:
-                part._forward_pre_hooks, part._forward_hooks = before, after
+            for (module, name), own in zip(hooks, kept, strict=True):
+                setattr(module, name, own)
+            for part in self._parts:
                 part.reshard()
 
     @contextlib.contextmanager
