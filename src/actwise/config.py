@@ -307,6 +307,9 @@ class SearchConfig(_Section):
     """Weight of what was seldom tried in the choice of the node."""
     boost: bool = True
     """Raise small values: ln(1 + 10 value) / ln 11."""
+    value_conversations: int = Field(0, ge=0)
+    """Training conversations in which the finished model searches once more, to learn what its
+    steps are worth: `actwise eval --search` chooses by it. 0 learns nothing of that."""
 
 
 class RlConfig(OptimiserConfig):
@@ -462,6 +465,12 @@ class RunConfig(_Section):
             raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
         if self.engine.kind == "vllm" and self.rl.temperature != 1:
             raise ValueError("engine.kind=vllm tells log-probs at rl.temperature=1 only")
+        search = self.rl.search
+        if search.value_conversations and not (self.rl.unit == "turn" and search.iterations):
+            raise ValueError(
+                "rl.search.value_conversations: values come from a search; rl.unit=turn and "
+                "rl.search.iterations are needed"
+            )
         if self.rounds.number > 1 and not (
             self.think.steps and self.rl.steps and self.rl.mode == "thinking"
         ):

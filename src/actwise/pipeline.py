@@ -42,7 +42,7 @@ from actwise.run.folder import CONVERSATIONS, STEERING, Run
 from actwise.run.progress import QUIET, Progress
 from actwise.run.versions import versions
 from actwise.trackers import begin_tracking, check_installed
-from actwise.training.stage import Context
+from actwise.training.stage import Context, Course
 from actwise.training.stages import BASE, STAGES, Stage, stage_named, stages_of
 
 
@@ -127,13 +127,14 @@ class Pipeline:
         self._development[stage.name] = training.best_score
         if not self._run.intact(f"models/{stage.name}"):
             with self._policy.gathered():
-                self._run.write(f"models/{stage.name}", self._save)
+                self._run.write(f"models/{stage.name}", partial(self._save, course))
         mode = stage.mode(self._config)
         self._measure(stage.name, mode)
         self._measure_further(stage.name, mode)
 
-    def _save(self, folder: Path) -> None:
+    def _save(self, course: Course, folder: Path) -> None:
         self._policy.save(folder)
+        course.beside(folder)
         if self._prepared.sides is not None:
             (folder / SIDES_FILE).write_text(self._prepared.sides.to_json(), encoding="utf-8")
 

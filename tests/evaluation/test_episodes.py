@@ -1,12 +1,14 @@
 """Whole turns and whole conversations measured."""
 
 import json
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -14,12 +16,14 @@ import actwise
 from acting import LIMITS, actor, called, desk, golden, shipped_template
 from actwise.cli import cli
 from actwise.conversation import Conversation, Decision, ToolCall
-from actwise.desk import generate
+from actwise.desk import MODEL, generate
 from actwise.engine.episodes import EpisodeRunner
 from actwise.environments import Environment
 from actwise.environments.recorded import RecordedEnvironment
 from actwise.environments.script import turns_of
+from actwise.errors import ModelError
 from actwise.evaluation.episodes import EpisodeEvaluator, EpisodeJudge
+from actwise.model.value import ValueModel
 from actwise.report import write_episodes
 from actwise.results.episodes import episode_row
 from actwise.rewards.settings import JudgeConfig
@@ -227,6 +231,35 @@ def test_the_command_line_writes_every_episode(tmp_path: Path) -> None:
     assert units.count("turn") == len(turns_of(CONVERSATIONS[0]))
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["unit"] for row in results["episodes"]] == ["turn", "conversation"]
+
+
+def test_a_search_needs_episodes_and_a_value_model() -> None:
+    found = CliRunner().invoke(cli, ["eval", "log.jsonl", "--model", "base", "--search", "4"])
+    assert found.exit_code == 2 and "add --episodes" in found.output
+    with pytest.raises(ModelError, match="no value model to search with"):
+        actwise.evaluate_episodes("base", search=4, config={"desk": {"test": 1, "shifted": 1}})
+
+
+def test_a_search_stands_beside_what_is_done_greedily(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(MODEL, model)
+    dimension = json.loads((model / "config.json").read_text())["hidden_size"]
+    ValueModel(torch.ones(dimension), torch.tensor(0.0)).save(model, {})
+    found = actwise.evaluate_episodes(
+        str(model),
+        modes=["direct"],
+        search=2,
+        config={"desk": {"test": 1, "shifted": 1}, "evaluate": {"max_completion_tokens": 40}},
+    )
+    rows = [(r["split"], r["unit"], r["search"]) for r in found.results["episodes"]]
+    assert rows == [
+        (split, unit, search)
+        for split in ("test", "shifted")
+        for unit in ("turn", "conversation")
+        for search in (0, 2)
+    ]
+    assert "turn, best of 2" in found.table
+    assert {record["search"] for record in found.records["direct"]} == {0, 2}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """GRPO over whole turns, against rows computed one by one."""
 
+import json
 import math
 import random
 from dataclasses import replace
@@ -14,6 +15,7 @@ from actwise.engine.rollouts import Group
 from actwise.engine.scripted import ScriptedEngine
 from actwise.errors import ConfigError, RunError
 from actwise.model.policy import Policy
+from actwise.model.value import ValueModel
 from actwise.run.folder import Run
 from actwise.training import turns
 from actwise.training.attempts import Judges
@@ -250,6 +252,27 @@ def test_what_is_over_is_visited_again_and_not_expanded(policy: Policy, run: Run
     starts = starts_of(CONVERSATIONS[0], whole=False)[1:]
     (root,) = search(given, starts, Judges(given, training), training)
     assert len(root.attempts) == 2
+
+
+def test_what_steps_are_worth_is_learned_from_one_more_search(policy: Policy, run: Run) -> None:
+    engine = ScriptedEngine(policy.template.tokenizer, script)
+    settings = {
+        "unit": "turn",
+        "steps": 1,
+        "conversations_per_step": 1,
+        "search": {"iterations": 1, "value_conversations": 2},
+    }
+    course = RL.begin(context(policy, run, engine=engine, rl=settings))
+    list(course.steps)
+    model = run.folder / "model"
+    model.mkdir()
+    course.beside(model)
+    figures = json.loads((model / "value" / "figures.json").read_text())
+    # Two conversations of two turns, of which the first completions are four each.
+    assert figures["completions"] == 16
+    ValueModel.load(model, policy.model.get_output_embeddings().weight.shape[1])
+    with pytest.raises(ConfigError, match="values come from a search"):
+        validated({"rl": {"search": {"value_conversations": 2}}})
 
 
 def test_search_is_learned_from_like_any_group(policy: Policy, run: Run) -> None:

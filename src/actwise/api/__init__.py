@@ -203,6 +203,7 @@ def evaluate_episodes(
     *,
     modes: Sequence[Mode] = MODES,
     split: str | None = None,
+    search: int = 0,
     config: Settings = None,
     console: Console | None = None,
 ) -> "EpisodeEvaluation":
@@ -214,6 +215,8 @@ def evaluate_episodes(
             desk, as many conversations as the section `desk` says.
         modes: In which the model acts.
         split: As in `evaluate`.
+        search: Measure, too, with each step chosen among so many by the model's value model, which
+            `rl.search.value_conversations` trains.
         config: The section `episodes` says in what the model acts, and how far it may go.
         console: Where progress is shown; nowhere where None.
 
@@ -241,7 +244,7 @@ def evaluate_episodes(
     from actwise.evaluation.measure import measure_episodes
 
     _say(console, f"loading {model}")
-    results, records = measure_episodes(path, logs, modes, resolved, console=console)
+    results, records = measure_episodes(path, logs, modes, resolved, console=console, search=search)
     if split is None and "data" in logs:
         results |= seen(logs["data"], path)
     return EpisodeEvaluation(results, records)

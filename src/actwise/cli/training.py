@@ -125,6 +125,13 @@ def _budgets(context: click.Context, option: click.Parameter, given: str | None)
 )
 @click.option("--mcp", metavar="COMMAND", help="The same with the tools of an MCP server.")
 @click.option(
+    "--search",
+    default=0,
+    type=click.IntRange(0),
+    metavar="N",
+    help="In episodes: measure with each step chosen among N by the model's value model, too.",
+)
+@click.option(
     "--budget",
     "budgets",
     callback=_budgets,
@@ -148,6 +155,7 @@ def evaluate(
     side: str | None,
     environment: str | None,
     mcp: str | None,
+    search: int,
     budgets: Sequence[int],
     diagnose: bool,
     format_name: str | None,
@@ -183,8 +191,10 @@ def evaluate(
     found: Evaluation | EpisodeEvaluation
     if given and (budgets or diagnose):
         raise click.UsageError("--budget and --diagnose measure decisions, and not --episodes")
+    if search and not given:
+        raise click.UsageError("--search chooses steps of episodes; add --episodes ENVIRONMENT")
     if given:
-        found = api.evaluate_episodes(model, files or None, **options)
+        found = api.evaluate_episodes(model, files or None, search=search, **options)
     else:
         found = api.evaluate(model, files, budgets=budgets, diagnose=diagnose, **options)
     if not is_first():

@@ -18,6 +18,7 @@ import torch
 from actwise.config import EpisodesConfig
 from actwise.conversation import Conversation, Decision, Message, ToolCall
 from actwise.engine import Engine, SamplingParams
+from actwise.engine.choosing import Choice
 from actwise.engine.rollouts import Group, Sample
 from actwise.environments import Broken, Diverged, Environment, Finished, Opens, Result
 from actwise.environments.script import Turn, opening, turns_of
@@ -134,6 +135,8 @@ class EpisodeRunner:
     thinking: bool
     params: SamplingParams
     context_length: int
+    choice: Choice | None = None
+    """Of each step several completions are sampled, and one is chosen, where given."""
 
     def run(
         self,
@@ -188,14 +191,18 @@ class EpisodeRunner:
             prompts.setdefault((one.conversation.id, one.prompt), []).append(one)
         # An engine completes all prompts equally often, so those shared by as many go together.
         by_size = sorted(prompts.values(), key=len)
+        each = 1 if self.choice is None else self.choice.number
         for size, same_size in groupby(by_size, key=len):
             alike = list(same_size)
             groups = [Group(one[0].decision, one[0].prompt or ()) for one in alike]
             completed = self.engine.generate(
-                groups, num_generations=size, params=self.params, generator=generator
+                groups, num_generations=size * each, params=self.params, generator=generator
             )
-            for of_one, group in zip(alike, completed, strict=True):
-                yield of_one, [rollout.sample for rollout in group.rollouts]
+            if self.choice is None:
+                samples = [[rollout.sample for rollout in g.rollouts] for g in completed]
+            else:
+                samples = self.choice.best(completed)
+            yield from zip(alike, samples, strict=True)
 
 
 class _Running:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import torch
+
 from actwise.config import EpisodesConfig, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import context_of
 from actwise.engine import SamplingParams
+from actwise.engine.choosing import Choice
 from actwise.engine.episodes import End, Episode, EpisodeRunner, Start, Step, TakenTurn, starts_of
 from actwise.environments import Broken, Diverged, Opens
 from actwise.environments.opening import opens
@@ -133,11 +136,13 @@ def _acts(step: Step) -> bool:
 
 @dataclass(frozen=True)
 class EpisodeEvaluator:
-    """Runs the episodes of conversations greedily, and judges them."""
+    """Runs the episodes of conversations, and judges them."""
 
     runner: EpisodeRunner
     judge: EpisodeJudge
     config: EpisodesConfig
+    generator: torch.Generator | None = None
+    """Source of randomness, where steps are sampled."""
 
     def evaluate(
         self,
@@ -170,7 +175,8 @@ class EpisodeEvaluator:
     def _evaluate(self, conversations: Sequence[Conversation], whole: bool) -> list[dict[str, Any]]:
         starts: list[Start] = [s for c in conversations for s in starts_of(c, whole=whole)]
         states = {c.id: self.judge.recorded_states(c) for c in conversations}
-        found = self.runner.run(starts, self.judge.opens, self.config)
+        opens = self.judge.opens
+        found = self.runner.run(starts, opens, self.config, generator=self.generator)
         return [
             self.judge.record(episode, whole, states[start.turn.conversation.id])
             for start, (episode,) in zip(starts, found, strict=True)
@@ -187,8 +193,9 @@ def evaluate_episodes(
     unit: Unit,
     progress: Progress,
     title: str,
+    choice: Choice | None = None,
 ) -> list[dict[str, Any]]:
-    """Let a policy act greedily on its own history, in what the configuration says.
+    """Let a policy act on its own history, in what the configuration says.
 
     Args:
         policy: Says how long a history may become.
@@ -199,15 +206,19 @@ def evaluate_episodes(
         unit: Whether each turn begins as recorded, or whole conversations are taken.
         progress: Where it is shown, under `title`.
         title: See `progress`.
+        choice: By which steps are chosen among some that are sampled at temperature 1; where not
+            given, the policy acts greedily.
 
     Raises:
         ConfigError: The user's own tools cannot be imported.
     """
     template = evaluator.template
-    params = SamplingParams(evaluator.max_tokens, template.stop_token_ids, temperature=0)
+    temperature = 0.0 if choice is None else 1.0
+    params = SamplingParams(evaluator.max_tokens, template.stop_token_ids, temperature)
     context = context_of(policy.context_length, config)
-    runner = EpisodeRunner(evaluator.engine, template, thinking, params, context)
+    runner = EpisodeRunner(evaluator.engine, template, thinking, params, context, choice)
     judge = EpisodeJudge(opens(config.episodes, config.reward), config.reward, template)
-    return EpisodeEvaluator(runner, judge, config.episodes).evaluate(
+    generator = torch.Generator(device=policy.device).manual_seed(config.seed)
+    return EpisodeEvaluator(runner, judge, config.episodes, generator).evaluate(
         conversations, whole=unit == "conversation", progress=progress, title=title
     )

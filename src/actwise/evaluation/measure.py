@@ -11,6 +11,7 @@ from actwise.config import Mode, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
+from actwise.engine.choosing import Choice
 from actwise.engine.local import LocalEngine
 from actwise.errors import InputError
 from actwise.evaluation.episodes import UNITS, evaluate_episodes
@@ -21,6 +22,7 @@ from actwise.evaluation.steered import steered
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
 from actwise.model.processes import join
+from actwise.model.value import ValueModel
 from actwise.results.episodes import episode_row
 from actwise.results.summary import row
 from actwise.run.progress import Progress
@@ -101,6 +103,7 @@ def measure_episodes(
     config: RunConfig,
     *,
     console: Console,
+    search: int = 0,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Let one model act on its own history, and measure whole turns and whole conversations.
 
@@ -110,18 +113,27 @@ def measure_episodes(
         modes: Some of "direct", "thinking".
         config: Sections `model`, `reward`, `evaluate` and `episodes` count.
         console: Where progress is shown.
+        search: Measure, too, with each step chosen among so many by the model's value model.
 
     Returns:
         Results with a table of episodes, and a record of each episode by mode.
+
+    Raises:
+        ModelError: There is no value model to search with.
     """
     policy = load_policy(model, config)
+    choices: list[Choice | None] = [None]
+    if search:
+        dimension = policy.model.get_output_embeddings().weight.shape[1]
+        choices.append(Choice(policy, ValueModel.load(Path(model), dimension), search))
     rows, skipped = [], []
     records: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
     for split, of_split in logs.items():
         conversations, budget, left_out = _fitting(policy, of_split, config)
         skipped += left_out
         evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-        for mode, unit in product(modes, UNITS):
+        for mode, unit, choice in product(modes, UNITS, choices):
+            number = 0 if choice is None else choice.number
             found = evaluate_episodes(
                 policy,
                 evaluator,
@@ -130,10 +142,11 @@ def measure_episodes(
                 thinking=mode == "thinking",
                 unit=unit,
                 progress=Progress(console),
-                title=f"{mode} {unit} {split}",
+                title=f"{mode} {unit} {split}" + (f", best of {number}" if number else ""),
+                choice=choice,
             )
-            rows.append(episode_row(Path(model).name, mode, split, unit, found))
-            records[mode] += [{"split": split, **record} for record in found]
+            rows.append(episode_row(Path(model).name, mode, split, unit, found, number))
+            records[mode] += [{"split": split, "search": number, **record} for record in found]
     return {"models": [Path(model).name], "episodes": rows, "skipped": skipped}, records
 
 

@@ -203,6 +203,10 @@ class Policy:
         """Return what gives a state of training with whole tensors, in the process that writes."""
         return state
 
+    def states(self, layout: Layout) -> Tensor:
+        """Return what the output layer is applied to at each token of a layout, (N, D)."""
+        return _hidden(self.model, layout)
+
     def save(self, folder: Path) -> None:
         """Write model, tokenizer and template as a folder that `from_pretrained` reads.
 

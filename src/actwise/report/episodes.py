@@ -44,7 +44,8 @@ def write_episodes(found: Sequence[dict[str, Any]], width: int = 100) -> str:
 
 def _cells(row: EpisodesRow) -> list[str]:
     success = row.metrics.get("success", Range())
-    cells = [model_title(row.model), row.mode, row.split, row.unit]
+    unit = f"{row.unit}, best of {row.search}" if row.search else row.unit
+    cells = [model_title(row.model), row.mode, row.split, unit]
     cells += [str(row.episodes), number(success.value, share=True, unit=False)]
     cells.append(span(success, share=True))
     for name in (*_SHARES, *_MEANS):

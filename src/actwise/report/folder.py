@@ -67,6 +67,8 @@ class EpisodesRow(BaseModel):
     mode: Literal["direct", "thinking"]
     split: str
     unit: Literal["turn", "conversation"]
+    search: int = 0
+    """Completions of each step among which one was chosen; 0 where it acted greedily."""
     episodes: int
     conversations: int
     metrics: dict[str, Range]

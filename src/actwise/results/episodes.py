@@ -30,7 +30,7 @@ EPISODE_METRICS: dict[str, Callable[[Record], float | None]] = {
 
 
 def episode_row(
-    model: str, mode: str, split: str, unit: str, records: Sequence[Record]
+    model: str, mode: str, split: str, unit: str, records: Sequence[Record], search: int = 0
 ) -> dict[str, Any]:
     """Return one row of the table.
 
@@ -40,12 +40,14 @@ def episode_row(
         split: What was measured on.
         unit: "turn" or "conversation".
         records: From `EpisodeEvaluator.evaluate`.
+        search: Completions of each step among which one was chosen; 0 where it acted greedily.
     """
     return {
         "model": model,
         "mode": mode,
         "split": split,
         "unit": unit,
+        "search": search,
         "episodes": len(records),
         "conversations": len({record["conversation"] for record in records}),
         "metrics": {

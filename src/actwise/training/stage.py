@@ -79,6 +79,8 @@ class Course:
     """Each advance trains one step, writes it down and returns its figures."""
     shown: tuple[str, ...]
     """Figures worth showing beside the progress."""
+    beside: Callable[[Path], None] = lambda folder: None
+    """Called with the folder of the finished model, writes what belongs to it besides weights."""
 
 
 @dataclass(frozen=True)

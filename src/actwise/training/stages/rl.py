@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ from actwise.training.stage import Context, Course, Plan, Training, mean
 from actwise.training.stages import RL, Stage
 from actwise.training.turns import Collected
 from actwise.training.update import accumulate
+from actwise.training.values import save_values
 from actwise.training.watch import WATCHED_STEPS, warnings
 
 
@@ -65,7 +67,10 @@ def begin(context: Context, stage: Stage = RL) -> Course:
     start = context.policy.weights()
     training = context.training(stage.name, config, steps=config.steps)
     steps = _steps(context, stage, conversations, start, training)
-    return Course(training, steps, ("reward", "live_groups"))
+    course = Course(training, steps, ("reward", "live_groups"))
+    if not config.search.value_conversations:
+        return course
+    return replace(course, beside=partial(save_values, context, training))
 
 
 def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -> Plan:
