@@ -318,6 +318,9 @@ class RlConfig(OptimiserConfig):
     small_model_rate = 1e-4
     steps: int = Field(300, ge=0)
     """Batches of rollouts; 0 leaves the stage out."""
+    sampled_tokens: int | None = Field(None, ge=1)
+    """Train until so many tokens have been sampled, however many steps that takes; `steps` then
+    only says for how long the learning rate rises. So runs of unlike steps cost the same."""
     mode: Mode = "thinking"
     """Whether the model thinks before it acts."""
     unit: Literal["decision", "turn"] = "decision"

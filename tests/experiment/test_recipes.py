@@ -1,9 +1,10 @@
 """Every recipe against its control: what the arms share, what they cost, what the page says."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from actwise.experiment.design import Model
 from actwise.experiment.measures import MEASURES, Place, late_slope
 from actwise.experiment.page import page
 from actwise.experiment.recipes import recipes, with_controls
-from actwise.experiment.runs import run_experiment
+from actwise.experiment.runs import Task, run_experiment
 from actwise.recipes import Recipe, names, read_recipe
 from actwise.run.files import read_records
 from actwise.run.progress import Progress
@@ -70,6 +71,50 @@ def test_a_control_has_steps_that_cost_as_much_and_both_the_settings_of_the_tria
     }
     assert {c.evaluate_every for c in settings.values()} == {5}
     assert design.comparisons == (("mine", "mine-control"),)
+
+
+class Immediately(Executor):
+    """Takes tasks for done, and remembers them; each has sampled 30 tokens in two steps."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def submit(self, function: Any, /, *given: Any, **named: Any) -> Future[Any]:
+        """Take a task for done."""
+        (task,) = given
+        self.tasks.append(task)
+        steps: list[dict[str, object]] = [{"step": 1, "sampled_tokens": 12.0}]
+        write_lines(task.folder / "metrics/rl.jsonl", [*steps, {"step": 2, "sampled_tokens": 18.0}])
+        done: Future[Any] = Future()
+        done.set_result(None)
+        return done
+
+
+def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
+    tmp_path: Path,
+) -> None:
+    design = recipes(load_config(RECIPES), [recipe(name="other"), recipe(equal_tokens=True)])
+    executor = Immediately()
+    run_experiment(
+        design,
+        tmp_path,
+        1,
+        BASE,
+        (),
+        executor=executor,
+        command=["actwise"],
+        progress=Progress(Console(file=StringIO())),
+    )
+    limits = {task.arm.name: task.config().rl.sampled_tokens for task in executor.tasks}
+    assert limits == {
+        "start": None,
+        "other": None,
+        "other-control": None,
+        "mine": None,
+        "mine-control": 30,
+    }
+    names = [task.arm.name for task in executor.tasks]
+    assert names.index("mine-control") > names.index("mine")
 
 
 @pytest.mark.parametrize(

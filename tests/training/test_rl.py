@@ -41,6 +41,10 @@ RIGHT_CALLS = {"W1": {0, 2}, "W22": {1}, "X9": {0, 1, 3}}
 """Generations in which `mixed` calls rightly, by conversation."""
 
 
+ALL = {"num_generations": 4, "conversations_per_step": 3, "evaluate_every": 50}
+"""Every step takes all conversations."""
+
+
 def mixed(decision: Decision, number: int) -> str:
     """Call rightly now and then; answer always the same and wrong."""
     if decision.kind == "answer":
@@ -333,6 +337,25 @@ def answered(decision: Decision, number: int) -> str:
     if decision.kind == "answer" or decision.conversation.id == "W1":
         return gold_text(decision, "x" * (number + 1))
     return "<think>\nI do not.\n</think>\n\nNo."
+
+
+def test_a_limit_of_tokens_ends_the_stage_whatever_its_steps(policy: Policy, run: Run) -> None:
+    """Every step samples the same, so after the first it is known that there will be three."""
+    given = context(policy, run, engine=scripted(policy, mixed), rl={"steps": 3, **ALL})
+    list(RL.begin(given).steps)
+    plain = lines(run, "metrics/rl.jsonl")
+    limit = round(2.5 * plain[0]["sampled_tokens"])
+    with Run.open(run.folder.with_name("limited"), {}, Progress(Console(quiet=True))) as limited:
+        settings = {"steps": 9, "sampled_tokens": limit, **ALL}
+        course = RL.begin(context(policy, limited, engine=scripted(policy, mixed), rl=settings))
+        list(course.steps)
+        steps = lines(limited, "metrics/rl.jsonl")
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert sum(step["sampled_tokens"] for step in steps) >= limit
+    assert course.training.step == course.training.end == 3
+    assert "dev_action_accuracy" in steps[-1]
+    rates = [[step["learning_rate"] for step in of_run] for of_run in (plain, steps)]
+    assert rates[0] == rates[1] and rates[0][2] < rates[0][1]
 
 
 def test_conversations_are_drawn_until_enough_groups_are_live(policy: Policy, run: Run) -> None:

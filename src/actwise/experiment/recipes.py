@@ -1,8 +1,9 @@
 """Every recipe against its control: the same start, and as many steps as cost the same.
 
 Both have the recipe's settings but for what its control names. Where a recipe samples more in a
-step, its control gets more steps for it (`control_steps`); what each of them took stands in the
-table, so that nobody has to believe that it was the same.
+step, its control gets more steps for it: until it has sampled as many tokens (`equal_tokens`), or
+by a factor (`control_steps`). What each of them took stands in the table, so that nobody has to
+believe that it was the same.
 """
 
 import json
@@ -42,6 +43,7 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
     work = {name: recipe.work for recipe in found for name in with_controls([recipe.name])}
     sections = {name: s for recipe in found for name, s in _both(recipe, config).items()}
     own = {name: _configured(config, s) for name, s in sections.items()}
+    equal = {r.name + CONTROL: r.name for r in found if r.equal_tokens}
     claims = tuple(
         Claim(r.name, r.name + CONTROL, f"{r.work} ({r.arxiv})", **expected.model_dump())
         for r in found
@@ -52,7 +54,13 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
         (
             Arm(START, (f"{stages.RL.name}.steps=0", *_MEASURED)),
             *(
-                Arm(name, tuple(_flat(s)), _shared(config, own[name]), work[name])
+                Arm(
+                    name,
+                    tuple(_flat(s)),
+                    _shared(config, own[name]),
+                    sampling_as=equal.get(name, ""),
+                    changed=work[name],
+                )
                 for name, s in sections.items()
             ),
         ),

@@ -23,6 +23,7 @@ from actwise.experiment.interventions import intervene
 from actwise.model.loading import load_policy
 from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
+from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
 
@@ -55,7 +56,10 @@ class Task:
 
     def config(self) -> RunConfig:
         """Return the configuration of the run."""
-        changed = (*self.settings, *self.arm.settings, f"seed={self.seed}")
+        changed = [*self.settings, *self.arm.settings, f"seed={self.seed}"]
+        if self.arm.sampling_as:
+            folder = run_folder(self.out, self.seed, self.arm.sampling_as)
+            changed.append(f"rl.sampled_tokens={sampled_tokens(folder)}")
         return load_config(self.experiment.settings, changed)
 
     @property
@@ -67,6 +71,12 @@ class Task:
 def run_folder(out: Path, seed: int, arm: str) -> Path:
     """Return the folder of one arm of one seed."""
     return out / f"seed-{seed}" / arm
+
+
+def sampled_tokens(folder: Path) -> int:
+    """Return the tokens that a run has sampled in RL."""
+    steps = [step for file in folder.glob("metrics/rl*.jsonl") for step in read_records(file)]
+    return int(sum(step["sampled_tokens"] for step in steps))
 
 
 def run_experiment(
@@ -123,8 +133,8 @@ def run_experiment(
                 progress.say(f"{task.folder} failed: {error}")
                 continue
             progress.say(f"{task.folder} done")
-            if task.arm is first:
-                for arm in others:
+            for arm in others:
+                if (arm.sampling_as or first.name) == task.arm.name:
                     submit(task.seed, arm)
     if failed:
         task, error = failed[0]

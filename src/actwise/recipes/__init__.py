@@ -49,6 +49,9 @@ class Recipe(BaseModel):
     """What is expected of it."""
     control_steps: float = Field(1.0, gt=0)
     """Steps of RL that the control gets for one of the recipe's, so that both cost as much."""
+    equal_tokens: bool = False
+    """Whether the control trains until it has sampled as many tokens as the recipe did;
+    `control_steps` then only says for how long its learning rate rises."""
     trial: dict[str, Any] = {}
     """Sections of the configuration that `actwise experiment recipes` has for both, so that the
     claim can show on its scale; `run` does not."""

@@ -8,6 +8,7 @@ forward pass. Recorded actions of all kinds take part, also those that call noth
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -96,15 +97,16 @@ def _steps(
     told: set[str] = set()
     if training.step == 0:
         training.offer(context.development_score(config.mode))  # what the stage has to beat
-    while training.step < config.steps:
+    while training.step < training.end:
         before = spent(judge)
         collect = turns.collect if config.unit == "turn" else _collect_decisions
         collected = collect(context, conversations, training)
+        _set_end(training, collected.figures["sampled_tokens"], config.sampled_tokens)
         figures = collected.figures | spent_since(before, judge)
         figures |= _improve(context, training, collected.groups, anchor.weights)
         anchor.follow(context.policy)
         step = training.step + 1
-        if step % config.evaluate_every == 0 or step == config.steps:
+        if step % config.evaluate_every == 0 or step == training.end:
             # end_step() counts; the score belongs to the weights after this step.
             figures["dev_action_accuracy"] = context.development_score(config.mode)
             training.offer(figures["dev_action_accuracy"])
@@ -116,6 +118,14 @@ def _steps(
         if training.step % WATCHED_STEPS == 0:
             _warn(context, stage, told)
         yield figures
+
+
+def _set_end(training: Training, sampled: float, limit: int | None) -> None:
+    """Count what a step has sampled; with a limit, say after which step it will be reached."""
+    total = training.kept["sampled"] = training.kept.get("sampled", 0.0) + sampled
+    step = training.step + 1
+    if limit is not None:
+        training.end = step if total >= limit else max(step + 1, math.ceil(step * limit / total))
 
 
 def _show_one(context: Context, stage: str, step: int, groups: Sequence[Group]) -> None:
@@ -241,7 +251,7 @@ def _tried_again(context: Context, groups: Sequence[Group], training: Training) 
     """Return judged completions of decisions that were always failed, this time with hints."""
     config, step = context.config.rl, training.step
     draw = random.Random(f"{context.config.seed}/hints/{step}")
-    left = 1 - step / config.steps
+    left = 1 - step / training.end
     asked = hinted(context.policy.template, groups, config.hints, draw, left)
     return _sample(context, asked, training) if asked else []
 
