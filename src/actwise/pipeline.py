@@ -75,6 +75,7 @@ class Pipeline:
         )
         self._rows: list[dict[str, Any]] = []
         self._records: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        self._steered: dict[str, Evaluator] = {}
         self._further: dict[str, list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
         self._costs: list[dict[str, Any]] = []
@@ -146,11 +147,13 @@ class Pipeline:
         config = self._config.evaluate.steering
         if not config.strength or mode == "direct" or model == BASE:
             return self._evaluator
-        train, progress = self._prepared.splits.train, self._run.progress
-        evaluator, steering = steered(self._evaluator, self._policy, train, config, progress)
-        if steering is not None:
-            self._run.write_json(STEERING.format(model), steering.to_dict())
-        return evaluator
+        if model not in self._steered:
+            train, progress = self._prepared.splits.train, self._run.progress
+            evaluator, steering = steered(self._evaluator, self._policy, train, config, progress)
+            if steering is not None:
+                self._run.write_json(STEERING.format(model), steering.to_dict())
+            self._steered[model] = evaluator
+        return self._steered[model]
 
     def _measure(self, model: str, mode: str) -> None:
         files = [f"evaluations/{model}-{mode}-{split}.jsonl" for split in self._tests]
