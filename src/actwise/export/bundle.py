@@ -7,6 +7,7 @@ from transformers import GenerationConfig
 
 from actwise.errors import RunError
 from actwise.export.card import facts, write_card
+from actwise.export.gguf import check_gguf, write_gguf
 from actwise.export.parsers import parsers_of
 from actwise.model.policy import Policy
 from actwise.run.files import write_atomically
@@ -22,7 +23,8 @@ def write_bundle(
     record: dict[str, Any],
     results: dict[str, Any] | None,
     adapters: bool = False,
-) -> None:
+    gguf: bool = False,
+) -> str | None:
     """Write a folder that transformers and vLLM load; it appears whole or not at all.
 
     Args:
@@ -34,12 +36,19 @@ def write_bundle(
         record: What `run.json` holds, or nothing.
         results: What `results.json` holds; None without a finished run.
         adapters: Whether only the policy's adapters are written.
+        gguf: Whether the weights are written in GGUF, too.
+
+    Returns:
+        What is to be known of the file in GGUF; None where nothing.
 
     Raises:
         RunError: The folder is taken or cannot be written, or what was written is not the model.
+        ModelError: The model is none that is written in GGUF.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RunError(f"{to}: is there already; choose another --to")
+    if gguf:
+        check_gguf(policy.model.config)
     parsers = parsers_of(policy.template)
     policy.template.tokenizer.response_template = parsers.response_template
     policy.model.generation_config = _as_measured(policy, results)
@@ -53,6 +62,8 @@ def write_bundle(
         data=record.get("data", []),
     )
 
+    remarks: list[str | None] = [None]
+
     def write(folder: Path) -> None:
         if adapters:
             _write_adapters(policy, folder)
@@ -61,8 +72,11 @@ def write_bundle(
         (folder / "README.md").write_text(card, encoding="utf-8")
         told = facts(stage, thinking=thinking, parsers=parsers, record=record)
         (folder / "actwise.json").write_text(told, encoding="utf-8")
+        if gguf:
+            remarks.append(write_gguf(folder, folder / "model.gguf", name=to.name))
 
     write_atomically(to, write)
+    return remarks[-1]
 
 
 def _as_measured(policy: Policy, results: dict[str, Any] | None) -> GenerationConfig:
