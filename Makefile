@@ -2,6 +2,7 @@
 # make test    the test suite
 # make test-slow  hundreds of kills, damages and hostile inputs: an hour
 # make paper   the comparison of the paper with five seeds: hours; goes on where it stopped
+# make test-gguf  what export --gguf writes, run by llama.cpp
 # make check   ruff, mypy --strict, the order of imports
 # make vllm    the tests against a real vLLM, in an environment of its own: 2.5 GB
 # make tau2    a model on tau2-bench, from a checkout of it: TAU2=../tau2-bench MODEL=base
@@ -18,7 +19,7 @@ INSTALL = $(PYTHON) tools/environment.py $(if $(GPU),--gpu)
 # Another build of torch is another installation.
 BASE := .venv/.installed$(if $(GPU),-gpu)
 
-.PHONY: demo paper test test-slow check docs dist tau2 vllm
+.PHONY: demo paper test test-slow test-gguf check docs dist tau2 vllm
 
 demo: $(BASE)
 	$(BIN)/actwise demo
@@ -32,6 +33,15 @@ test: $(BASE)-dev
 
 test-slow: $(BASE)-dev
 	$(BIN)/pytest -m exhaustive
+
+# llama.cpp is the package xllamacpp, in an environment of its own.
+test-gguf: $(BASE)-dev .venv-llama-cpp/.installed
+	$(BIN)/pytest tests/export/test_gguf.py
+
+.venv-llama-cpp/.installed:
+	$(PYTHON) -m venv .venv-llama-cpp
+	.venv-llama-cpp/bin/pip install --quiet --disable-pip-version-check 'xllamacpp>=2026.10'
+	touch $@
 
 check: $(BASE)-dev
 	$(BIN)/ruff check .
