@@ -9,9 +9,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from actwise.config import LikelihoodConfig, RlConfig
 from actwise.conversation import Conversation, Message
+from actwise.engine.rollouts import Group, Rollout, Sample
 from actwise.model.policy import Policy
-from actwise.training.likelihood import add_likelihood_gradient, explain, likelihood_loss
+from actwise.training.likelihood import Explained, explain, likelihood_loss
+from actwise.training.update import accumulate
 
 CONVERSATION = Conversation(
     id="c",
@@ -79,7 +82,7 @@ def test_thoughts_are_put_before_the_recorded_action(policy: Policy) -> None:
     assert found.counts == (2, 1)
     parts = [
         (policy.template.decode(list(c[:end])), policy.template.decode(list(c[end:])))
-        for c, end in zip(found.completions, found.ends, strict=True)
+        for c, end in zip(found.branches, found.ends, strict=True)
     ]
     assert [p[0].split() for p in parts] == [
         ["<think>", "4", "+", "5", "</think>"],
@@ -101,7 +104,7 @@ def test_the_gradient_is_that_of_one_completion_after_another(
     naive = torch.zeros(())
     for one in ones:
         thoughts, actions = [], []
-        for completion, end in zip(one.completions, one.ends, strict=True):
+        for completion, end in zip(one.branches, one.ends, strict=True):
             logprobs = _alone(model, one.prompt, completion)
             thoughts.append(logprobs[:end].sum())
             actions.append(logprobs[end:].sum())
@@ -112,13 +115,54 @@ def test_the_gradient_is_that_of_one_completion_after_another(
         naive = naive - (weights * torch.stack(actions)).sum()
     (0.5 * naive).backward()
     expected = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    figures = add_likelihood_gradient(policy, ones, scale=0.5, max_batch_tokens=10_000)
+    figures = add_gradient(policy, ones)
+    assert figures.keys() == {"surprise"}
     assert figures["surprise"] > 0
     trained = policy.trainable()
     assert len(expected) == len(trained)
     for name, grad in expected.items():
         torch.testing.assert_close(trained[name].grad, grad, rtol=1e-3, atol=1e-5)
-    assert add_likelihood_gradient(policy, [], scale=1.0, max_batch_tokens=10) == {}
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 10_000])
+def test_beside_completions_the_gradients_add_up(policy: Policy, max_batch_tokens: int) -> None:
+    (decision,) = CONVERSATION.decisions()
+    prompt = tuple(policy.template.prompt(decision, thinking=True))
+    explained = explain(policy.template, decision, prompt, ["4 + 5", "so", "4 + 5"])
+    rollouts = []
+    for text, advantage in (("Five.", -1.0), ("Nine!", 1.0)):
+        tokens = tuple(policy.template.encode(text))
+        sample = Sample(tokens, (-5.0,) * len(tokens), "stop")
+        rollouts.append(Rollout(sample, None, advantage))
+    group = Group(decision, prompt, tuple(rollouts), live=True)
+    parts: list[Sequence[Group | Explained]] = [[group], [explained], [group, explained]]
+    weights = policy.trainable().values()
+    gradients, figures = [], []
+    for learned in parts:
+        policy.model.zero_grad()
+        figures.append(add_gradient(policy, learned, max_batch_tokens=max_batch_tokens))
+        gradients.append(
+            torch.cat([torch.zeros(1) if p.grad is None else p.grad.flatten() for p in weights])
+        )
+    of_group, of_explained, of_both = gradients
+    assert of_group.norm() > 0 and of_explained.norm() > 0
+    torch.testing.assert_close(of_both, of_group + of_explained, rtol=1e-4, atol=1e-7)
+    assert figures[2] == pytest.approx(figures[0] | figures[1])
+
+
+def add_gradient(
+    policy: Policy, learned: Sequence[Group | Explained], max_batch_tokens: int = 10_000
+) -> dict[str, float]:
+    return accumulate(
+        policy,
+        learned,
+        (2, 20),
+        {},
+        RlConfig(likelihood=LikelihoodConfig(action_weight=1.0)),
+        max_tokens=20,
+        max_batch_tokens=max_batch_tokens,
+        likelihood_scale=0.5,
+    )
 
 
 def _alone(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> torch.Tensor:

@@ -24,7 +24,7 @@ from actwise.model.processes import join, shares, sum_gradients, together
 from actwise.model.sharding import ShardedPolicy, full
 from actwise.run.processes import ALONE
 from actwise.training import update
-from actwise.training.likelihood import add_likelihood_gradient, explain
+from actwise.training.likelihood import explain
 from actwise.training.stages import sft
 from finding import CONVERSATIONS
 from runs import fork_server
@@ -80,10 +80,19 @@ def computed(model: str, lora_rank: int | None, sharded: bool = False) -> dict[s
         explain(policy.template, group.decision, group.prompt, ["Find it.", "Say."])
         for group in groups
     ]
-    keep(
-        "likelihood",
-        add_likelihood_gradient(policy, explained, scale=0.5, max_batch_tokens=300),
-    )
+    both = [one for pair in zip(groups, explained, strict=True) for one in pair]
+    for name, learned in (("likelihood", explained), ("both", both)):
+        figures = update.accumulate(
+            policy,
+            learned,
+            (len(groups), 100),
+            reference,
+            RlConfig(),
+            max_tokens=90,
+            max_batch_tokens=300,
+            likelihood_scale=0.5,
+        )
+        keep(name, figures)
     found["completions"] = [
         [r.sample.token_ids for r in group.rollouts]
         for temperature in (0.0, 1.0)
@@ -164,7 +173,7 @@ def test_a_step_is_the_same_in_several_processes(
         assert found["completions"] == of_one_process["completions"]
         # What is kept of a weight are whole rows, so shares are not quite even.
         assert found["kept"] <= of_one_process["kept"] * (1.1 / count if sharded else 1)
-        for name in ("sft", "rl", "one conversation", "likelihood"):
+        for name in ("sft", "rl", "one conversation", "likelihood", "both"):
             (gradient, figures), (wanted, of_one) = found[name], of_one_process[name]
             assert (gradient - wanted).norm() <= 1e-6 * wanted.norm()
             assert figures == pytest.approx(of_one, rel=1e-5, abs=1e-7)

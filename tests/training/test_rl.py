@@ -295,9 +295,10 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
 ) -> None:
     seen: list[Rollout] = []
 
-    def watch(policy: Policy, groups: Sequence[Group], *rest: Any, **limits: int) -> Any:
+    def watch(policy: Policy, learned: Sequence[Any], *rest: Any, **limits: int) -> Any:
+        groups = [one for one in learned if isinstance(one, Group)]
         seen.extend(rollout for group in groups for rollout in group.rollouts)
-        return accumulate(policy, groups, *rest, **limits)
+        return accumulate(policy, learned, *rest, **limits)
 
     def rambling(decision: Decision, number: int) -> str:
         return "<think>\n" + "x" * 200 if number == 0 else mixed(decision, number)
@@ -438,7 +439,7 @@ def test_few_of_many_completions_are_kept(
     seen: list[Group] = []
 
     def watch(policy: Policy, groups: Sequence[Group], *rest: Any, **limits: int) -> Any:
-        seen.extend(groups)
+        seen.extend(one for one in groups if isinstance(one, Group))
         return accumulate(policy, groups, *rest, **limits)
 
     monkeypatch.setattr(rl, "accumulate", watch)

@@ -8,7 +8,7 @@ together finds them by `by_conversation`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from actwise.conversation import Conversation, Decision
 from actwise.model.processes import together
@@ -93,6 +93,11 @@ class Group:
         """The conversation of the decision."""
         return self.decision.conversation
 
+    @property
+    def branches(self) -> tuple[tuple[int, ...], ...]:
+        """Tokens of each completion."""
+        return tuple(r.sample.token_ids for r in self.rollouts)
+
     def with_samples(self, samples: Iterable[Sample]) -> "Group":
         """Return the group with rollouts that have not been judged."""
         return replace(self, rollouts=tuple(Rollout(sample) for sample in samples))
@@ -124,7 +129,18 @@ def after_thought(
     return Group(decision, (*template.prompt(decision, thinking=True), *given), given=given)
 
 
-def by_conversation(groups: Sequence[Group]) -> list[list[Group]]:
+class OfConversation(Protocol):
+    """What belongs to a conversation."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """Which."""
+
+
+T = TypeVar("T", bound=OfConversation)
+
+
+def by_conversation(groups: Sequence[T]) -> list[list[T]]:
     """Divide groups into those of one conversation, as far as they lie side by side."""
     # By identity: comparing two conversations would compare all of their messages.
     return [list(of_one) for _, of_one in groupby(groups, key=lambda g: id(g.conversation))]

@@ -22,23 +22,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actwise.conversation import Decision
-from actwise.model.policy import Policy
-from actwise.model.processes import together
+from actwise.conversation import Conversation, Decision
 from actwise.template.render import Template
-from actwise.training.gradients import add_gradients
-from actwise.tree.packing import Part, Tree, lay_out_pass, pack
 
 
 @dataclass(frozen=True)
 class Explained:
     """Thoughts that the policy had at one decision, each once, before the recorded action."""
 
+    conversation: Conversation
     prompt: Sequence[int]
-    completions: tuple[Sequence[int], ...]
+    branches: tuple[Sequence[int], ...]
     """Tokens of each thought and of the recorded action after it."""
     ends: tuple[int, ...]
-    """Tokens of each completion that belong to the thought."""
+    """Tokens of each branch that belong to the thought."""
     counts: tuple[int, ...]
     """How often each thought was sampled."""
 
@@ -58,6 +55,7 @@ def explain(
     close = template.syntax.think[1].strip()
     texts = [template.completion_text(decision, thought=thought) for thought in different]
     return Explained(
+        decision.conversation,
         prompt,
         tuple(template.encode(text) for text in texts),
         tuple(len(template.encode(text[: text.index(close) + len(close)])) for text in texts),
@@ -90,49 +88,26 @@ def likelihood_loss(
     return -evidence + (shares_N * score_N).sum()
 
 
-def add_likelihood_gradient(
-    policy: Policy,
-    decisions: Sequence[Explained],
-    *,
-    scale: float,
-    action_weight: float = 1.0,
-    max_batch_tokens: int,
-) -> dict[str, float]:
-    """Add the gradient of `scale` times the loss, summed over decisions.
+def explained_loss(
+    logprobs_T: Tensor, decisions: Sequence[Explained], *, action_weight: float = 1.0
+) -> Tensor:
+    """Return the sum of the decisions' losses.
 
     Args:
-        policy: Its gradients are added to.
+        logprobs_T: Of all their completions' tokens, one completion after another.
         decisions: With their thoughts.
-        scale: What a decision's loss counts.
         action_weight: See `likelihood_loss`.
-        max_batch_tokens: Tokens in one pass.
-
-    Returns:
-        "surprise": the mean loss of a decision, in nats; nothing where there are none.
     """
-    if not decisions:
-        return {}
-    every = [Tree((one.prompt,), (one.completions,)) for one in decisions]
-    costs = [len(one.prompt) + sum(map(len, one.completions)) for one in decisions]
-    own = together().own([*zip(decisions, every, strict=True)], costs)
-
-    def loss_of(packed: Sequence[Part]) -> tuple[Tensor, dict[str, Tensor]]:
-        logprobs_T = policy.score(*lay_out_pass(packed, policy.device)).logprobs
-        ones = [own[part.conversation][0] for part in packed]
-        lengths = [len(c) for one in ones for c in one.completions]
-        of_completions = iter(torch.split(logprobs_T, lengths))
-        losses = []
-        for one in ones:
-            of_one = [next(of_completions) for _ in one.completions]
-            losses.append(
-                likelihood_loss(
-                    torch.stack([lp[:end].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
-                    torch.stack([lp[end:].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
-                    torch.tensor(one.counts, dtype=logprobs_T.dtype, device=logprobs_T.device),
-                    action_weight=action_weight,
-                )
+    of_completions = iter(torch.split(logprobs_T, [len(b) for d in decisions for b in d.branches]))
+    losses = []
+    for one in decisions:
+        of_one = [next(of_completions) for _ in one.branches]
+        losses.append(
+            likelihood_loss(
+                torch.stack([lp[:end].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
+                torch.stack([lp[end:].sum() for lp, end in zip(of_one, one.ends, strict=True)]),
+                torch.tensor(one.counts, dtype=logprobs_T.dtype, device=logprobs_T.device),
+                action_weight=action_weight,
             )
-        loss = torch.stack(losses).sum()
-        return scale * loss, {"surprise": loss.detach() / len(decisions)}
-
-    return add_gradients(policy, pack([tree for _, tree in own], max_batch_tokens), loss_of)
+        )
+    return torch.stack(losses).sum()

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from actwise.config import EntropyConfig, RlConfig
 from actwise.engine.rollouts import Group, Rollout, by_conversation
+from actwise.model.kernels.output_layer import Scores
 from actwise.model.policy import Policy
 from actwise.model.processes import together
 from actwise.model.workers import in_order
 from actwise.training.gradients import add_gradients
+from actwise.training.likelihood import Explained, explained_loss
 from actwise.training.objective import k3, policy_loss, truncated_importance
 from actwise.tree.layout import Layout
 from actwise.tree.packing import Tree, lay_out_pass, pack
@@ -19,59 +21,65 @@ from actwise.tree.packing import Tree, lay_out_pass, pack
 
 def accumulate(
     policy: Policy,
-    groups: Sequence[Group],
+    learned: Sequence[Group | Explained],
     totals: tuple[int, int],
     reference: dict[str, Tensor],
     config: RlConfig,
     *,
     max_tokens: int,
     max_batch_tokens: int,
+    likelihood_scale: float = 0.0,
     off_policy: bool = False,
 ) -> dict[str, float]:
     """Add the gradient of the loss over one optimiser step's completions.
 
     Args:
         policy: Its gradients are added to.
-        groups: Completions with something to teach.
+        learned: Completions with something to teach, and recorded actions after sampled thoughts;
+            those of one conversation lie side by side and share its trunk.
         totals: Completions of the step and their tokens, those of dead groups included: their
             advantages are zero and their divergence is not taken, but they count in the mean.
         reference: Weights that the divergence is taken from.
         config: Settings of the RL stage.
         max_tokens: Budget of a completion.
         max_batch_tokens: Tokens in one forward and backward pass.
+        likelihood_scale: What the loss of recorded actions after thoughts counts for each decision.
         off_policy: Whether something else than this policy has sampled: another engine, or older
             weights. It is then made up for by truncated importance sampling, and what the sampler
             and the policy differ by is in the figures.
+
+    Returns:
+        Means over the step: of completions, where there are any, "loss", "kl", "clipped_low",
+        "clipped_high", "entropy", and with `off_policy` "mismatch_kl" and "importance_capped"; of
+        recorded actions after thoughts "surprise", the loss of a decision in nats.
     """
     num_completions, num_tokens = totals
-    learning_tokens = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
-    conversations = by_conversation(groups)
-    costs = [
-        max(len(g.prompt) for g in of_one)
-        + sum(len(r.sample.token_ids) for g in of_one for r in g.rollouts)
-        for of_one in conversations
-    ]
+    groups = [one for one in learned if isinstance(one, Group)]
+    learning_tokens = sum(len(branch) for group in groups for branch in group.branches)
+    num_explained = len(learned) - len(groups)
+    conversations = by_conversation(learned)
+    costs = [tree_of(of_one).num_tokens for of_one in conversations]
     passes = passes_of(
-        [group for of_one in together().own(conversations, costs) for group in of_one],
+        [one for of_one in together().own(conversations, costs) for one in of_one],
         max_batch_tokens,
         policy.device,
     )
     bonus = entropy_bonus(groups, config.entropy)
 
+    def score(one: Pass) -> Scores:
+        return policy.score(one.layout, one.index_T, temperature=config.temperature)
+
     @torch.no_grad()
-    def logprobs(one: Pass | None) -> Tensor:
-        if one is None:
-            return policy.idle()
-        return policy.score(one.layout, one.index_T, temperature=config.temperature).logprobs
+    def reference_logprobs(one: Pass | None) -> Tensor:
+        return policy.idle() if one is None else score(one).logprobs[one.sampled_T]
 
     references: list[Tensor | None] = [None] * len(passes)
     if config.kl_coefficient:
         with policy.using(reference):  # its weights are there for all workers at once
-            references = [*in_order(logprobs, policy.even(passes), policy.workers)]
+            references = [*in_order(reference_logprobs, policy.even(passes), policy.workers)]
 
-    def loss_of(number: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def of_completions(number: int, scores: Scores) -> tuple[Tensor, dict[str, Tensor]]:
         one = passes[number]
-        scores = policy.score(one.layout, one.index_T, temperature=config.temperature)
         sampled_T = torch.tensor(
             [lp for r in one.rollouts for lp in r.sample.logprobs], device=policy.device
         )
@@ -109,6 +117,24 @@ def accumulate(
             figures["importance_capped"] = capped_T.sum() / learning_tokens
         return parts.loss - bonus * entropy if bonus else parts.loss, figures
 
+    def loss_of(number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        one = passes[number]
+        scores = score(one)
+        losses: list[Tensor] = []
+        figures: dict[str, Tensor] = {}
+        if one.rollouts:
+            loss, figures = of_completions(number, Scores(*(x[one.sampled_T] for x in scores)))
+            losses.append(loss)
+        if one.explained:
+            surprise = explained_loss(
+                scores.logprobs[one.explained_T],
+                one.explained,
+                action_weight=config.likelihood.action_weight,
+            )
+            losses.append(likelihood_scale * surprise)
+            figures["surprise"] = surprise.detach() / num_explained
+        return torch.stack(losses).sum(), figures
+
     return add_gradients(policy, range(len(passes)), loss_of)
 
 
@@ -118,7 +144,7 @@ def entropy_bonus(groups: Sequence[Group], config: EntropyConfig) -> float:
     The mean surprise of sampled tokens is an unbiased estimate of the entropy they were drawn with.
     """
     logprobs = [lp for g in groups for r in g.rollouts for lp in r.sample.logprobs]
-    return config.weight if -sum(logprobs) / len(logprobs) < config.target else 0.0
+    return config.weight if -sum(logprobs) < config.target * len(logprobs) else 0.0
 
 
 @dataclass(frozen=True)
@@ -126,33 +152,45 @@ class Pass:
     """Completions that are computed together."""
 
     rollouts: list[Rollout]
+    explained: list[Explained]
     layout: Layout
     index_T: Tensor
-    """Indices of the completions' tokens in the layout."""
+    """Indices of the tokens of all branches in the layout."""
+    sampled_T: Tensor
+    """Which of these belong to rollouts, one after another."""
+    explained_T: Tensor
+    """Which belong to recorded actions and the thoughts before them."""
     owner_T: Tensor
-    """Number of the rollout each token belongs to."""
+    """Number of the rollout each token of rollouts belongs to."""
 
 
-def passes_of(groups: Sequence[Group], limit: int, device: torch.device) -> list[Pass]:
+def passes_of(learned: Sequence[Group | Explained], limit: int, device: torch.device) -> list[Pass]:
     """Return the forward and backward passes of a step; see `pack`."""
-    conversations = by_conversation(groups)
+    conversations = by_conversation(learned)
     passes = []
     for packed in pack([tree_of(of_one) for of_one in conversations], limit):
-        of_pass = [
-            r
-            for p in packed
-            for i in p.decisions
-            for r in conversations[p.conversation][i].rollouts
+        ones = [conversations[part.conversation][i] for part in packed for i in part.decisions]
+        sampled = [
+            isinstance(one, Group) for one in ones for branch in one.branches for _ in branch
         ]
-        owners = [i for i, r in enumerate(of_pass) for _ in r.sample.token_ids]
+        sampled_T = torch.tensor(sampled, device=device)
+        rollouts = [r for one in ones if isinstance(one, Group) for r in one.rollouts]
+        owners = [i for i, r in enumerate(rollouts) for _ in r.sample.token_ids]
         layout, index_T = lay_out_pass(packed, device)
-        passes.append(Pass(of_pass, layout, index_T, torch.tensor(owners, device=device)))
+        passes.append(
+            Pass(
+                rollouts,
+                [one for one in ones if isinstance(one, Explained)],
+                layout,
+                index_T,
+                sampled_T.nonzero()[:, 0],
+                (~sampled_T).nonzero()[:, 0],
+                torch.tensor(owners, device=device),
+            )
+        )
     return passes
 
 
-def tree_of(groups: Sequence[Group]) -> Tree:
-    """Return the tree of one conversation's groups."""
-    return Tree(
-        tuple(group.prompt for group in groups),
-        tuple(tuple(r.sample.token_ids for r in group.rollouts) for group in groups),
-    )
+def tree_of(learned: Sequence[Group | Explained]) -> Tree:
+    """Return the tree of what is learned of one conversation."""
+    return Tree(tuple(one.prompt for one in learned), tuple(one.branches for one in learned))

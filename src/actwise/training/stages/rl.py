@@ -31,7 +31,7 @@ from actwise.template.render import Template
 from actwise.training import turns
 from actwise.training.anchor import Anchor
 from actwise.training.hints import beside, check_hints, hint_figures, hinted
-from actwise.training.likelihood import Explained, add_likelihood_gradient, explain
+from actwise.training.likelihood import Explained, explain
 from actwise.training.objective import Combine, group_advantages, live_groups
 from actwise.training.selection import Resting, at_most, most_varied, refilled
 from actwise.training.stage import Context, Course, Plan, Training, mean
@@ -80,8 +80,6 @@ def plan(template: Template, train: Sequence[Conversation], config: RunConfig) -
     trunks = [max(len(template.prompt(d, thinking=thinking)) for d in c.decisions()) for c in train]
     # A forward pass of the reference costs a third of a forward and backward pass.
     passes = 4 / 3 if config.rl.kl_coefficient else 1.0
-    # The recorded actions of decisions without a right completion are a pass over their trunks.
-    passes += bool(thinking and config.rl.likelihood.weight)
     return Plan(config.rl.conversations_per_step * mean([float(t) for t in trunks]), passes)
 
 
@@ -313,35 +311,37 @@ def _improve(
     conversations = by_conversation(groups)
     for first in range(config.optimiser_steps):
         # Each step takes whole conversations, so that their trunks are computed once.
-        of_step = [g for of_one in conversations[first :: config.optimiser_steps] for g in of_one]
-        learners = _learners(of_step, config)
-        explained = _explained(of_step, config, context.policy.template)
-        if not learners and not explained:
+        of_step = conversations[first :: config.optimiser_steps]
+        learned = [
+            one for of_one in of_step for one in _learned(of_one, config, context.policy.template)
+        ]
+        if not learned:
             continue
-        samples = [r.sample for g in of_step for r in g.rollouts]
-        found = add_likelihood_gradient(
+        every = [group for of_one in of_step for group in of_one]
+        lengths = [len(branch) for group in every for branch in group.branches]
+        found = accumulate(
             context.policy,
-            explained,
-            scale=config.likelihood.weight / (len(of_step) * context.max_tokens),
-            action_weight=config.likelihood.action_weight,
+            learned,
+            (len(lengths), sum(lengths)),
+            reference,
+            config,
+            max_tokens=context.max_tokens,
             max_batch_tokens=context.config.max_batch_tokens,
+            likelihood_scale=config.likelihood.weight / (len(every) * context.max_tokens),
+            off_policy=context.config.engine.off_policy,
         )
-        if learners:
-            found |= accumulate(
-                context.policy,
-                learners,
-                (len(samples), sum(len(sample.token_ids) for sample in samples)),
-                reference,
-                config,
-                max_tokens=context.max_tokens,
-                max_batch_tokens=context.config.max_batch_tokens,
-                off_policy=context.config.engine.off_policy,
-            )
         found["grad_norm"] = training.update(found.get("loss", 0.0) + found.get("surprise", 0.0))
         for name, value in found.items():
             figures.setdefault(name, []).append(value)
     figures.setdefault("learning_rate", []).append(training.learning_rate())
     return {name: mean(values) for name, values in figures.items()}
+
+
+def _learned(
+    groups: Sequence[Group], config: RlConfig, template: Template
+) -> list[Group | Explained]:
+    """Return what is learned from one conversation's groups."""
+    return [*_learners(groups, config), *_explained(groups, config, template)]
 
 
 def _explained(groups: Sequence[Group], config: RlConfig, template: Template) -> list[Explained]:
