@@ -18,10 +18,10 @@ class Arm:
     """What it has other than the experiment's settings, as for `--set`."""
     shares: tuple[str, ...] = ()
     """Stages that come out as in the first arm of the same seed, and are taken from there."""
-    sampling_as: str = ""
-    """Name of the arm that is run before it, and as many of whose tokens it samples in RL."""
     changed: str = ""
     """What is other than in the first arm, in words."""
+    sampling_as: str = ""
+    """Name of the arm that is run before it, and as many of whose tokens it samples in RL."""
 
 
 @dataclass(frozen=True)
