@@ -291,6 +291,9 @@ class TurnsConfig(_Section):
     steps: Literal["discounted", "share", "all"] = "discounted"
     """All of it where every recorded call was made; else for each that was made one over the number
     of the completion that first made it; or its share; or nothing."""
+    gated: bool = True
+    """Pay for calls in successful turns in good form alone, and as `progress_margin` says; else
+    always, which teaches calls that lead nowhere."""
     progress_margin: float | None = Field(None, ge=0, le=1)
     """Only pay for calls while the share of successful turns in a step has not fallen by so much
     below that of the step before (Interleaved: 0.05); always where not given."""
@@ -400,6 +403,9 @@ class EvaluateConfig(_Section):
     of them is right (pass@k), and how many decisions RL could learn from."""
     budgets: list[Annotated[int, Field(ge=0)]] = []
     """Tokens to which thoughts of the trained models are cut in further measurements."""
+    search: int = Field(0, ge=0)
+    """With `episodes`: measure turns of models that have a value model, too, with each step chosen
+    among so many completions."""
     diagnose: bool = False
     """Measure from parts of the recorded thoughts on, too."""
     steering: SteeringConfig = SteeringConfig()

@@ -196,6 +196,7 @@ class Pipeline:
                     self._config,
                     self._run.progress,
                     f"{model} {mode} {split}",
+                    self._run.folder / "models" / model,
                 )
                 records = measurement.measure(subject)
                 self._run.write_records(file, records)

@@ -12,13 +12,16 @@ from rich.console import Console
 
 import actwise
 from actwise.config import load_config, validated
+from actwise.desk import PAPER as PAPER_SETTINGS
 from actwise.desk import RECIPES
 from actwise.errors import ConfigError
+from actwise.experiment.ablations import ablations
 from actwise.experiment.claims import claims
 from actwise.experiment.collect import collect
-from actwise.experiment.design import Model
+from actwise.experiment.design import Experiment, Model
 from actwise.experiment.measures import MEASURES, Place, late_slope
 from actwise.experiment.page import page
+from actwise.experiment.paper import PAPER
 from actwise.experiment.recipes import recipes, with_controls
 from actwise.experiment.runs import Task, run_experiment
 from actwise.recipes import Recipe, names, read_recipe
@@ -90,14 +93,12 @@ class Immediately(Executor):
         return done
 
 
-def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
-    tmp_path: Path,
-) -> None:
-    design = recipes(load_config(RECIPES), [recipe(name="other"), recipe(equal_tokens=True)])
+def tasks_of(design: Experiment, out: Path) -> list[Task]:
+    """Return the tasks of a seed in the order in which they are run."""
     executor = Immediately()
     run_experiment(
         design,
-        tmp_path,
+        out,
         1,
         BASE,
         (),
@@ -105,7 +106,21 @@ def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
         command=["actwise"],
         progress=Progress(Console(file=StringIO())),
     )
-    limits = {task.arm.name: task.config().rl.sampled_tokens for task in executor.tasks}
+    return executor.tasks
+
+
+@pytest.mark.parametrize("design", [PAPER, ablations(load_config(PAPER_SETTINGS))])
+def test_every_arm_of_an_experiment_is_run_once(design: Experiment, tmp_path: Path) -> None:
+    names = [task.arm.name for task in tasks_of(design, tmp_path)]
+    assert names == [arm.name for arm in design.arms]
+
+
+def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
+    tmp_path: Path,
+) -> None:
+    design = recipes(load_config(RECIPES), [recipe(name="other"), recipe(equal_tokens=True)])
+    tasks = tasks_of(design, tmp_path)
+    limits = {task.arm.name: task.config().rl.sampled_tokens for task in tasks}
     assert limits == {
         "start": None,
         "other": None,
@@ -113,7 +128,7 @@ def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
         "mine": None,
         "mine-control": 30,
     }
-    names = [task.arm.name for task in executor.tasks]
+    names = [task.arm.name for task in tasks]
     assert names.index("mine-control") > names.index("mine")
 
 
@@ -153,7 +168,13 @@ def test_a_recipe_of_rounds_is_measured_at_its_end() -> None:
 
 
 def test_a_recipe_is_named_together_with_its_control() -> None:
-    assert with_controls(["t1", "prorl"]) == ["t1", "t1-control", "prorl", "prorl-control"]
+    found = [read_recipe("t1"), recipe(controls={"hot": {"rl": {"temperature": 2.0}}})]
+    arms = ["mine", "mine-control", "mine-hot", "t1", "t1-control", "none"]
+    assert with_controls(["mine", "t1", "none"], found) == arms
+    settings = {
+        a.name: load_config(RECIPES, a.settings) for a in recipes(load_config(RECIPES), found).arms
+    }
+    assert [settings[name].rl.temperature for name in arms[:3]] == [0.5, 1.0, 2.0]
 
 
 def run(out: Path, found: list[Recipe], arms: list[str]) -> None:
@@ -178,6 +199,7 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
     found = [
         recipe(
             claims=[
+                {"metric": "action_accuracy", "sign": "-", "than": 1.5},
                 {"metric": "thought_words", "sign": "-"},
                 {"metric": "turn_success", "sign": "+"},
                 {"metric": "once_failed", "sign": "+"},
@@ -186,7 +208,7 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
         ),
         recipe(name="other"),
     ]
-    run(tmp_path, found, with_controls(["mine"]))
+    run(tmp_path, found, with_controls(["mine"], found))
     torch.set_num_threads(threads)
     design = recipes(load_config(RECIPES, TINY), found)
     figures = collect(design, tmp_path, 1)
@@ -231,26 +253,33 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
     ]
     assert pair["means"] == [sum(side) / len(side) for side in zip(*found_both, strict=True)]
     assert "| other | Mine (2501.00001) | action accuracy | + |  | not run |" in text
+    assert "| - than 150 |" in text and "**as expected**" in text
     with pytest.raises(ConfigError, match="there is no nothing"):
         run(tmp_path, found, ["nothing"])
 
 
 def figures_of(
-    low: float, high: float, metric: str = "action_accuracy", sign: str = "+"
+    low: float,
+    high: float,
+    metric: str = "action_accuracy",
+    sign: str = "+",
+    against: str = "mine-control",
+    than: float | None = None,
 ) -> dict[str, object]:
     """Return what an experiment of one recipe found, with the same difference on both splits."""
     difference = {"value": (low + high) / 2, "low": low, "high": high}
-    same = {"model": "mine", "against": "mine-control", "metric": metric}
+    same = {"model": "mine", "against": against, "metric": metric, "than": than}
     runs = [
         {
             "arm": arm,
             "seconds": {"rl": 60.0 * minutes},
             "trainings": {"rl": {"steps": steps, "sampled_tokens": 1e6 * steps}},
         }
-        for arm, minutes, steps in (("mine", 3, 2), ("mine-control", 5, 4))
+        for arm, minutes, steps in (("mine", 3, 2), (against, 5, 4))
         for _ in range(2)
     ]
     pair = same | {"slice": "all", "seeds": [0, 1], "difference": difference, "means": [0.5, 0.4]}
+    pair |= {"relative": {"value": 0.25}}
     return {
         "claims": [same | {"work": "Mine", "sign": sign, "margin": 0.02}],
         "paired": [pair | {"split": split} for split in ("test", "shifted")],
@@ -291,7 +320,14 @@ def test_as_good_is_what_is_known_to_differ_by_less_than_the_margin(
 
 
 def test_a_metric_that_is_no_share_is_not_in_points() -> None:
-    assert "-1.5 (-2.0 to -1.0)" in claims(figures_of(-2.0, -1.0, "thought_words"))
+    assert "-1.5 (-2.0 to -1.0), +25 % |" in claims(figures_of(-2.0, -1.0, "thought_words"))
+
+
+def test_a_claim_can_be_about_a_number_or_another_control() -> None:
+    text = claims(figures_of(0.01, 0.03, against="", than=0.2))
+    assert "| + than 20 | 50.0 / 40.0 | +2.0 (+1.0 to +3.0) |" in text
+    assert "| 2 | 2.00 M | 3.0 |" in text  # what it cost alone
+    assert "| + than hot |" in claims(figures_of(0.01, 0.03, against="mine-hot"))
 
 
 # --- where the figures of a claim come from -------------------------------------------------------
@@ -320,10 +356,22 @@ def place(tmp_path: Path) -> Place:
     ]
     write_lines(first / "measurements/think-thinking-test-attempts.jsonl", attempts)
     turns: list[dict[str, object]] = [
-        {"turn": "a1", "conversation": "a", "success": True, "tokens_before_act": [3]},
-        {"turn": "b1", "conversation": "b", "success": None, "tokens_before_act": []},
+        {
+            "turn": turn,
+            "conversation": turn[0],
+            "success": success,
+            "tokens_before_act": act,
+            "tokens_before_answer": answer,
+        }
+        for turn, success, act, answer in (
+            ("a1", True, [3], [12]),
+            ("a3", False, [], []),
+            ("b1", None, [4], []),
+        )
     ]
     write_lines(own / "measurements/rl-thinking-test-turn.jsonl", turns)
+    searched = [{**turn, "success": True} for turn in turns]
+    write_lines(own / "measurements/rl-thinking-test-turn-search.jsonl", searched)
     scores = {2: 0.9, 4: 0.1, 6: 0.2, 8: 0.204}
     write_lines(
         own / "metrics/rl.jsonl",
@@ -342,8 +390,10 @@ def place(tmp_path: Path) -> Place:
         ("once_failed", {"a2": True, "b1": False}),
         ("start_accuracy", {"a1": True, "a2": False, "b1": False, "b2": None}),
         ("rl_gain", {"a1": 0, "a2": 1, "b1": 0, "b2": None}),
-        ("turn_success", {"a1": True, "b1": None}),
-        ("tokens_before_act", {"a1": 3, "b1": None}),
+        ("turn_success", {"a1": True, "a3": False, "b1": None}),
+        ("tokens_before_act", {"a1": 3, "a3": None, "b1": 4}),
+        ("act_share", {"a1": 0.25, "a3": None, "b1": None}),
+        ("search_gain", {"a1": 0, "a3": 1, "b1": None}),
         ("pass_at_k", {}),  # of this model there are no attempts
         ("development_slope", {"": pytest.approx(0.2)}),  # 0.004 in 2 steps
     ],

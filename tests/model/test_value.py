@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from actwise.errors import ModelError
+from actwise.model.policy import Policy
 from actwise.model.value import FOLDER, ValueModel, fit, pairs_right
 
 Floats = NDArray[np.float64]
@@ -75,18 +76,25 @@ def test_too_few_conversations_are_all_fitted() -> None:
     assert figures["completions"] == 2 and figures["pairs_right"] == 1.0
 
 
-def test_a_saved_model_is_read_back_and_others_are_refused(tmp_path: Path) -> None:
-    made = ValueModel(torch.tensor([1.0, 2.0]), torch.tensor(0.5))
+def test_a_saved_model_is_read_back_and_others_are_refused(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    policy = Policy.load(str(tiny_model_dir))
+    dimension = policy.model.get_output_embeddings().weight.shape[1]
+    made = ValueModel(torch.arange(dimension).float(), torch.tensor(0.5))
     with pytest.raises(ModelError, match="no value model to search with"):
-        ValueModel.load(tmp_path, 2)
+        ValueModel.of(policy, tmp_path)
     made.save(tmp_path, {"ridge": 0.1})
-    again = ValueModel.load(tmp_path, 2)
-    assert again(torch.tensor([[1.0, 1.0], [0.0, -1.0]])).tolist() == [3.5, -1.5]
+    again = ValueModel.of(policy, tmp_path)
+    assert again(torch.eye(dimension)[:3]).tolist() == [0.5, 1.5, 2.5]
     # Servers load every file of weights that lies beside a model's.
     assert not list(tmp_path.glob("*.safetensors"))
+    other = tmp_path / "other"
+    other.mkdir()
+    ValueModel(torch.zeros(dimension + 1), torch.tensor(0.0)).save(other, {})
     with pytest.raises(ModelError, match="of another model"):
-        ValueModel.load(tmp_path, 3)
+        ValueModel.of(policy, other)
     file = tmp_path / FOLDER / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(ModelError, match="is no value model"):
-        ValueModel.load(tmp_path, 2)
+        ValueModel.of(policy, tmp_path)

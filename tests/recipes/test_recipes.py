@@ -36,14 +36,16 @@ def refusal(given: str) -> str:
 def test_a_shipped_recipe_is_named_as_its_file_and_differs_from_its_control(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
-    settings, control = (validated(s) for s in (recipe.settings, recipe.control_settings()))
-    assert settings != control
+    settings = validated(recipe.settings)
+    assert all(settings != validated(control) for control in recipe.control_settings().values())
 
 
 def test_a_control_has_the_settings_of_its_recipe_but_for_what_it_names(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(OWN)
     recipe = read_recipe(str(tmp_path / "mine.toml"))
-    assert recipe.control_settings() == {"rl": {"num_generations": 4, "temperature": 1.0}}
+    assert recipe.control_settings() == {
+        "control": {"rl": {"num_generations": 4, "temperature": 1.0}}
+    }
     assert recipe.settings == {"rl": {"num_generations": 4, "temperature": 0.7}}
 
 
@@ -69,6 +71,11 @@ def test_an_unknown_recipe_is_refused_with_what_may_have_been_meant() -> None:
     [
         ('sign = "+"', "", "claims.0.sign: is missing"),
         ('sign = "+"', 'sign = "up"', "claims.0.sign: "),
+        (
+            'sign = "+"',
+            'sign = "+"\nagainst = "hot"',
+            "claims: there is no [controls.hot]",
+        ),
         ('work = "Mine"', 'work = "x"\nmore = 1', "more: means nothing in a recipe"),
         ('sign = "+"', 'sign = "+"\nmore = 1', "claims.0.more: means nothing in a recipe"),
         ("num_generations = 4", "generations = 4", "rl.generations: no such setting"),

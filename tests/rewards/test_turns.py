@@ -111,3 +111,10 @@ def test_calls_are_paid_by_share_or_sooner_for_more(
 
 def test_a_turn_without_an_answer_has_failed() -> None:
     assert turn_reward(FAILED, in_form=True, calls_score=1, calls_weight=1) == 0
+
+
+def test_without_the_gate_calls_are_paid_for_wherever_they_are_made() -> None:
+    """A weight of a half beside success, which is missing: 0.5 of 1.5."""
+    for verdict, in_form in ((FAILED, True), (FAILED, False)):
+        paid = turn_reward(verdict, in_form=in_form, calls_score=1, calls_weight=0.5, gated=False)
+        assert paid == pytest.approx(1 / 3)

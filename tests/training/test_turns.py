@@ -270,7 +270,7 @@ def test_what_steps_are_worth_is_learned_from_one_more_search(policy: Policy, ru
     figures = json.loads((model / "value" / "figures.json").read_text())
     # Two conversations of two turns, of which the first completions are four each.
     assert figures["completions"] == 16
-    ValueModel.load(model, policy.model.get_output_embeddings().weight.shape[1])
+    ValueModel.of(policy, model)
     with pytest.raises(ConfigError, match="values come from a search"):
         validated({"rl": {"search": {"value_conversations": 2}}})
 

@@ -105,7 +105,7 @@ def recipes(settings: Sequence[str], arms: str | None, out: Path, **options: Any
     from actwise.recipes import names, read_recipe
 
     found = [read_recipe(name) for name in names()]
-    chosen = None if arms is None else ",".join(with_controls(arms.split(",")))
+    chosen = None if arms is None else ",".join(with_controls(arms.split(","), found))
     heading = "What the recipes of related work do on the desk"
     experiment = design(load_config(RECIPES, settings), found)
     _experiment(experiment, heading, settings=settings, arms=chosen, out=out, **options)

@@ -124,8 +124,7 @@ def measure_episodes(
     policy = load_policy(model, config)
     choices: list[Choice | None] = [None]
     if search:
-        dimension = policy.model.get_output_embeddings().weight.shape[1]
-        choices.append(Choice(policy, ValueModel.load(Path(model), dimension), search))
+        choices.append(Choice(policy, ValueModel.of(policy, Path(model)), search))
     rows, skipped = [], []
     records: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
     for split, of_split in logs.items():

@@ -9,17 +9,20 @@ ones given). Adding one is a function here and a line in `measurements`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from actwise.config import EvaluateConfig, Mode, RunConfig
 from actwise.conversation import Conversation
+from actwise.engine.choosing import Choice
 from actwise.evaluation.attempts import attempts
 from actwise.evaluation.episodes import UNITS, Unit, evaluate_episodes
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.given import GIVEN, at_budget, from_part
 from actwise.model.policy import Policy
+from actwise.model.value import FOLDER, ValueModel
 from actwise.results.attempts import attempts_row
 from actwise.results.episodes import episode_row
 from actwise.results.summary import row
@@ -42,6 +45,8 @@ class Subject:
     progress: Progress
     title: str
     """What is shown beside the progress."""
+    folder: Path
+    """Where the model is saved."""
 
     @property
     def thinking(self) -> bool:
@@ -72,6 +77,9 @@ def measurements(config: EvaluateConfig, mode: Mode) -> list[Measurement]:
             Measurement(unit, "episodes", partial(_episodes, unit), partial(_episode_row, unit))
             for unit in UNITS
         ]
+        if config.search:
+            searched = partial(_episode_row, "turn", search=config.search)
+            found.append(Measurement("turn-search", "episodes", _searched, searched, config.search))
     if config.attempts:
         number = config.attempts
         found.append(Measurement("attempts", "attempts", _attempts, attempts_row, number))
@@ -91,7 +99,7 @@ def _given(name: str, measure: Callable[[Subject], list[Record]]) -> Measurement
     return Measurement(name.replace(" ", "-"), "given", measure, named_row)
 
 
-def _episodes(unit: Unit, subject: Subject) -> list[Record]:
+def _episodes(unit: Unit, subject: Subject, choice: Choice | None = None) -> list[Record]:
     return evaluate_episodes(
         subject.policy,
         subject.evaluator,
@@ -100,14 +108,24 @@ def _episodes(unit: Unit, subject: Subject) -> list[Record]:
         thinking=subject.thinking,
         unit=unit,
         progress=subject.progress,
-        title=f"{subject.title} {unit}",
+        title=f"{subject.title} {unit}{' by search' if choice else ''}",
+        choice=choice,
     )
 
 
+def _searched(subject: Subject) -> list[Record]:
+    """Return turns whose steps were chosen by the value model; none where there is no such."""
+    if not (subject.folder / FOLDER).exists():
+        return []
+    number = subject.config.evaluate.search
+    choice = Choice(subject.policy, ValueModel.of(subject.policy, subject.folder), number)
+    return _episodes("turn", subject, choice)
+
+
 def _episode_row(
-    unit: Unit, model: str, mode: str, split: str, records: Sequence[Record]
+    unit: Unit, model: str, mode: str, split: str, records: Sequence[Record], search: int = 0
 ) -> dict[str, Any]:
-    return episode_row(model, mode, split, unit, records)
+    return episode_row(model, mode, split, unit, records, search)
 
 
 def _attempts(subject: Subject) -> list[Record]:

@@ -12,15 +12,17 @@ def claims(figures: Figures) -> str:
     header += ["`test`", "`shifted`", "so", "seeds", "steps", "sampled tokens", "minutes"]
     lines = []
     for claim in figures["claims"]:
-        cells = [claim["model"], claim["work"], claim["metric"].replace("_", " "), claim["sign"]]
+        measure = MEASURES[claim["metric"]]
+        factor = 100 if measure.share else 1
+        cells = [claim["model"], claim["work"], claim["metric"].replace("_", " ")]
+        cells.append(_expected(claim, factor))
         test, shifted = (_pair(figures, claim, split) for split in ("test", "shifted"))
         if test is None:
             lines.append([*cells, "", "not run", *[""] * 6])
             continue
-        factor = 100 if MEASURES[claim["metric"]].share else 1
         cells.append(" / ".join(f"{factor * value:.1f}" for value in test["means"]))
-        cells += [signed(pair and pair["difference"], factor=factor) for pair in (test, shifted)]
-        costs = [_cost(figures, arm) for arm in (claim["model"], claim["against"])]
+        cells += [_cell(pair, measure.share) for pair in (test, shifted)]
+        costs = [_cost(figures, arm) for arm in (claim["model"], claim["against"]) if arm]
         lines.append(
             [
                 *cells,
@@ -30,7 +32,8 @@ def claims(figures: Figures) -> str:
             ]
         )
     return (
-        "## Each recipe against its control\n\nMeans on `test` of the recipe / of its control, and "
+        "## Each recipe against its control\n\nMeans on `test` of the recipe / of its control (or "
+        "the number that it is held against), and "
         "differences on the same decisions, turns or attempts, shares in points; what is expected "
         "to be the same (=) is so where the whole interval lies within the margin that the recipe "
         "names. Steps of RL, tokens sampled in them and minutes of all that was not shared, means "
@@ -39,8 +42,24 @@ def claims(figures: Figures) -> str:
 
 
 def _pair(figures: Figures, claim: Figures, split: str) -> Figures | None:
-    wanted = {key: claim[key] for key in ("model", "against", "metric")}
+    wanted = {key: claim[key] for key in ("model", "against", "than", "metric")}
     return next(every(figures["paired"], **wanted, split=split, slice="all"), None)
+
+
+def _expected(claim: Figures, factor: float) -> str:
+    """Return the sign, and what it is about where that is not the one control of all."""
+    if claim["than"] is not None:
+        return f"{claim['sign']} than {factor * claim['than']:g}"
+    control = claim["against"].removeprefix(f"{claim['model']}-")
+    return claim["sign"] if control == "control" else f"{claim['sign']} than {control}"
+
+
+def _cell(pair: Figures | None, share: bool) -> str:
+    """Return a difference: of shares in points, else also in per cent of the control's."""
+    if pair is None or share:
+        return signed(pair and pair["difference"])
+    relative = "" if pair["relative"] is None else f", {100 * pair['relative']['value']:+.0f} %"
+    return signed(pair["difference"], factor=1) + relative
 
 
 def _so(difference: Figures, sign: str, margin: float) -> str:

@@ -106,8 +106,17 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
             difference
             for split in SPLITS
             for ours, theirs, metric, part in _compared(experiment)
-            if {ours, theirs} <= named.keys()
-            if (difference := _paired(named[ours], named[theirs], split, part, metric, read))
+            if ours in named and (isinstance(theirs, float) or theirs in named)
+            if (
+                difference := _paired(
+                    named[ours],
+                    theirs if isinstance(theirs, float) else named[theirs],
+                    split,
+                    part,
+                    metric,
+                    read,
+                )
+            )
         ],
         "thoughts": _thoughts(out, [m for m in models if m.stage in experiment.examined], records),
         "interventions": _interventions(out, begun, experiment.arms[0], experiment.examined),
@@ -142,10 +151,15 @@ def _floors(out: Path, seeds: Sequence[int], arm: Arm) -> Figures:
     }
 
 
-def _compared(experiment: Experiment) -> list[tuple[str, str, str, str]]:
-    """Return each pair of models, by what it is compared, and on which decisions."""
-    found = [(*pair, "action_accuracy", part) for pair in experiment.comparisons for part in _PARTS]
-    found += [(claim.model, claim.against, claim.metric, "all") for claim in experiment.claims]
+def _compared(experiment: Experiment) -> list[tuple[str, str | float, str, str]]:
+    """Return each model, the other or the number that it is held against, by what, and where."""
+    found: list[tuple[str, str | float, str, str]] = [
+        (*pair, "action_accuracy", part) for pair in experiment.comparisons for part in _PARTS
+    ]
+    found += [
+        (c.model, c.against if c.than is None else c.than, c.metric, "all")
+        for c in experiment.claims
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -177,18 +191,21 @@ def _row(model: str, split: str, by_seed: BySeed) -> Figures:
 
 
 def _paired(
-    ours: Model, theirs: Model, split: str, part: str, metric: str, read: Read
+    ours: Model, theirs: Model | float, split: str, part: str, metric: str, read: Read
 ) -> Figures | None:
-    """Compare two models on the seeds that have something to compare; None where none has."""
+    """Hold a model against another, or a number, on the seeds that have something to compare."""
     measure = MEASURES[metric]
     a: list[list[float]] = []
     b: list[list[float]] = []
     clusters: list[list[str]] = []
     seeds: list[int] = []
-    one, other = read(ours, split, measure), read(theirs, split, measure)
+    one = read(ours, split, measure)
+    other = one if isinstance(theirs, float) else read(theirs, split, measure)
     for seed in (s for s in one if s in other):
         of_part = _part(one[seed], part)
         of_one, of_other, conversations = both_known(of_part, other[seed], measure.value)
+        if isinstance(theirs, float):
+            of_other = [theirs] * len(of_one)
         if conversations:
             seeds.append(seed)
             a.append(of_one)
@@ -200,7 +217,8 @@ def _paired(
     return {
         "split": split,
         "model": ours.name,
-        "against": theirs.name,
+        "against": "" if isinstance(theirs, float) else theirs.name,
+        "than": theirs if isinstance(theirs, float) else None,
         "slice": part,
         "metric": metric,
         "means": [_mean([v for of_seed in values for v in of_seed]) for values in (a, b)],

@@ -48,12 +48,15 @@ class Claim:
 
     model: str
     against: str
+    """Empty where it is held against a number."""
     work: str
     """What is ported."""
     metric: str
     """By its name in `measures.MEASURES`."""
     sign: Literal["+", "-", "="]
     """Whether the model is expected above the other, below, or as good."""
+    than: float | None
+    """The model is held against this number, and not against another."""
     margin: float
     """As good is what is known to differ by less."""
 

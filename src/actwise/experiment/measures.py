@@ -61,6 +61,21 @@ def _turns(place: Place) -> list[Record]:
     return [{**r, "decision": r["turn"]} for r in place.measured("turn")]
 
 
+def _searched(place: Place) -> list[Record]:
+    """Return turns with what became of them by choosing steps, and what greedily."""
+    greedy = {r["turn"]: r["success"] for r in place.measured("turn")}
+    return [
+        {**r, "decision": r["turn"], "gain": _difference(r["success"], greedy[r["turn"]])}
+        for r in place.measured("turn-search")
+    ]
+
+
+def _act_share(record: Record) -> float | None:
+    """Return the tokens before the first act as a share of those before the answer of a turn."""
+    act, answer = record["tokens_before_act"], record["tokens_before_answer"]
+    return act[0] / answer[0] if act and answer and answer[0] else None
+
+
 def _conversations(place: Place) -> list[Record]:
     return [{**r, "decision": r["turn"]} for r in place.measured("conversation")]
 
@@ -126,6 +141,8 @@ _LENGTHS = ("thought_words", "thought_tokens")
 MEASURES: dict[str, Measure] = {
     **{name: Measure(value, share=name not in _LENGTHS) for name, value in OF_DECISIONS.items()},
     "turn_success": Measure(EPISODE_METRICS["success"], _turns),
+    "act_share": Measure(_act_share, _turns),
+    "search_gain": Measure(lambda r: r["gain"], _searched),
     "conversation_success": Measure(EPISODE_METRICS["success"], _conversations),
     **{
         name: Measure(EPISODE_METRICS[name], _turns, share=False)

@@ -18,15 +18,13 @@ from actwise.training import stages
 from actwise.training.stages import stages_of
 
 START = "start"
-CONTROL = "-control"
-
 ATTEMPTS = 16
 """Completions of a decision, none of which is right where the start *always fails*."""
 
 _OF_RL = {"combine", "repetition", "tool_accuracy", "format_weight"}
 """Settings of the reward that decide nothing about what is right."""
 
-_OF_MEASURING = {"episodes", "attempts", "budgets", "diagnose"}
+_OF_MEASURING = {"episodes", "attempts", "budgets", "search", "diagnose"}
 """Settings of the evaluation that no weight and no greedy decision depends on."""
 
 _MEASURED = ("evaluate.episodes=true", f"evaluate.attempts={ATTEMPTS}")
@@ -40,12 +38,20 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
         config: What its runs share.
         found: The recipes, each of which is an arm, and its control another.
     """
-    work = {name: recipe.work for recipe in found for name in with_controls([recipe.name])}
-    sections = {name: s for recipe in found for name, s in _both(recipe, config).items()}
+    work = {name: recipe.work for recipe in found for name in arms_of(recipe)}
+    sections = {name: s for recipe in found for name, s in _sections(recipe, config).items()}
     own = {name: _configured(config, s) for name, s in sections.items()}
-    equal = {r.name + CONTROL: r.name for r in found if r.equal_tokens}
+    equal = {control: r.name for r in found if r.equal_tokens for control in arms_of(r)[1:]}
     claims = tuple(
-        Claim(r.name, r.name + CONTROL, f"{r.work} ({r.arxiv})", **expected.model_dump())
+        Claim(
+            r.name,
+            f"{r.name}-{expected.against}" if expected.than is None else "",
+            f"{r.work} ({r.arxiv})",
+            expected.metric,
+            expected.sign,
+            expected.than,
+            expected.margin,
+        )
         for r in found
         for expected in r.claims
     )
@@ -68,27 +74,35 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
             Model(START, START, stages.THINK.name, "thinking"),
             *(Model(n, n, stages_of(c)[-1].name, "thinking") for n, c in own.items()),
         ),
-        tuple((recipe.name, recipe.name + CONTROL) for recipe in found),
+        tuple((r.name, control) for r in found for control in arms_of(r)[1:]),
         settings=SETTINGS,
         claims=claims,
         examined=(),
     )
 
 
-def with_controls(names: Iterable[str]) -> list[str]:
-    """Return names of recipes, and behind each that of its control."""
-    return [arm for name in names for arm in (name, name + CONTROL)]
+def arms_of(recipe: Recipe) -> list[str]:
+    """Return the name of a recipe's arm, and those of its controls'."""
+    return [recipe.name, *(f"{recipe.name}-{name}" for name in recipe.control_settings())]
 
 
-def _both(recipe: Recipe, config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Return the sections of the recipe's arm and of its control's."""
-    own = overlaid(recipe.trial, recipe.settings)
-    control = overlaid(recipe.trial, recipe.control_settings())
-    steps = round(_configured(config, control).rl.steps * recipe.control_steps)
-    return {
-        recipe.name: own,
-        recipe.name + CONTROL: overlaid(control, {stages.RL.name: {"steps": steps}}),
-    }
+def with_controls(names: Iterable[str], found: Sequence[Recipe]) -> list[str]:
+    """Return names of recipes, and behind each those of its controls; others as they are."""
+    arms = {recipe.name: arms_of(recipe) for recipe in found}
+    return [arm for name in names for arm in arms.get(name, [name])]
+
+
+def _sections(recipe: Recipe, config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Return the sections of the recipe's arm and of its controls'."""
+    own, *controls = (
+        overlaid(recipe.trial, s) for s in (recipe.settings, *recipe.control_settings().values())
+    )
+    steps = [round(_configured(config, c).rl.steps * recipe.control_steps) for c in controls]
+    longer = [
+        overlaid(control, {stages.RL.name: {"steps": number}})
+        for control, number in zip(controls, steps, strict=True)
+    ]
+    return dict(zip(arms_of(recipe), [own, *longer], strict=True))
 
 
 def _configured(config: RunConfig, sections: Mapping[str, Any]) -> RunConfig:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from actwise.errors import ModelError
+from actwise.model.policy import Policy
 from actwise.run.files import json_text
 
 FOLDER = "value"
@@ -46,12 +47,12 @@ class ValueModel:
         (folder / _FIGURES).write_text(json_text(figures), encoding="utf-8")
 
     @classmethod
-    def load(cls, model: Path, dimension: int) -> "ValueModel":
+    def of(cls, policy: Policy, model: Path) -> "ValueModel":
         """Read it from a model's folder.
 
         Args:
-            model: The folder.
-            dimension: Of the model's states.
+            policy: The model.
+            model: Its folder.
 
         Raises:
             ModelError: There is none, or it is of another model.
@@ -67,6 +68,7 @@ class ValueModel:
             weights_D, bias = found["weights"], found["bias"]
         except (SafetensorError, KeyError) as error:
             raise ModelError(f"{file}: is no value model; train it again") from error
+        dimension = policy.model.get_output_embeddings().weight.shape[1]
         if weights_D.shape != (dimension,) or bias.shape != ():
             raise ModelError(f"{file}: is the value model of another model")
         return cls(weights_D, bias)

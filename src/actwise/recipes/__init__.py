@@ -9,7 +9,7 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actwise.config import overlaid, read_toml, validated
 from actwise.errors import ConfigError
@@ -26,6 +26,10 @@ class Expected(BaseModel):
     """By its name in `experiment.measures`."""
     sign: Literal["+", "-", "="]
     """Whether the recipe is expected above its control, below, or as good."""
+    against: str = "control"
+    """Name of the control, if not the one that is called so."""
+    than: float | None = None
+    """Held against this number, and not against a control."""
     margin: float = Field(0.02, gt=0)
     """As good is what is known to differ by less: of shares, 0.02 are two points."""
 
@@ -59,10 +63,20 @@ class Recipe(BaseModel):
     """Sections of the configuration."""
     control: dict[str, Any]
     """What is other in what it is held against, which has the same settings besides."""
+    controls: dict[str, dict[str, Any]] = {}
+    """Further ones, by the names that claims have for them."""
 
-    def control_settings(self) -> dict[str, Any]:
-        """Return the sections of what it is held against."""
-        return overlaid(self.settings, self.control)
+    @model_validator(mode="after")
+    def _known(self) -> "Recipe":
+        for claim in self.claims:
+            if claim.against not in ("control", *self.controls):
+                raise ValueError(f"claims: there is no [controls.{claim.against}]")
+        return self
+
+    def control_settings(self) -> dict[str, dict[str, Any]]:
+        """Return the sections of what it is held against, by the name of each."""
+        every = {"control": self.control, **self.controls}
+        return {name: overlaid(self.settings, control) for name, control in every.items()}
 
 
 def names() -> list[str]:
@@ -101,11 +115,12 @@ def read_recipe(given: str) -> Recipe:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         what = {"missing": "is missing", "extra_forbidden": "means nothing in a recipe"}
+        problem = what.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise ConfigError(
-            f"{file}: {key}: {what.get(first['type'], first['msg'])}; see one that is shipped with "
+            f"{file}: {f'{key}: ' if key else ''}{problem}; see one that is shipped with "
             "`actwise recipes NAME`"
         ) from error
-    for sections in (recipe.trial, recipe.settings, recipe.control_settings()):
+    for sections in (recipe.trial, recipe.settings, *recipe.control_settings().values()):
         try:
             validated(sections)
         except ConfigError as error:

@@ -75,7 +75,12 @@ def _same_calls(
 
 
 def turn_reward(
-    verdict: TurnVerdict, *, in_form: bool, calls_score: float, calls_weight: float
+    verdict: TurnVerdict,
+    *,
+    in_form: bool,
+    calls_score: float,
+    calls_weight: float,
+    gated: bool = True,
 ) -> float:
     """Return what a turn earns, in [0, 1].
 
@@ -88,12 +93,14 @@ def turn_reward(
         in_form: Whether every completion has the right form.
         calls_score: See `calls_score`.
         calls_weight: What that counts beside success.
+        gated: Whether it counts there alone; else it is added to whatever the turn earns.
     """
-    if not in_form or verdict.success is False:
-        return 0.0
-    if verdict.success is None:
-        return verdict.answer / (1 + calls_weight)
-    return (1 + calls_weight * calls_score) / (1 + calls_weight)
+    earned = verdict.answer if verdict.success is None else float(verdict.success)
+    if not in_form:
+        earned = 0.0
+    if gated and not (in_form and verdict.success):
+        calls_score = 0.0
+    return (earned + calls_weight * calls_score) / (1 + calls_weight)
 
 
 def calls_score(

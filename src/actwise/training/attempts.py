@@ -71,7 +71,8 @@ class Judges:
         before: float = self._kept.get("turn_success", 0.0)
         self._kept["turn_success"] = share
         margin = self._config.rl.turns.progress_margin
-        return margin is None or share > before - margin
+        gated = self._config.rl.turns.gated
+        return not gated or margin is None or share > before - margin
 
     def _reward(self, attempt: Attempt, paying: bool) -> float:
         settings, turns = self._config.reward, self._config.rl.turns
@@ -88,6 +89,7 @@ class Judges:
             in_form=all(self._in_form(step) for step in attempt.taken.steps),
             calls_score=score if paying else 0.0,
             calls_weight=turns.steps_weight,
+            gated=turns.gated,
         )
 
     def _in_form(self, step: Step) -> bool:
