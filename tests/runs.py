@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -167,14 +168,18 @@ class Runner:
         *,
         victim: int = 0,
         first: Callable[[], object] = nothing,
+        each: Callable[[], object] = nothing,
+        strike: Callable[[BaseProcess], object] = BaseProcess.kill,
     ) -> list[int | None]:
         """Run in several processes, as `torchrun` starts them; return their exit codes.
 
         Args:
             count: How many.
-            moment: Whether one of them is to be killed now.
-            victim: The one that is killed, and that does `first`.
+            moment: Whether one of them is to be struck now.
+            victim: The one that is struck, and that does `first`.
             first: Done in it before it begins.
+            each: Done in the others.
+            strike: What is done to it; it is killed where not given.
         """
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
@@ -184,7 +189,7 @@ class Runner:
                 args=(
                     self.arguments,
                     str(self.log_of(rank)),
-                    partial(join, rank, count, port, first if rank == victim else nothing),
+                    partial(join, rank, count, port, first if rank == victim else each),
                 ),
             )
             for rank in range(count)
@@ -194,7 +199,7 @@ class Runner:
         if moment is not None:
             while processes[victim].is_alive() and not moment():
                 time.sleep(0.001)
-            processes[victim].kill()
+            strike(processes[victim])
         for process in processes:
             process.join()
         return [process.exitcode for process in processes]

@@ -20,6 +20,7 @@ from actwise.doctor import Diagnosis, examine_files
 from actwise.errors import ConfigError, RunError
 from actwise.model.startup import model_path, prepare_torch
 from actwise.run.cores import num_cores
+from actwise.run.processes import ALONE, Processes
 from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -129,8 +130,9 @@ def train(
     console = console or Console(quiet=True)
     path = model_path(model)
     if not isinstance(data, Prepared):
-        _say(console, f"reading {_named(_paths(data))}")
-        data = prepare_files(_paths(data), resolved, Progress(console))
+        files = _paths(data)
+        _say(console, f"reading {_named(files)}")
+        data = _launched(path).everywhere(lambda: prepare_files(files, resolved, Progress(console)))
     _say(console, "loading torch and transformers")
     prepare_torch(path)
     from actwise.pipeline import run_pipeline
@@ -138,6 +140,16 @@ def train(
     _say(console, f"loading {model}")
     run_pipeline(Path(out), path, data, resolved, command=command, console=console)
     return load_run(out)
+
+
+def _launched(model: str) -> Processes:
+    """Return the processes of a run that are started together; others do without torch as yet."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    prepare_torch(model)
+    from actwise.model.processes import join
+
+    return join()
 
 
 def evaluate(

@@ -23,6 +23,10 @@ class Processes:
         """Call a function in the first process; return its result, or raise its error, in all."""
         return function()
 
+    def everywhere(self, function: Callable[[], T]) -> T:
+        """Call a function in each process; return its result there, or raise one error in all."""
+        return function()
+
     def own(self, items: Sequence[T], costs: Sequence[int]) -> list[T]:
         """Return the items that this process computes, in their order; costs are made even."""
         return list(items)
