@@ -124,6 +124,9 @@ def in_company(
         processes.dealt(partial(fail, rank), [0, 1], [1, 1])
     with pytest.raises(RunError, match="of process 0"):
         processes.agreed(partial(fail, rank + 1, []))
+    assert processes.everywhere(lambda: rank) == rank
+    with pytest.raises(RunError, match="of process 0"):
+        processes.everywhere(partial(fail, rank + 1, []))
     sums = together().summed({"both": 1.0, f"of {rank}": 2.0})
     torch.save((found, told, doubled, sums), out)
 
@@ -198,3 +201,4 @@ def test_one_process_alone_has_nothing_to_share() -> None:
     assert ALONE.dealt(lambda own: own, "abc", [1, 2, 3]) == ["a", "b", "c"]
     assert ALONE.summed({"loss": 1.0}) == {"loss": 1.0}
     assert ALONE.agreed(lambda: 3) == 3
+    assert ALONE.everywhere(lambda: 4) == 4
