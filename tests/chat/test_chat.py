@@ -20,6 +20,7 @@ from actwise.chat.toolbox import TypedResults, run_checked
 from actwise.conversation import ToolCall
 from actwise.desk import generate
 from actwise.engine.acting import Action
+from actwise.errors import RunError
 from actwise.template.parse import parse_completion
 from actwise.template.streaming import CompletionReader, Delta
 from actwise.template.syntaxes import QWEN
@@ -163,10 +164,13 @@ def test_the_desk_survives_what_no_database_can_hold() -> None:
 
 
 SERVER = '''
+import os
+import sys
 import time
 from mcp.server.mcpserver import MCPServer
 
 server = MCPServer("shelf")
+print("the shelf is open", file=sys.stderr, flush=True)
 
 
 @server.tool()
@@ -174,6 +178,9 @@ def find(id: int) -> str:
     """Find a thing."""
     if id == 0:
         raise ValueError("no such thing")
+    if id == 99:
+        print("out of order", file=sys.stderr, flush=True)
+        os._exit(3)
     if id < 0:
         time.sleep(1000)
     return f"shelf {id}"
@@ -198,6 +205,35 @@ def test_an_mcp_server_answers_or_an_error_does(tmp_path: Path) -> None:
     with closing(McpTools(command, seconds=0.5)) as box:
         late = box.run(ToolCall(name="find", arguments={"id": -1}))
         assert json.loads(late) == {"error": "takes longer than 0.5 s"}
+
+
+def test_what_a_server_says_of_itself_is_in_a_file_that_is_named_when_it_ends(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mcp", reason="the MCP client is not installed")
+    (tmp_path / "server.py").write_text(SERVER)
+    command = shlex.join([sys.executable, str(tmp_path / "server.py")])
+    with closing(McpTools(command, seconds=60)) as box:
+        assert box.run(ToolCall(name="find", arguments={"id": 1})) == "shelf 1"
+        log = box._server.log
+        assert log.read_text().startswith("the shelf is open")
+    assert not log.exists() and capfd.readouterr().err == ""
+    with closing(McpTools(command, seconds=60)) as box:
+        for _ in range(2):
+            assert "Connection closed" in box.run(ToolCall(name="find", arguments={"id": 99}))
+    told = capfd.readouterr().err
+    assert (
+        told.startswith("the MCP server has ended; what it said is in ") and told.count("\n") == 1
+    )
+    kept = Path(told.split()[-1])
+    assert "out of order" in kept.read_text()
+    kept.unlink()
+    (tmp_path / "broken.py").write_text("raise SystemExit('no shelf here')")
+    with pytest.raises(RunError, match=r"does not answer: .*; what it said is in ") as caught:
+        McpTools(shlex.join([sys.executable, str(tmp_path / "broken.py")]), seconds=60)
+    kept = Path(str(caught.value).split()[-1])
+    assert kept.read_text() == "no shelf here\n" and capfd.readouterr().err == ""
+    kept.unlink()
 
 
 def test_a_server_that_is_none_is_told_in_one_line(actwise: Any, tiny_model_dir: Path) -> None:

@@ -28,6 +28,8 @@ from serving.conftest import Start
 
 CONVERSATIONS = generate("test", 3, seed=5)
 DECISIONS = [decision for c in CONVERSATIONS for decision in c.decisions()]
+NAMED = {"type": "function", "function": {"name": "find"}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
 HI = [{"role": "user", "content": "Hi"}]
 DIRECT = {"chat_template_kwargs": {"enable_thinking": False}}
 THINKING = {"chat_template_kwargs": {"enable_thinking": True}}
@@ -222,14 +224,22 @@ def test_models_are_listed(client: OpenAI) -> None:
         ({"messages": [{"role": "user", "content": "x " * 20000}]}, "messages", "the model holds"),
         ({"tools": [{"type": "function", "function": {}}]}, "messages", "name"),
         ({"max_tokens": 201}, "max_tokens", "at most 200 here"),
+        ({"max_completion_tokens": 201}, "max_completion_tokens", "at most 200 here"),
         ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
         ({"temperature": -1}, "temperature", "greater than or equal to 0"),
         ({"top_p": 0}, "top_p", "greater than 0"),
         ({"n": 100}, "n", "at most 32 here"),
+        ({"n": 0}, "n", "greater than or equal to 1"),
         ({"stop": ""}, "stop", "an empty stop"),
+        ({"stop": ["x"] * 17}, "stop", "at most 16 items"),
+        ({"seed": "x"}, "seed", "valid integer"),
+        ({"top_logprobs": 2}, "top_logprobs", "has to be 0 here"),
+        ({"functions": []}, "functions", "is not supported here"),
         ({"logit_bias": {"1": 2}}, "logit_bias", "is not supported here"),
         ({"tool_choice": "required"}, "tool_choice", "has to be 'auto' or 'none' here"),
+        ({"tool_choice": NAMED}, "tool_choice", "has to be 'auto' or 'none' here"),
         ({"response_format": {"type": "json_object"}}, "response_format.type", "has to be 'text'"),
+        ({"response_format": SCHEMA}, "response_format.type", "has to be 'text' here"),
         ({"chat_template_kwargs": {"x": 1}}, "chat_template_kwargs.x", "is not supported here"),
         ({"reasoning_effort": "low"}, "reasoning_effort", "has to be 'none' here"),
         ({"thinking_token_budget": -1}, "thinking_token_budget", "greater than or equal to 0"),

@@ -1,5 +1,7 @@
 """The tools of an MCP server."""
 
+import click
+
 from actwise.conversation import Tool, ToolCall
 from actwise.environments import Broken
 from actwise.environments.mcp import McpServer
@@ -21,6 +23,7 @@ class McpTools:
             RunError: The server does not start, does not answer, or offers what cannot be used.
         """
         self.system = ""
+        self._told = False
         try:
             self._server = McpServer(command, call_seconds=seconds)
             self.tools: tuple[Tool, ...] = self._server.tools()
@@ -30,11 +33,15 @@ class McpTools:
 
     def run(self, call: ToolCall) -> str:
         """See `Toolbox.run`; what fails, or takes too long, is told as an error."""
-        return self._server.call(call).text
+        text = self._server.call(call).text
+        if self._server.lost and not self._told:
+            self._told = True
+            click.echo(f"the MCP server has ended; what it said is in {self._server.log}", err=True)
+        return text
 
     def reset(self) -> None:
         """See `Toolbox.reset`; the server stays as it is."""
 
     def close(self) -> None:
         """End the server, or leave it."""
-        self._server.close()
+        self._server.close(keep_log=self._told)

@@ -7,10 +7,12 @@ no other sees; a server at an address is shared, and keeps what was changed in i
 
 import os
 import shlex
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall
 from actwise.environments import Broken, Result, failed
@@ -41,14 +43,24 @@ class McpServer:
         """
         self._seconds = call_seconds
         self._stack = ExitStack()
-        target = _target(command)
+        self.lost = False
+        """Whether it has gone in the middle of a conversation."""
+        parameters = _parameters(command)
+        descriptor, path = tempfile.mkstemp(prefix="actwise-mcp-", suffix=".log")
+        self.log = Path(path)
+        """What a server that was started here says of itself, beside what it answers."""
         try:
-            self._connect(target)
+            with open(descriptor, "w", encoding="utf-8") as log:
+                self._connect(parameters, log)
         except BaseException as error:
-            self._stack.close()
+            said = isinstance(error, Exception) and self.log.stat().st_size > 0
+            self.close(keep_log=said)
             if not isinstance(error, Exception):
                 raise
-            raise Broken(f"the MCP server `{command}` does not answer: {_what(error)}") from error
+            log_told = f"; what it said is in {self.log}" if said else ""
+            raise Broken(
+                f"the MCP server `{command}` does not answer: {_what(error)}{log_told}"
+            ) from error
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the tools that it offers.
@@ -83,18 +95,25 @@ class McpServer:
         except NotInTime:
             return failed(f"takes longer than {self._seconds:g} s")
         except Exception as error:  # whatever the server answers
+            self.lost = self.lost or "Connection closed" in str(error)
             return failed(_what(error))
         parts = [getattr(part, "text", f"[{part.type}]") for part in found.content]
         return Result("\n".join(parts), failed=found.is_error)
 
-    def close(self) -> None:
-        """End the server, or leave it."""
+    def close(self, *, keep_log: bool = False) -> None:
+        """End the server, or leave it; its log goes with it where nobody was told of it."""
         self._stack.close()
+        if not keep_log:
+            self.log.unlink(missing_ok=True)
 
-    def _connect(self, target: Any) -> None:
+    def _connect(self, parameters: Any, log: TextIO) -> None:
         from anyio.from_thread import start_blocking_portal
         from mcp.client import Client
+        from mcp.client.stdio import stdio_client
 
+        # On the terminal it would stand between what is written.
+        started = not isinstance(parameters, str)
+        target = stdio_client(parameters, errlog=log) if started else parameters
         self._portal = self._stack.enter_context(start_blocking_portal())
         self._client = Client(target, read_timeout_seconds=_START_SECONDS)
         self._stack.enter_context(self._portal.wrap_async_context_manager(self._client))
@@ -154,7 +173,8 @@ class McpEnvironment:
             self._server = None
 
 
-def _target(command: str) -> Any:
+def _parameters(command: str) -> Any:
+    """Return how a server is started, or its address."""
     try:
         from mcp.client.stdio import StdioServerParameters
     except ImportError as error:

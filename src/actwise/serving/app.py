@@ -227,7 +227,8 @@ class Server:
             raise ApiError(400, f"n: at most {self._limits.max_running} here", param="n")
         most = self._limits.max_tokens
         if ask.limit is not None and ask.limit > most:
-            raise ApiError(400, f"max_tokens: at most {most} here", param="max_tokens")
+            field = "max_completion_tokens" if ask.max_completion_tokens else "max_tokens"
+            raise ApiError(400, f"{field}: at most {most} here", param=field)
         prompt = _prompt(model, ask)
         params = SamplingParams(
             min(ask.limit or most, prompt.room),
