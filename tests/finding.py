@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from actwise.engine.local import LocalEngine
 from actwise.engine.scripted import ScriptedEngine
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
+from actwise.template.parse import ParsedCompletion
 from actwise.training.stage import Context
 
 TOOL = {
@@ -61,11 +62,13 @@ def context(
     max_tokens: int = 90,
     score: Callable[[], float] = lambda: 0.0,
     base: Callable[[], dict[str, Tensor]] | None = None,
+    engine_settings: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Context:
     """Return what a stage works with; a run has no checkpoint before its last step."""
+    defaults = {"checkpoint_every": 100, "max_batch_tokens": 100_000}
     config = RunConfig.model_validate(
-        {"checkpoint_every": 100, "max_batch_tokens": 100_000, **settings}
+        {**defaults, "engine": dict(engine_settings or {}), **settings}
     )
     return Context(
         run,
@@ -101,6 +104,11 @@ def gradient(model: Any) -> Tensor:
 def assert_near(ours: Tensor, theirs: Tensor) -> None:
     assert theirs.norm() > 0
     assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
+
+
+def varied(completion: ParsedCompletion, decision: Decision) -> float:
+    """A reward that differs between completions without any sense."""
+    return sum(map(ord, completion.answer + (completion.thought or ""))) % 101 / 100
 
 
 def scripted(policy: Policy, script: Callable[[Decision, int], str]) -> ScriptedEngine:

@@ -96,6 +96,10 @@ class Scripted:
         self._calls = calls
         self._made: Counter[str] = Counter()
 
+    def snapshot(self) -> "Scripted":
+        """See `Engine.snapshot`; weights do not matter here."""
+        return self
+
     def generate(
         self,
         groups: Sequence[Group],

@@ -107,11 +107,15 @@ class EngineConfig(_Section):
     """Prompts that each server is asked for at once, each with all of its completions."""
     timeout: float = Field(600.0, gt=0)
     """Seconds after which a server that has not answered counts as dead."""
+    ahead: int = Field(0, ge=0, le=1)
+    """With 1, RL samples its next batch while the update of this one is computed, from the weights
+    before it. Not across a checkpoint, so that a run that is interrupted ends as one that is not.
+    Where this process samples, in a second copy of the model."""
 
     @property
     def off_policy(self) -> bool:
         """Whether something else samples than exactly what is trained."""
-        return self.kind == "vllm"
+        return self.kind == "vllm" or self.ahead > 0
 
     @field_validator("urls", mode="before")
     @classmethod
@@ -348,8 +352,9 @@ class RlConfig(OptimiserConfig):
     clip_high: float = Field(0.28, gt=0)
     """The ratio is clipped above one plus this (DAPO's clip-higher)."""
     importance_cap: float = Field(2.0, ge=1)
-    """Where completions are not sampled from exactly what is trained (`engine.kind=vllm`), a token
-    counts by its probability ratio, and by this at most (truncated importance sampling)."""
+    """Where completions are not sampled from exactly what is trained (`engine.kind=vllm`, or
+    `engine.ahead`), a token counts by its probability ratio, and by this at most (truncated
+    importance sampling)."""
     kl_coefficient: float = Field(0.0, ge=0)
     """Weight of the k3 divergence from what `rl.anchor` says; 0 computes none."""
     ratio_level: Literal["token", "sequence"] = "token"

@@ -319,6 +319,8 @@ def run_pipeline(
     if processes.count > 1 and (config.rl.unit == "turn" or config.evaluate.episodes):
         key = "rl.unit=turn" if config.rl.unit == "turn" else "evaluate.episodes"
         raise ConfigError(f"{key}: one process plays the episodes; start it without torchrun")
+    if processes.count > 1 and config.engine.ahead:
+        raise ConfigError("engine.ahead=1: one process samples ahead; start it without torchrun")
     progress = Progress(console) if processes.first else QUIET
     with Run.open(folder, request, progress, STAGES, processes) as run:
         policy = load_policy(model, config)

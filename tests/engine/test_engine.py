@@ -418,3 +418,20 @@ def test_the_model_on_disk_generates_the_same(policy: Policy, tmp_path: Path) ->
     params = SamplingParams(max_tokens=12, stop_token_ids=(3,), temperature=0)
     (((sample,),),) = complete(LocalEngine(policy), [[prompt]], num_generations=1, params=params)
     assert sample.token_ids == hf_greedy(served, prompt, 12, (3,))
+
+
+def test_a_snapshot_goes_on_with_the_weights_it_was_taken_of(tiny_model_dir: Path) -> None:
+    policy = Policy.load(str(tiny_model_dir))
+    engine, prompts = LocalEngine(policy), make_prompts(0)
+
+    def found(engine: Engine) -> list[Sample]:
+        params = SamplingParams(6, (), temperature=0)
+        return samples_of(complete(engine, prompts, num_generations=1, params=params))
+
+    before = found(engine)
+    for _ in range(2):
+        snapshot = engine.snapshot()
+        assert found(snapshot) == before
+        policy.set_weights({n: w + torch.randn_like(w) for n, w in policy.weights().items()})
+        assert found(snapshot) == before != found(engine)
+        before = found(engine)

@@ -267,6 +267,17 @@ def test_a_key_is_sent_and_never_shown(make: Make, monkeypatch: pytest.MonkeyPat
         make(api_key_env="SERVERS_KEY")
 
 
+def test_a_snapshot_goes_on_with_the_weights_it_was_taken_of(make: Make) -> None:
+    given = make()
+    before = given.sample()
+    snapshot = given.engine.snapshot()
+    change(given.policy, 2)
+    generator = torch.Generator().manual_seed(0)
+    found = snapshot.generate(make_groups(), num_generations=4, params=SAMPLED, generator=generator)
+    assert samples(found) == before
+    assert given.sample() != before
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://x", "http://", "http://x:99999999"])
 def test_an_address_that_is_none_is_named(make: Make, url: str) -> None:
     settings = EngineConfig(kind="vllm", urls=(url,))

@@ -51,3 +51,11 @@ class Engine(Protocol):
             The groups in the same order, with rollouts that have not been judged.
         """
         ...
+
+    def snapshot(self) -> "Engine":
+        """Return an engine that samples from the weights as they are now, until the next snapshot.
+
+        It may be asked in another thread while the weights change. Meanwhile the engine itself is
+        not asked.
+        """
+        ...

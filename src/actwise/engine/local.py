@@ -10,6 +10,7 @@ P prompts, S tokens of a completion, V vocabulary.
 """
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -45,6 +46,7 @@ class LocalEngine:
         self._max_rows = max_rows
         self.steering = steering
         """What is added inside of thoughts."""
+        self._copy: Policy | None = None
 
     @property
     def at_once(self) -> int:
@@ -52,6 +54,14 @@ class LocalEngine:
         if self.steering is not None:
             return 1  # what is added to a layer is added for all threads
         return self._policy.workers if together() is ALONE else 1
+
+    def snapshot(self) -> "LocalEngine":
+        """See `Engine.snapshot`; it has a copy of the model."""
+        if self._copy is None:
+            self._copy = copy.copy(self._policy)
+            self._copy.model = copy.deepcopy(self._policy.model)
+        self._copy.set_weights(self._policy.weights())
+        return LocalEngine(self._copy, max_rows=self._max_rows, steering=self.steering)
 
     @torch.no_grad()
     def generate(

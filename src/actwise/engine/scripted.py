@@ -23,6 +23,10 @@ class ScriptedEngine:
         self._tokenizer = tokenizer
         self._script = script
 
+    def snapshot(self) -> "ScriptedEngine":
+        """Return itself: it says the same whatever the weights are."""
+        return self
+
     def generate(
         self,
         groups: Sequence[Group],

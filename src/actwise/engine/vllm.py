@@ -9,6 +9,7 @@ thrown away.
 vLLM tells log-probs at temperature 1, whatever the temperature.
 """
 
+import copy
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ class VllmEngine:
         self._folder = folder.resolve()
         self._token = secrets.token_hex(4)  # names that no earlier process has used
         self._given: int | None = None
+        self._held = False
 
     def generate(
         self,
@@ -71,7 +73,8 @@ class VllmEngine:
         Raises:
             RunError: No server is left.
         """
-        self.hand_over()
+        if not self._held:
+            self.hand_over()
         requests = [
             Request(group.prompt, num_generations, params, seed)
             for group, seed in zip(groups, _seeds(len(groups), params, generator), strict=True)
@@ -80,6 +83,13 @@ class VllmEngine:
         samples = together().dealt(self._servers.complete, requests, costs)
         return [group.with_samples(of_one) for group, of_one in zip(groups, samples, strict=True)]
 
+    def snapshot(self) -> "VllmEngine":
+        """See `Engine.snapshot`: the servers keep the weights that they have."""
+        self.hand_over()
+        held = copy.copy(self)
+        held._held = True
+        return held
+
     def hand_over(self) -> None:
         """Give the servers the policy's weights, unless they have them.
 
@@ -87,7 +97,8 @@ class VllmEngine:
             RunError: No server is left.
         """
         if self._given != self._policy.version:
-            self._servers.keep(together().agreed(self._hand_over))
+            with self._policy.gathered():
+                self._servers.keep(together().agreed(self._hand_over))
             self._given = self._policy.version
 
     def _hand_over(self) -> dict[str, str]:

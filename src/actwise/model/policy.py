@@ -228,8 +228,15 @@ class Policy:
 
         Those are the adapters alone, or all weights of the model where there are none.
         """
-        weights = None if self.has_adapters else _merged(self.model)
-        self.model.save_pretrained(folder, state_dict=weights)
+        weights = self.model.state_dict() if self.has_adapters else _merged(self.model)
+        copies: dict[int, Tensor] = {}  # as in `digests`; what is tied stays so
+        chosen = {}
+        for name, weight in weights.items():
+            if not self.has_adapters or "lora_" in name:
+                if weight.data_ptr() not in copies:
+                    copies[weight.data_ptr()] = weight.detach().to("cpu", copy=True)
+                chosen[name] = copies[weight.data_ptr()]
+        self.model.save_pretrained(folder, state_dict=chosen)
 
 
 def _with_adapters(model: Any, text: torch.nn.Module, rank: int) -> Any:

@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from actwise.audit.figures import influence
-from actwise.config import RunConfig
+from actwise.config import EngineConfig, RunConfig
 from actwise.conversation import Conversation
 from actwise.engine import Engine, SamplingParams
 from actwise.engine.local import LocalEngine
@@ -123,6 +123,7 @@ def try_out(
         progress: Where it is told what is going on.
     """
     engine = _Timed(LocalEngine(policy))
+    config = config.model_copy(update={"engine": EngineConfig()})
     with tempfile.TemporaryDirectory(prefix="actwise-preflight-") as name:
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
@@ -166,6 +167,10 @@ class _Timed:
         self.seconds = 0.0
         self.decisions = 0
         self.tokens = 0
+
+    def snapshot(self) -> Engine:
+        """Return itself: what a step takes is measured part by part."""
+        return self
 
     def generate(
         self,

@@ -13,8 +13,8 @@ from types import FrameType
 def limited(seconds: float, memory: int) -> Iterator[None]:
     """Break off what takes longer, and refuse it memory beyond a limit.
 
-    Time is limited in the main thread, where the system has timers (not on Windows); memory on
-    Linux. Elsewhere there is no limit.
+    Time is limited where the system has timers (not on Windows), memory on Linux, and both in the
+    main thread alone: the limits are the whole process's. Elsewhere there is none.
 
     Args:
         seconds: Until it is broken off.
@@ -24,14 +24,16 @@ def limited(seconds: float, memory: int) -> Iterator[None]:
         TimeoutError: Within what is done, as soon as it returns to Python's own code.
         MemoryError: Within what is done.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     with _time(seconds), _memory(memory):
         yield
 
 
 @contextlib.contextmanager
 def _time(seconds: float) -> Iterator[None]:
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "setitimer"):
+    if not hasattr(signal, "setitimer"):
         yield
         return
 

@@ -211,10 +211,11 @@ class Template:
         ids: list[int] = []
         for piece in self._cut.split(text):
             if piece:
-                if piece not in self._pieces:
-                    encoded = self.tokenizer.encode(piece, add_special_tokens=False)
-                    self._pieces[piece] = list(encoded)
-                ids.extend(self._pieces[piece])
+                encoded = self._pieces.get(piece)
+                if encoded is None:
+                    encoded = list(self.tokenizer.encode(piece, add_special_tokens=False))
+                    self._pieces[piece] = encoded
+                ids.extend(encoded)
         if len(self._pieces) > 200_000:
             self._pieces.clear()
         return ids

@@ -125,6 +125,8 @@ class Training:
                 begins to fall.
         """
         self.step = 0
+        self.batch = 0
+        """Number of the step whose rollouts are being sampled, which may be ahead of `step`."""
         self.steps = steps
         self.end = steps
         self.best_score = -math.inf
@@ -199,10 +201,17 @@ class Training:
             self._fall_from = self.step + 1
             self.end = min(self.end, self._fall_from + math.ceil(_FALL * self._fall_from))
 
+    @property
+    def saves(self) -> bool:
+        """Whether the present step ends with a checkpoint."""
+        step = self.step + 1
+        return step % self._checkpoint_every == 0 or step == self.end
+
     def end_step(self) -> None:
         """Count the step and, from time to time, save."""
+        saves = self.saves
         self.step += 1
-        if self.step % self._checkpoint_every == 0 or self.step == self.end:
+        if saves:
             state = self._policy.to_save(self._state)
             self._run.write(
                 self._checkpoint, partial(_save, state), lines=(self.metrics, self.rollouts)
@@ -240,7 +249,7 @@ class Training:
 
     def _take(self, state: dict[str, Any]) -> None:
         self.kept = state["kept"]
-        self.step = state["step"]
+        self.step = self.batch = state["step"]
         self._optimisers.take(state)
         self.generator.set_state(state["generator"])
         self.best_score, self.best_step = state["best_score"], state["best_step"]

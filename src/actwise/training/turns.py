@@ -47,7 +47,7 @@ def collect(
     def sample(batch: Sequence[Conversation]) -> list[Compared]:
         draw = random.Random(f"{seed}/turns/{training.kept['drawn'] - 1}")
         starts = [s for c in batch for s in _starts(c, config, draw)]
-        awake = [s for s in starts if not resting.rests(s.turn.key, training.step)]
+        awake = [s for s in starts if not resting.rests(s.turn.key, training.batch)]
         return attempt(context, awake or starts, judges, training)
 
     found = refilled(conversations, config, seed, training.kept, sample, _differ)
@@ -55,7 +55,7 @@ def collect(
     if not config.search.iterations:
         found = _paid(found, judges)
     unsolved = {c.turn.key for c in found if not all(a.verdict.success for a in c.attempts)}
-    resting.solved({c.turn.key for c in found} - unsolved, training.step)
+    resting.solved({c.turn.key for c in found} - unsolved, training.batch)
     figures = _figures(found, config)
     if config.selection.keep is not None:
         found = [_thinned(c, config.selection.keep) for c in found]

@@ -11,6 +11,7 @@ import json
 import math
 import random
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation, Decision
 from actwise.data.stored import where
-from actwise.engine import SamplingParams
+from actwise.engine import Engine, SamplingParams
 from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
 from actwise.environments.opening import opens
 from actwise.errors import RunError
@@ -93,29 +94,42 @@ def _steps(
     config, judge = context.config.rl, context.config.reward
     anchor = Anchor(config.anchor, start, training.kept)
     told: set[str] = set()
+
+    def collect(engine: Engine, number: int) -> Collected:
+        before = spent(judge)
+        training.batch = number
+        method = turns.collect if config.unit == "turn" else _collect_decisions
+        found = method(replace(context, engine=engine), conversations, training)
+        return replace(found, figures=found.figures | spent_since(before, judge))
+
     if training.step == 0:
         training.offer(context.development_score(config.mode))  # what the stage has to beat
-    while training.step < training.end:
-        before = spent(judge)
-        collect = turns.collect if config.unit == "turn" else _collect_decisions
-        collected = collect(context, conversations, training)
-        _set_end(training, collected.figures["sampled_tokens"], config.sampled_tokens)
-        figures = collected.figures | spent_since(before, judge)
-        figures |= _improve(context, training, collected.groups, anchor.weights)
-        anchor.follow(context.policy)
-        step = training.step + 1
-        if step % config.evaluate_every == 0 or step == training.end:
-            # end_step() counts; the score belongs to the weights after this step.
-            figures["dev_action_accuracy"] = context.development_score(config.mode)
-            training.offer(figures["dev_action_accuracy"])
-            if anchor.offer(figures["dev_action_accuracy"], context.policy):
-                training.forget()
-        training.metrics.append({"step": step, **figures})
-        training.rollouts.append(*({"step": step, **record} for record in collected.records))
-        training.end_step()
-        if training.step % WATCHED_STEPS == 0:
-            _warn(context, stage, told)
-        yield figures
+    with ThreadPoolExecutor(1) as pool:
+        coming: Future[Collected] | None = None
+        while training.step < training.end:
+            collected = coming.result() if coming else collect(context.engine, training.step)
+            _set_end(training, collected.figures["sampled_tokens"], config.sampled_tokens)
+            coming = None
+            if context.config.engine.ahead and not training.saves:
+                coming = pool.submit(collect, context.engine.snapshot(), training.step + 1)
+            figures = collected.figures
+            figures |= _improve(context, training, collected.groups, anchor.weights)
+            if coming:
+                wait([coming])  # what follows may sample from the new weights
+            anchor.follow(context.policy)
+            step = training.step + 1
+            if step % config.evaluate_every == 0 or step == training.end:
+                # end_step() counts; the score belongs to the weights after this step.
+                figures["dev_action_accuracy"] = context.development_score(config.mode)
+                training.offer(figures["dev_action_accuracy"])
+                if anchor.offer(figures["dev_action_accuracy"], context.policy):
+                    training.forget()
+            training.metrics.append({"step": step, **figures})
+            training.rollouts.append(*({"step": step, **record} for record in collected.records))
+            training.end_step()
+            if training.step % WATCHED_STEPS == 0:
+                _warn(context, stage, told)
+            yield figures
 
 
 def _set_end(training: Training, sampled: float, limit: int | None) -> None:
@@ -164,7 +178,7 @@ def _collect_decisions(
         groups = with_advantages(beside(groups, hinted_groups), config, judge)
     sampled = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
     figures["sampled_tokens"] = float(sampled)
-    step = training.step + 1
+    step = training.batch + 1
     if step == 1 or step % config.evaluate_every == 0:
         _show_one(context, training.stage, step, groups)
     records = [_record(group, rollout) for group in groups for rollout in group.rollouts]
@@ -185,7 +199,7 @@ def _collect(
         lambda group: group.live,
     )
     resting = Resting(config.selection.rest, training.kept)
-    resting.solved((g.decision.key for g in groups if _solved(g)), training.step)
+    resting.solved((g.decision.key for g in groups if _solved(g)), training.batch)
     return groups
 
 
@@ -225,7 +239,7 @@ def roll_out(context: Context, batch: Sequence[Conversation], training: Training
             _taking_part(conversation, config), config.decisions_per_conversation, draw
         )
     ]
-    awake = [d for d in decisions if not resting.rests(d.key, training.step)]
+    awake = [d for d in decisions if not resting.rests(d.key, training.batch)]
     groups = groups_of(template, awake or decisions, thinking=thinking)
     return with_advantages(_sample(context, groups, training), config, context.config.reward)
 
@@ -247,7 +261,7 @@ def _sample(context: Context, groups: Sequence[Group], training: Training) -> li
 
 def _tried_again(context: Context, groups: Sequence[Group], training: Training) -> list[Group]:
     """Return judged completions of decisions that were always failed, this time with hints."""
-    config, step = context.config.rl, training.step
+    config, step = context.config.rl, training.batch
     draw = random.Random(f"{context.config.seed}/hints/{step}")
     left = 1 - step / training.end
     asked = hinted(context.policy.template, groups, config.hints, draw, left)
