@@ -12,6 +12,7 @@ measurements/*.jsonl what trained models are measured on besides, where settings
 checkpoints/        state from which an interrupted stage goes on
 models/*/           weights after each stage, as folders that transformers loads
 steering/*.json     vectors by which models are steered, where that is asked for, by stage
+engine/              weights as servers that sample were given them last
 results.json, report.html
 superseded/*/       what was computed with settings that have changed since, with its run.json
 checksums.json      by which damage is noticed
