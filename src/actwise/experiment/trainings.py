@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from actwise.experiment.cells import Figures, markdown, percent
+from actwise.experiment.measures import late_slope
 from actwise.training import stages
 
 _PARTS_OF_GRPO = 8
@@ -11,6 +12,7 @@ _PARTS_OF_GRPO = 8
 def on_the_way(figures: Figures) -> str:
     """Return development scores after parts of GRPO's steps, means over the seeds."""
     header = ["arm", "seeds", "steps", "before", *(f"{n}/{_PARTS_OF_GRPO}" for n in _numbers())]
+    header.append("in 100 steps")
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [r for r in figures["runs"] if r["arm"] == arm and stages.RL.name in r["trainings"]]
@@ -26,10 +28,12 @@ def on_the_way(figures: Figures) -> str:
                 str(max(t["steps"] for t in trainings)),
                 percent(before),
                 *(percent(sum(of_seeds) / len(of_seeds)) for of_seeds in scores),
+                _rise(trainings),
             ]
         )
     return (
-        "Development scores before GRPO and after parts of its steps, means over the seeds.\n\n"
+        "Development scores before GRPO and after parts of its steps, means over the seeds; and "
+        "the points by which they rise in 100 steps, over the second half.\n\n"
         + markdown(header, lines)
     )
 
@@ -113,6 +117,13 @@ def time_taken(figures: Figures) -> str:
             by_stage.setdefault(stage, []).append(value)
     means = ", ".join(f"{s} {sum(v) / len(v):.0f} s" for s, v in by_stage.items())
     return f"Computing took {seconds / 3600:.1f} hours in all, one thread each; a run: {means}."
+
+
+def _rise(trainings: Sequence[Figures]) -> str:
+    """Write the mean slope of the second half; nothing where it has too few scores."""
+    scores = [{int(step): score for step, score in t["scores"].items()} for t in trainings]
+    slopes = [slope for of_seed in scores if (slope := late_slope(of_seed)) is not None]
+    return f"{100 * sum(slopes) / len(slopes):+.2f}" if slopes else "–"
 
 
 def _numbers() -> range:
