@@ -43,8 +43,10 @@ _FIRST = "annotated-40"
 
 
 def _annotated(number: int) -> Arm:
-    source = f"think.conversations={number}" if number else "think.source=derived"
-    return Arm(f"annotated-{number}", (_NO_SFT, source), _BASE, f"{number} annotated")
+    # Thoughts of all conversations take longer to learn than those of a few.
+    derived = ("think.source=derived", "think.steps=600")
+    thoughts = (f"think.conversations={number}",) if number else derived
+    return Arm(f"annotated-{number}", (_NO_SFT, *thoughts), _BASE, f"{number} annotated")
 
 
 PAPER = Experiment(
