@@ -74,3 +74,25 @@ def test_a_budget_holds_in_thinking_mode_alone(policy: Policy) -> None:
                 next(acting)
         texts.add(done.value.value.text)
     assert len(texts) == 1
+
+
+def test_a_second_turn_is_read_from_where_the_first_ended(policy: Policy) -> None:
+    conversation = CONVERSATIONS[0]
+    first, second = conversation.decisions()[:2]
+    passes: list[int] = []
+    hook = policy.model.register_forward_pre_hook(
+        lambda module, args, given: passes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    actor = LocalActor(policy, max_tokens=3)
+    for decision in (first, second):
+        list(
+            actor(
+                [m.to_dict(thought=False) for m in decision.history],
+                conversation.tools,
+                thinking=True,
+            )
+        )
+    hook.remove()
+    whole = [len(policy.template.prompt(d, thinking=True)) for d in (first, second)]
+    assert passes[0] == whole[0] and passes[1:3] == [1, 1]
+    assert passes[3] == whole[1] - whole[0]  # the template begins every action alike
