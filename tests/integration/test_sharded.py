@@ -46,12 +46,19 @@ def test_two_processes_find_what_one_does(both: Path, runner: Callable[..., Runn
             assert torch.allclose(weight, other["weights"][key], rtol=1e-3, atol=1e-4)
 
 
+SETTINGS = {
+    "adapters": {"model__lora_rank": 4, "model__train_embeddings": "false"},
+    "average": {"rl__anchor__kind": "average", "model__checkpointing": "true"},
+}
+
+
 @pytest.mark.slow
-def test_adapters_are_divided_with_what_they_adapt(runner: Callable[..., Runner]) -> None:
-    settings = {"model__lora_rank": 4, "model__train_embeddings": "false"}
-    two, alone = runner("lora", **settings), runner("lora-alone", **settings)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_so_they_do_with_other_settings(name: str, runner: Callable[..., Runner]) -> None:
+    two, alone = runner(name, **SETTINGS[name]), runner(f"{name}-alone", **SETTINGS[name])
     assert two.together(2) == [0, 0], two.log_of(0).read_text() + two.log_of(1).read_text()
     assert alone() == 0  # one process alone has nobody to divide with
+    assert files(two.folder) == files(alone.folder)
     check_equal_figures(two.folder, alone.folder)
 
 
