@@ -8,14 +8,13 @@ from pathlib import Path
 
 import torch
 
-from actwise.conversation import Decision
 from actwise.engine.choosing import states_after
 from actwise.engine.episodes import starts_of
-from actwise.engine.rollouts import Group, Rollout
 from actwise.model.value import fit
 from actwise.training.attempts import Judges
 from actwise.training.search import search
 from actwise.training.stage import Context, Training, batch_of
+from actwise.training.turns import groups_of_steps
 
 
 def save_values(context: Context, training: Training, model: Path) -> None:
@@ -31,22 +30,24 @@ def save_values(context: Context, training: Training, model: Path) -> None:
     judges = Judges(context, training)
     states: list[torch.Tensor] = []
     values: list[float] = []
-    numbers: list[int] = []
+    owners: list[int] = []
     nodes: list[int] = []
+    size = context.config.rl.conversations_per_step
+    numbers = {conversation.id: i for i, conversation in enumerate(conversations, 1)}
     with context.run.progress.track(f"{training.stage} values", number) as show:
-        for done, conversation in enumerate(conversations, 1):
-            for start in starts_of(conversation, whole=False):
-                for node in search(context, [start], judges, training):
-                    decision = Decision(conversation, start.turn.begin)
-                    steps = [step for attempt in node.attempts for step in attempt.steps]
-                    groups = [Group(decision, s.prompt, (Rollout(s.sample),)) for s in steps]
-                    states += states_after(context.policy, groups)
-                    values += [attempt.reward for attempt in node.attempts]
-                    numbers += [done] * len(steps)
-                    nodes += [len(values)] * len(steps)
-            show(done)
+        for begin in range(0, number, size):
+            chunk = conversations[begin : begin + size]
+            starts = [start for c in chunk for start in starts_of(c, whole=False)]
+            searched = search(context, starts, judges, training)
+            groups = list(groups_of_steps(searched))
+            states += states_after(context.policy, groups)
+            owners += [numbers[group.conversation.id] for group in groups]
+            for node in searched:
+                nodes += [len(values)] * len(node.attempts)
+                values += [attempt.reward for attempt in node.attempts]
+            show(begin + len(chunk))
     found, figures = fit(
-        torch.cat(states), torch.tensor(values), torch.tensor(numbers), torch.tensor(nodes)
+        torch.cat(states), torch.tensor(values), torch.tensor(owners), torch.tensor(nodes)
     )
     found.save(model, figures)
     context.run.progress.say(
