@@ -12,7 +12,8 @@ import pytest
 from huggingface_hub import HfApi, constants
 
 from actwise.errors import ConfigError, RunError
-from actwise.export.push import check_name, push
+from actwise.export.push import check_push, push
+from integration.conftest import actwise as actwise  # the command line, as a fixture
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -97,7 +98,17 @@ def test_a_hub_that_refuses_or_is_away_is_told_with_what_to_do(hub: str, bundle:
     assert Hub.files == {}
 
 
-def test_a_name_that_is_none_is_refused_before_anything_is_computed() -> None:
+def test_what_cannot_be_uploaded_is_refused_before_anything_is_computed(
+    actwise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "absent"))
+    monkeypatch.setenv("HF_TOKEN", "hf_any")
     with pytest.raises(ConfigError, match=r"--push a/b/c: .*name it OWNER/NAME"):
-        check_name("a/b/c")
-    check_name("me/bundle")
+        check_push("a/b/c")
+    check_push("me/bundle")
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+    to = tmp_path / "bundle"
+    told = actwise("export", "base", "--to", to, "--push", "me/bundle").complaint
+    assert told.startswith("--push me/bundle: there is no token") and "hf auth login" in told
+    assert not to.exists()

@@ -33,10 +33,10 @@ def export(
     model = chosen(name, stage)
     prepare_torch()
     from actwise.export.bundle import write_bundle
-    from actwise.export.push import check_name, push
+    from actwise.export.push import check_push, push
 
     if repo is not None:
-        check_name(repo)
+        check_push(repo)
     remark = write_bundle(
         to,
         model.load_adapters() if adapter else model.load(),

@@ -36,10 +36,10 @@ def compare(folders: Sequence[Path], model: str | None, page: Path | None, as_js
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", default="runs", type=click.Path(path_type=Path))
 @JSON
 def runs(folder: Path, as_json: bool) -> None:
-    """List the runs below a folder: how far they are, and what they found."""
+    """List the runs below a folder, `runs` if absent: how far they are, and what they found."""
     from actwise.report.listing import list_runs, write_listing
 
     found = list_runs(folder)

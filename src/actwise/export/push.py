@@ -4,20 +4,25 @@ import re
 from pathlib import Path
 
 from httpx2 import HTTPError
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HFValidationError
 
 from actwise.errors import ConfigError, RunError
 
 
-def check_name(repo: str) -> None:
-    """Refuse what cannot be the name of a repository.
+def check_push(repo: str) -> None:
+    """Refuse, before anything is computed, what cannot be uploaded.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is no name of a repository, or there is no token for the hub.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise ConfigError(f"--push {repo}: no name of a repository; name it OWNER/NAME")
+    if get_token() is None:
+        raise ConfigError(
+            f"--push {repo}: there is no token for Hugging Face's hub; make one that may write at "
+            "huggingface.co/settings/tokens, then: hf auth login, or set HF_TOKEN"
+        )
 
 
 def push(folder: Path, repo: str, *, public: bool, api: HfApi | None = None) -> str:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actwise.desk import MODEL
 from actwise.errors import ActwiseError, RunError
 from actwise.report.folder import Range, Results, RunFolder, read_run_folder
 from actwise.report.words import model_title, number, span
@@ -72,6 +73,11 @@ def list_runs(folder: Path) -> Listing:
     return Listing(sorted(runs, key=lambda run: (run.begun, run.name)), broken)
 
 
+def _model_name(path: Path) -> str:
+    # The shipped one, in whichever installation.
+    return "base" if path.parts[-3:] == MODEL.parts[-3:] else path.name
+
+
 def write_listing(listing: Listing, width: int) -> str:
     """Return the list as text without colours.
 
@@ -92,7 +98,7 @@ def write_listing(listing: Listing, width: int) -> str:
             run.reached + (", going on" if run.going_on else ""),
             "–" if run.promoted is None else model_title(run.promoted),
             *(_figure(run.accuracy.get(split, Range())) for split in splits),
-            Path(run.model).name,
+            _model_name(Path(run.model)),
             f"{', '.join(Path(file).name for file in run.data)} ({run.conversations})",
         )
     broken = "".join(f"broken: {line}\n" for line in listing.broken)
