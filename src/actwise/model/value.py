@@ -89,8 +89,8 @@ def fit(
         The model, fitted to all, and of the completions held out (of all, where there are fewer
         than four conversations): "explained" (share of the
         variance of their worths, 0 if none), "pairs_right" (share of pairs of children of one node,
-        of different worth, that are in order; 0.5 where there are none), beside "ridge" and the
-        number of "completions".
+        of different worth, that are in order; 0.5 where there are none) and the number of such
+        "pairs", beside "ridge" and the number of all "completions".
     """
     states_ND, values_N = states_ND.double(), values_N.double()
     test_N = conversation_N % _HELD_OUT == 0
@@ -110,6 +110,7 @@ def fit(
     figures = {
         "explained": 1 - error(ridge) / variance if variance else 0.0,
         "pairs_right": pairs_right(found(ridge), tested_N, node_N[test_N]),
+        "pairs": float(_worthier(tested_N, node_N[test_N]).sum()),
         "ridge": ridge,
         "completions": float(len(values_N)),
     }
@@ -124,12 +125,17 @@ def pairs_right(found_N: Tensor, values_N: Tensor, node_N: Tensor) -> float:
         values_N: What they are worth.
         node_N: The node of each.
     """
-    above_NN = (values_N[:, None] > values_N) & (node_N[:, None] == node_N)
+    above_NN = _worthier(values_N, node_N)
     if not above_NN.any():
         return 0.5
     lead_NN = found_N[:, None] - found_N
     right_NN = (lead_NN > 0).double() + 0.5 * (lead_NN == 0)
     return float(right_NN[above_NN].mean())
+
+
+def _worthier(values_N: Tensor, node_N: Tensor) -> Tensor:
+    """Return whether each completion is worth more than each other child of its node."""
+    return (values_N[:, None] > values_N) & (node_N[:, None] == node_N)
 
 
 def _solved(states_ND: Tensor, values_N: Tensor, ridge: float) -> ValueModel:

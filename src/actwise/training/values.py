@@ -43,8 +43,10 @@ def save_values(context: Context, training: Training, model: Path) -> None:
             states += states_after(context.policy, groups)
             owners += [numbers[group.conversation.id] for group in groups]
             for node in searched:
-                nodes += [len(values)] * len(node.attempts)
-                values += [attempt.reward for attempt in node.attempts]
+                # An attempt that could not begin, say for want of context, has no step.
+                worths = [attempt.reward for attempt in node.attempts for _ in attempt.steps]
+                nodes += [len(values)] * len(worths)
+                values += worths
             show(begin + len(chunk))
     found, figures = fit(
         torch.cat(states), torch.tensor(values), torch.tensor(owners), torch.tensor(nodes)
@@ -53,5 +55,5 @@ def save_values(context: Context, training: Training, model: Path) -> None:
     context.run.progress.say(
         f"value model: {len(values)} steps; of those held out it explains "
         f"{figures['explained']:.0%} of the variance, and puts {figures['pairs_right']:.0%} of "
-        "pairs in order"
+        f"{figures['pairs']:.0f} pairs in order"
     )
