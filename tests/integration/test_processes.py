@@ -94,9 +94,12 @@ def test_a_run_ends_alike_whichever_process_is_killed(runner: Callable[[str], Ru
 
     def has_begun(stage: str) -> Callable[[], bool]:
         waited = draw.uniform(0, 0.5)
+        file = metrics / f"{stage}.jsonl"
+        before = file.stat().st_size if file.exists() else 0  # from before the last kill
 
         def moment() -> bool:
-            if not (metrics / f"{stage}.jsonl").exists():
+            # Killed before they have met, one would be waited for by the other.
+            if not file.exists() or file.stat().st_size <= before:
                 return False
             time.sleep(waited)
             return True
