@@ -124,7 +124,8 @@ def test_a_link_leads_to_a_decision_and_its_filters(page: "Page", address: str) 
     assert link == "#decisions?split=test&model=rl-thinking&open=c-1%235"
     assert listed(page) == ["c-1#2", "c-1#5"]
     assert opened(page, address, link) == ["c-1#2", "c-1#5"]
-    (shown,) = page.locator("details.example[open]").all()
+    shown = page.locator("details.example[open]")
+    expect(shown).to_have_count(1)
     assert "Hello?" in shown.inner_text()
     assert page.locator("summary:focus b").inner_text() == "c-1#5"
     assert page.locator("#filters [name=model]").input_value() == "rl-thinking"
@@ -141,6 +142,7 @@ def test_a_number_of_a_table_leads_to_its_decisions(page: "Page", address: str) 
 def test_a_decision_side_by_side(page: "Page", address: str) -> None:
     opened(page, address, "#decisions?open=c-1%232")
     body = page.locator("details.example[open] .body")
+    expect(body.locator(".answer")).to_have_count(5)
     assert body.locator(".answer b").all_inner_texts() == [
         "recorded",
         "base direct",
@@ -163,8 +165,11 @@ def test_a_decision_side_by_side(page: "Page", address: str) -> None:
     assert rl.locator(".thought pre").inner_text() == "Look it up."
     # Against another model: SFT's own call is plain, the record is marked.
     page.locator("#filters [name=against]").select_option("sft-direct")
+    expect(page).to_have_url(re.compile("against="))
     page.locator("#list summary").first.click()
-    recorded, *_, sft, rl = page.locator("details.example[open] .answer").all()
+    answers = page.locator("details.example[open] .answer")
+    expect(answers).to_have_count(5)
+    recorded, *_, sft, rl = answers.all()
     assert sft.locator("ins, del").count() == 0
     assert recorded.locator("del").all_inner_texts() == ["7"]
     assert rl.locator("ins").all_inner_texts() == ["1"]
