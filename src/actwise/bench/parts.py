@@ -22,9 +22,9 @@ GENERATIONS = (4, 8, 16, 32)
 _FASTER = {
     ("update", "desk"): 8.0,
     ("update", "service"): 15.0,
-    ("step", "desk"): 8.0,
-    ("step", "service"): 15.0,
-    ("rollout", "desk"): 5.0,
+    ("step", "desk"): 30.0,
+    ("step", "service"): 40.0,
+    ("rollout", "desk"): 15.0,
     ("rollout", "service"): 10.0,
 }
 """How many times as fast as the fastest peer we mean to be."""
