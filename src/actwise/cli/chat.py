@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actwise.cli.options import STEER
 from actwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,11 +52,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     help="Cut thoughts to so many tokens, as `eval --budget` does.",
 )
-@click.option(
-    "--steer",
-    metavar="FILE|none",
-    help="Vector that is added inside of thoughts; that with which it was measured, if absent.",
-)
+@STEER
 @click.option("--max-tokens", default=512, show_default=True, type=click.IntRange(min=1))
 @click.option("--temperature", default=0.0, show_default=True, type=click.FloatRange(min=0))
 @click.option("--seed", default=0, show_default=True, help="Of the sampling.")

@@ -35,6 +35,11 @@ RECIPE = click.option(
 OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the result alone, no progress.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+STEER = click.option(
+    "--steer",
+    metavar="FILE|none",
+    help="Vector that is added inside of thoughts; that with which it was measured, if absent.",
+)
 
 
 def layers(recipe: str | None, config: Path | None = None) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actwise.cli.options import STEER
 from actwise.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -34,11 +35,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     type=click.IntRange(min=0),
     help="Cut thoughts to so many tokens, as `eval --budget` does, where a request does not say.",
 )
-@click.option(
-    "--steer",
-    metavar="FILE|none",
-    help="Vector that is added inside of thoughts; that with which it was measured, if absent.",
-)
+@STEER
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."

@@ -58,7 +58,12 @@ def accumulate(
     learning_tokens = sum(len(branch) for group in groups for branch in group.branches)
     num_explained = len(learned) - len(groups)
     conversations = by_conversation(learned)
-    costs = [tree_of(of_one).num_tokens for of_one in conversations]
+    # What branches have in common is not worth looking for here; `pack` does so.
+    costs = [
+        max(len(one.prompt) for one in of_one)
+        + sum(len(branch) for one in of_one for branch in one.branches)
+        for of_one in conversations
+    ]
     passes = passes_of(
         [one for of_one in together().own(conversations, costs) for one in of_one],
         max_batch_tokens,
