@@ -30,6 +30,7 @@ from actwise.model.loading import load_policy
 from actwise.model.memory import peak_memory, restart_peak
 from actwise.model.policy import Policy
 from actwise.model.processes import join
+from actwise.model.startup import model_name
 from actwise.model.threads import choose_threads
 from actwise.preflight.outline import expected_time, outline
 from actwise.report import write_report
@@ -306,7 +307,7 @@ def run_pipeline(
     check_installed(config.tracker)
     tools = config.data.tools
     request = {
-        "model": model,
+        "model": model_name(model),
         "config": config.model_dump(mode="json"),
         "seed": config.seed,
         "tools": fingerprint(tools) if tools is not None and tools.is_file() else None,

@@ -236,8 +236,9 @@ def test_the_command_line_writes_every_episode(tmp_path: Path) -> None:
 def test_a_search_needs_episodes_and_a_value_model() -> None:
     found = CliRunner().invoke(cli, ["eval", "log.jsonl", "--model", "base", "--search", "4"])
     assert found.exit_code == 2 and "add --episodes" in found.output
+    config = {"desk": {"test": 1, "shifted": 1}, "evaluate": {"search": 4}}
     with pytest.raises(ModelError, match="no value model to search with"):
-        actwise.evaluate_episodes("base", search=4, config={"desk": {"test": 1, "shifted": 1}})
+        actwise.evaluate_episodes("base", config=config)
 
 
 def test_a_search_stands_beside_what_is_done_greedily(tmp_path: Path) -> None:
@@ -248,8 +249,10 @@ def test_a_search_stands_beside_what_is_done_greedily(tmp_path: Path) -> None:
     found = actwise.evaluate_episodes(
         str(model),
         modes=["direct"],
-        search=2,
-        config={"desk": {"test": 1, "shifted": 1}, "evaluate": {"max_completion_tokens": 40}},
+        config={
+            "desk": {"test": 1, "shifted": 1},
+            "evaluate": {"max_completion_tokens": 40, "search": 2},
+        },
     )
     rows = [(r["split"], r["unit"], r["search"]) for r in found.results["episodes"]]
     assert rows == [

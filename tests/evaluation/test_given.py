@@ -10,7 +10,7 @@ from actwise.api.runs import Evaluation
 from actwise.conversation import Conversation, Message
 from actwise.engine.scripted import ScriptedEngine
 from actwise.evaluation.evaluate import Evaluator
-from actwise.evaluation.given import at_budget, diagnosed
+from actwise.evaluation.given import GIVEN, at_budget, from_part
 from actwise.rewards.settings import JudgeConfig
 from actwise.run.progress import Progress
 from actwise.template.render import Template
@@ -72,7 +72,7 @@ def test_only_longer_thoughts_are_cut_and_what_follows_them_is_new(
 
 
 def test_a_diagnosis_gives_parts_of_the_recorded_thoughts(evaluator: Evaluator) -> None:
-    found = diagnosed(evaluator, TALKS, QUIET)
+    found = {name: from_part(evaluator, TALKS, name, QUIET) for name in GIVEN}
     # Of "Hm." no sub-problem can be given, so it is left out everywhere.
     assert {name: [r["thought"] for r in records] for name, records in found.items()} == {
         "nothing": ["more"],
@@ -89,12 +89,18 @@ def test_a_diagnosis_gives_parts_of_the_recorded_thoughts(evaluator: Evaluator) 
 
 
 def test_the_curve_has_a_point_for_each_budget() -> None:
+    of_all = {"model": "m", "mode": "thinking", "split": "data", "decisions": 4, "conversations": 2}
     rows = [
-        {"split": name, "metrics": {"action_accuracy": {"value": value}}}
-        for name, value in (("data", 0.9), ("thought of 0", 0.25), ("thought of 16", 0.75))
+        {"given": name, "metrics": {"action_accuracy": {"value": value}}, **of_all}
+        for name, value in (("given plan", 0.9), ("thought of 0", 0.25), ("thought of 16", 0.75))
     ]
-    chart = Evaluation({"rows": rows}, {}).budget_curve()
-    assert chart.startswith("<svg ") and 'xmlns="http://www.w3.org/2000/svg"' in chart
+    assert Evaluation({"given": rows[:1]}, {}).budget_curve() is None
+    chart = Evaluation({"given": rows}, {}).budget_curve()
+    assert (
+        chart is not None
+        and chart.startswith("<svg ")
+        and 'xmlns="http://www.w3.org/2000/svg"' in chart
+    )
     assert "25.0 % at budget 0, 75.0 % at budget 16" in chart.replace("\u202f", " ")
     assert chart.count('class="point"') == 2 and chart.count('class="best"') == 1
     assert json.dumps(rows)

@@ -168,7 +168,7 @@ def test_a_conversation_longer_than_the_context(
 def test_too_few_conversations(actwise: Actwise, tmp_path: Path) -> None:
     file = log_of(tmp_path, talk("Hi"), talk("hi!"), talk("Hi 2"))  # one and the same
     said = actwise("run", "--data", file, "--model", "none", "--out", tmp_path / "o").complaint
-    assert said.startswith(f"{file}: 3 conversations in 1 independent families are too few")
+    assert said.startswith(f"{file}: 3 conversations in one family are too few")
 
 
 def test_an_unknown_format_and_a_missing_file_of_tools(actwise: Actwise, tmp_path: Path) -> None:

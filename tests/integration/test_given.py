@@ -23,17 +23,24 @@ def log(folder: Path) -> Path:
     return file
 
 
-def test_budgets_and_diagnosis_are_rows_of_the_table(
+def test_budgets_attempts_and_diagnosis_have_tables_of_their_own(
     actwise: Actwise, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
     out = tmp_path / "out"
     tiny = ["--model", tiny_model_dir, "--set", "evaluate.max_completion_tokens=40"]
-    done = actwise("eval", log(tmp_path), *tiny, "--budget", "4,0,4", "--diagnose", "--out", out)
+    asked = ["--budget", "4,0,4", "--diagnose", "--set", "evaluate.attempts=2"]
+    done = actwise("eval", log(tmp_path), *tiny, *asked, "--out", out)
     assert done.code == 0, done.err
-    rows = json.loads((out / "results.json").read_text())["rows"]
-    assert [(row["split"], row["decisions"]) for row in rows] == [
-        ("data", 2),
-        ("data", 2),
+    results = json.loads((out / "results.json").read_text())
+    assert [(row["mode"], row["decisions"]) for row in results["rows"]] == [
+        ("direct", 2),
+        ("thinking", 2),
+    ]
+    assert [(row["mode"], row["attempts"]) for row in results["attempts"]] == [
+        ("direct", 2),
+        ("thinking", 2),
+    ]
+    assert [(row["given"], row["decisions"]) for row in results["given"]] == [
         ("thought of 0", 2),
         ("thought of 4", 2),
         ("given nothing", 1),
@@ -41,7 +48,8 @@ def test_budgets_and_diagnosis_are_rows_of_the_table(
         ("given plan", 1),
         ("given sub-problems", 1),
     ]
-    assert "thought of 4" in done.out
+    assert "thought of 4" in done.out and "pass@k" in done.out
+    assert done.out.count("wrong ") == 2
     assert (out / "budget.svg").read_text().startswith("<svg ")
     records = (out / "thinking-thought-of-0.jsonl").read_text().splitlines()
     assert [json.loads(line)["thought_tokens"] for line in records] == [0, 0]

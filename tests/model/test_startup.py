@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from actwise.errors import ModelError
-from actwise.model.startup import check_hub, model_path
+from actwise.model.startup import check_hub, model_name, model_path
 
 
 def a_model(folder: Path) -> Path:
@@ -25,6 +25,13 @@ def refusal(name: str) -> str:
     with pytest.raises(ModelError) as refused:
         model_path(name)
     return str(refused.value)
+
+
+def test_the_shipped_model_has_a_name_wherever_it_lies(tmp_path: Path) -> None:
+    folder = model_path("base")
+    assert Path(folder).is_absolute() and model_name(folder) == "base"
+    mine = str(a_model(tmp_path / "mine"))
+    assert model_name(model_path(mine)) == mine
 
 
 def test_a_mistyped_folder_is_never_taken_for_a_hub_name(

@@ -158,8 +158,6 @@ def evaluate(
     *,
     modes: Sequence[Mode] = MODES,
     split: str | None = None,
-    budgets: Sequence[int] = (),
-    diagnose: bool = False,
     config: Settings = None,
     console: Console | None = None,
 ) -> "Evaluation":
@@ -171,10 +169,8 @@ def evaluate(
         modes: In which the model answers.
         split: Only measure on the conversations on this side of the split that the model was
             trained on, such as "test".
-        budgets: Tokens to which thoughts are cut in further measurements; with thinking mode alone.
-        diagnose: Whether to measure, too, from knowledge, a plan and solved sub-problems on, taken
-            from recorded thoughts.
-        config: Sections `model`, `reward` and `evaluate` count, and `data`.
+        config: Sections `model`, `reward` and `evaluate` count, and `data`. What `evaluate` asks
+            for besides is measured, too: `attempts`, `budgets`, `diagnose`, `steering`.
         console: Where progress is shown; nowhere where None.
 
     Returns:
@@ -183,9 +179,9 @@ def evaluate(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
-    if (budgets or diagnose) and "thinking" not in modes:
-        raise ConfigError("thoughts are measured in thinking mode; add it to the modes")
     resolved = as_config(config)
+    if (resolved.evaluate.budgets or resolved.evaluate.diagnose) and "thinking" not in modes:
+        raise ConfigError("thoughts are measured in thinking mode; add it to the modes")
     console = console or Console(quiet=True)
     path = model_path(model)
     if isinstance(files, Logs):
@@ -201,9 +197,7 @@ def evaluate(
     from actwise.evaluation.measure import measure
 
     _say(console, f"loading {model}")
-    results, records = measure(
-        path, logs, modes, resolved, console=console, budgets=budgets, diagnose=diagnose
-    )
+    results, records = measure(path, logs, modes, resolved, console=console)
     if split is None:
         results |= seen(logs, path)
     return Evaluation(results, records)
@@ -215,7 +209,6 @@ def evaluate_episodes(
     *,
     modes: Sequence[Mode] = MODES,
     split: str | None = None,
-    search: int = 0,
     config: Settings = None,
     console: Console | None = None,
 ) -> "EpisodeEvaluation":
@@ -227,9 +220,9 @@ def evaluate_episodes(
             desk, as many conversations as the section `desk` says.
         modes: In which the model acts.
         split: As in `evaluate`.
-        search: Measure, too, with each step chosen among so many by the model's value model, which
-            `rl.search.value_conversations` trains.
-        config: The section `episodes` says in what the model acts, and how far it may go.
+        config: The section `episodes` says in what the model acts, and how far it may go; with
+            `evaluate.search` it is measured, too, with each step chosen among so many by its value
+            model, which `rl.search.value_conversations` trains.
         console: Where progress is shown; nowhere where None.
 
     Returns:
@@ -256,7 +249,7 @@ def evaluate_episodes(
     from actwise.evaluation.measure import measure_episodes
 
     _say(console, f"loading {model}")
-    results, records = measure_episodes(path, logs, modes, resolved, console=console, search=search)
+    results, records = measure_episodes(path, logs, modes, resolved, console=console)
     if split is None and "data" in logs:
         results |= seen(logs["data"], path)
     return EpisodeEvaluation(results, records)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from actwise.errors import RunError
 from actwise.report import write_episodes, write_table
-from actwise.report.charts import curve, standalone
+from actwise.report.charts import standalone
+from actwise.report.folder import Results
+from actwise.report.sections import budget_charts
 from actwise.results.failures import failures_sentence
 from actwise.run.files import read_records
 from actwise.run.folder import CONVERSATIONS
@@ -29,7 +30,8 @@ class Evaluation:
     """Rows of the table, and what was skipped, as in `results.json`; where the model was trained on
     some of the conversations, how many: "seen", "held_out", "conversations"."""
     records: dict[str, list[Record]]
-    """Judged decisions by mode: "decision", "kind", "text", "thought", "verdict" and more."""
+    """Judged decisions by mode: "decision", "kind", "text", "thought", "verdict" and more; and by
+    mode and name what else was measured, such as "thinking-thought-of-8"."""
 
     @property
     def table(self) -> str:
@@ -41,20 +43,18 @@ class Evaluation:
         """Why the figures flatter, if they do: the model was trained on what it is measured on."""
         return _flattering(self.results)
 
-    def budget_curve(self) -> str:
-        """Return action accuracy by budget of thought as SVG; it needs budgets to be measured."""
-        points = [
-            (float(found[1]), row["metrics"]["action_accuracy"]["value"])
-            for row in self.results["rows"]
-            if (found := re.fullmatch(r"thought of (\d+)", row["split"]))
-        ]
-        title = "action accuracy by tokens of thought"
-        return standalone(curve(points, title=title, share=True, best=True, along="budget"))
+    def budget_curve(self) -> str | None:
+        """Return action accuracy by budget of thought as SVG; None where none was measured."""
+        curves = budget_charts(Results.model_validate(self.results))
+        return standalone(curves[0]["svg"]) if curves else None
 
     def decisions(self) -> Any:
         """Return the judged decisions: a data frame where pandas is installed, else records."""
         return as_frame(
-            flat({"mode": mode, **r}) for mode, records in self.records.items() for r in records
+            flat({"mode": mode, **record})
+            for mode, records in self.records.items()
+            for record in records
+            if "verdict" in record
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,12 +172,14 @@ def evaluate(
     from actwise.run.files import write_json, write_named, write_records
 
     acting = {"environment": environment, "mcp": mcp}
-    given = {key: value for key, value in acting.items() if value is not None}
+    given = {f"episodes.{key}": value for key, value in acting.items() if value is not None}
+    further = {"budgets": budgets, "diagnose": diagnose, "search": search}
+    asked = {f"evaluate.{key}": value for key, value in further.items() if value}
     if not files and environment != "desk":
         raise click.UsageError("Missing argument 'FILES...'.")
     if files and environment == "desk":
         raise click.UsageError("--episodes desk makes its own conversations, and takes no FILES")
-    chosen = [f"episodes.{key}={json.dumps(value)}" for key, value in given.items()]
+    chosen = [f"{key}={json.dumps(value)}" for key, value in (given | asked).items()]
     resolved = load_config(config, [*settings, *chosen])
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
@@ -194,29 +196,29 @@ def evaluate(
     if search and not given:
         raise click.UsageError("--search chooses steps of episodes; add --episodes ENVIRONMENT")
     if given:
-        found = api.evaluate_episodes(model, files or None, search=search, **options)
+        found = api.evaluate_episodes(model, files or None, **options)
     else:
-        found = api.evaluate(model, files, budgets=budgets, diagnose=diagnose, **options)
+        found = api.evaluate(model, files, **options)
     if not is_first():
         return
     if out is not None:
         write_json(out / "results.json", found.results)
         for mode, records in found.records.items():
             write_records(out / f"{mode}.jsonl", records)
-        if budgets and isinstance(found, Evaluation):
-            curve = found.budget_curve()
+        if isinstance(found, Evaluation) and (curve := found.budget_curve()):
             write_named(out / "budget.svg", lambda path: path.write_text(curve))
         if "steering" in found.results:
             write_json(out / "steering.json", found.results["steering"])
     if as_json:
         echo_json(found.results)
     else:
-        _echo_found(found.results, {} if given else found.records)
+        greedy = {} if given else {mode: found.records[mode] for mode in modes}
+        _echo_found(found.results, greedy)
     if found.warning is not None:
         Progress(error_console()).say(f"warning: {found.warning}")
 
 
-def _echo_found(results: dict[str, Any], records: dict[str, list[dict[str, Any]]]) -> None:
+def _echo_found(results: dict[str, Any], records: Mapping["Mode", list[dict[str, Any]]]) -> None:
     """Print the table of decisions, or of episodes, and what was wrong or left out."""
     from actwise.report import write_episodes, write_table
     from actwise.results.failures import failures_sentence

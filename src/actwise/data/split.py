@@ -66,9 +66,10 @@ def split(conversations: Sequence[Conversation], *, dev: float, test: float, see
         sides[side].extend(families.members(family))
     if not all(sides.values()):
         source = conversations[0].source.rpartition(":")[0] if conversations else "the data"
+        apart = "one family" if len(families) == 1 else f"{len(families)} independent families"
         raise InputError(
-            f"{len(conversations)} conversations in {len(families)} independent families are too "
-            "few to train, choose and measure on",
+            f"{len(conversations)} conversations in {apart} are too few to train, choose and "
+            "measure on",
             file=source,
             remedy="at least 3 are needed, and some hundreds for a number that can be trusted",
         )

@@ -61,13 +61,6 @@ def at_budget(
     return [changed.get(record["decision"], record) for record in records]
 
 
-def diagnosed(
-    evaluator: Evaluator, conversations: Sequence[Conversation], progress: Progress
-) -> dict[str, list[Record]]:
-    """Return what a model does from each part of recorded thoughts on; see `from_part`."""
-    return {name: from_part(evaluator, conversations, name, progress) for name in GIVEN}
-
-
 def from_part(
     evaluator: Evaluator, conversations: Sequence[Conversation], name: str, progress: Progress
 ) -> list[Record]:
@@ -80,14 +73,24 @@ def from_part(
         name: Which part, by the names of `GIVEN`.
         progress: Where it is shown.
     """
-    parts = [
-        (d, {each: part(d, thought) for each, part in GIVEN.items()})
-        for d in all_decisions(conversations)
-        if (thought := d.gold.reasoning_content)
-    ]
-    whole = [(d, of_one[name] or "") for d, of_one in parts if None not in of_one.values()]
+    whole = [(d, of_one[name]) for d, of_one in with_all_parts(conversations)]
     groups = (after_thought(evaluator.template, d, part) for d, part in whole)
     return list(_completed(evaluator, groups, len(whole), f"given {name}", progress))
+
+
+def with_all_parts(
+    conversations: Sequence[Conversation],
+) -> list[tuple[Decision, dict[str, str]]]:
+    """Return the decisions whose recorded thought has all of the parts, with these by name."""
+    found = []
+    for decision in all_decisions(conversations):
+        if not (thought := decision.gold.reasoning_content):
+            continue
+        parts = {name: part(decision, thought) for name, part in GIVEN.items()}
+        whole = {name: part for name, part in parts.items() if part is not None}
+        if len(whole) == len(GIVEN):
+            found.append((decision, whole))
+    return found
 
 
 def _completed(

@@ -1,7 +1,6 @@
 """Measure one model on conversations, without training it."""
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,26 @@ from actwise.config import Mode, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fit import completion_budget, context_of, count_left_out, divide, rendered
 from actwise.data.load import Logs
-from actwise.engine.choosing import Choice
 from actwise.engine.local import LocalEngine
 from actwise.errors import InputError
-from actwise.evaluation.episodes import UNITS, evaluate_episodes
 from actwise.evaluation.evaluate import Evaluator
-from actwise.evaluation.given import at_budget, diagnosed
+from actwise.evaluation.given import with_all_parts
 from actwise.evaluation.judging import spent
+from actwise.evaluation.measurements import Record, Subject, of_decisions, of_episodes
 from actwise.evaluation.steered import steered
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
 from actwise.model.processes import join
 from actwise.model.value import ValueModel
-from actwise.results.episodes import episode_row
-from actwise.results.summary import row
+from actwise.results.summary import given_row, row
 from actwise.run.progress import Progress
 
-THINKING: Mode = "thinking"
+_SPLIT = "data"
 
 
 def measure(
-    model: str,
-    logs: Logs,
-    modes: Sequence[Mode],
-    config: RunConfig,
-    *,
-    console: Console,
-    budgets: Sequence[int] = (),
-    diagnose: bool = False,
-) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    model: str, logs: Logs, modes: Sequence[Mode], config: RunConfig, *, console: Console
+) -> tuple[dict[str, Any], dict[str, list[Record]]]:
     """Measure one model on conversations.
 
     Args:
@@ -48,11 +38,9 @@ def measure(
         modes: Some of "direct", "thinking".
         config: Sections `model`, `reward` and `evaluate` count, and `data.bad_records`.
         console: Where progress is shown.
-        budgets: Tokens to which thoughts are cut, too; see `given`.
-        diagnose: Whether parts of recorded thoughts are given, too; see `given`.
 
     Returns:
-        Results, with a table like a run's, and the judged decisions by mode and what was given.
+        Results, with tables like a run's, and the judged decisions by mode and what was given.
 
     Raises:
         InputError: Nothing fits the model, or there is no thought to give.
@@ -60,51 +48,62 @@ def measure(
     join()
     policy = load_policy(model, config)
     conversations, budget, skipped = _fitting(policy, logs, config)
+    if config.evaluate.diagnose and not with_all_parts(conversations):
+        raise InputError(
+            "no recorded thought has a plan, sub-problems and knowledge to give",
+            file=conversations[0].source or conversations[0].id,
+            remedy="leave --diagnose out",
+        )
     evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-    records: dict[str, list[dict[str, Any]]] = {
-        mode: evaluator.evaluate(
-            conversations, thinking=mode == "thinking", progress=Progress(console), title=mode
+    progress, name = Progress(console), Path(model).name
+    results: dict[str, Any] = {"models": [name], "rows": [], "skipped": skipped}
+    records: dict[str, list[Record]] = {}
+    for mode in modes:
+        greedy = evaluator.evaluate(
+            conversations, thinking=mode == "thinking", progress=progress, title=mode
         )
-        for mode in modes
-    }
-    rows = [row(Path(model).name, mode, "data", of_mode) for mode, of_mode in records.items()]
-    given: dict[str, list[dict[str, Any]]] = {}
-    for tokens in budgets:
-        given[f"thought of {tokens}"] = at_budget(
-            evaluator, conversations, records[THINKING], tokens, Progress(console)
+        results["rows"].append(row(name, mode, _SPLIT, greedy))
+        records[mode] = greedy
+        subject = Subject(
+            policy, evaluator, mode, conversations, greedy, config, progress, mode, Path(model)
         )
-    steering, vector = config.evaluate.steering, None
-    if steering.strength and THINKING in records:
-        own = records[THINKING]
-        other, found = steered(evaluator, policy, conversations, steering, Progress(console), own)
-        given["steered"] = other.evaluate(conversations, thinking=True)
-        vector = None if found is None else found.to_dict()
-    if diagnose:
-        from_parts = diagnosed(evaluator, conversations, Progress(console))
-        if not all(from_parts.values()):
-            raise InputError(
-                "no recorded thought has a plan, sub-problems and knowledge to give",
-                file=conversations[0].source or conversations[0].id,
-                remedy="leave --diagnose out",
-            )
-        given |= {f"given {name}": of_one for name, of_one in from_parts.items()}
-    rows += [row(Path(model).name, THINKING, name, of_one) for name, of_one in given.items()]
-    records |= {f"{THINKING}-{name.replace(' ', '-')}": of_one for name, of_one in given.items()}
-    results = {"models": [Path(model).name], "rows": rows, "skipped": skipped}
-    if vector is not None:
-        results["steering"] = vector
+        for measurement in of_decisions(config.evaluate, mode):
+            found = measurement.measure(subject)
+            records[f"{mode}-{measurement.name}"] = found
+            measured = measurement.row(name, mode, _SPLIT, found)
+            results.setdefault(measurement.table, []).append(measured)
+        if subject.thinking and config.evaluate.steering.strength:
+            found, vector = _steered(subject)
+            records[f"{mode}-steered"] = found
+            results.setdefault("given", []).append(given_row("steered", name, mode, _SPLIT, found))
+            results |= {} if vector is None else {"steering": vector}
     return results | spent(config.reward), records
+
+
+def _steered(subject: Subject) -> tuple[list[Record], dict[str, Any] | None]:
+    """Return the decisions of a model that is steered, and by what, if it could be."""
+    evaluator, vector = steered(
+        subject.evaluator,
+        subject.policy,
+        subject.conversations,
+        subject.config.evaluate.steering,
+        subject.progress,
+        subject.records,
+    )
+    found = evaluator.evaluate(
+        subject.conversations, thinking=True, progress=subject.progress, title="steered"
+    )
+    return found, None if vector is None else vector.to_dict()
 
 
 def measure_episodes(
     model: str,
     logs: Mapping[str, Logs],
-    modes: Sequence[str],
+    modes: Sequence[Mode],
     config: RunConfig,
     *,
     console: Console,
-    search: int = 0,
-) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+) -> tuple[dict[str, Any], dict[str, list[Record]]]:
     """Let one model act on its own history, and measure whole turns and whole conversations.
 
     Args:
@@ -113,40 +112,41 @@ def measure_episodes(
         modes: Some of "direct", "thinking".
         config: Sections `model`, `reward`, `evaluate` and `episodes` count.
         console: Where progress is shown.
-        search: Measure, too, with each step chosen among so many by the model's value model.
 
     Returns:
         Results with a table of episodes, and a record of each episode by mode.
 
     Raises:
-        ModelError: There is no value model to search with.
+        ModelError: `evaluate.search` is set, and there is no value model to search with.
     """
-    policy = load_policy(model, config)
-    choices: list[Choice | None] = [None]
-    if search:
-        choices.append(Choice(policy, ValueModel.of(policy, Path(model)), search))
-    rows, skipped = [], []
-    records: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
+    policy, folder = load_policy(model, config), Path(model)
+    if config.evaluate.search:
+        ValueModel.of(policy, folder)
+    results: dict[str, Any] = {"models": [folder.name], "episodes": [], "skipped": []}
+    records: dict[str, list[Record]] = {mode: [] for mode in modes}
     for split, of_split in logs.items():
         conversations, budget, left_out = _fitting(policy, of_split, config)
-        skipped += left_out
+        results["skipped"] += left_out
         evaluator = Evaluator(LocalEngine(policy), policy.template, config.reward, budget)
-        for mode, unit, choice in product(modes, UNITS, choices):
-            number = 0 if choice is None else choice.number
-            found = evaluate_episodes(
+        for mode in modes:
+            subject = Subject(
                 policy,
                 evaluator,
+                mode,
                 conversations,
+                (),
                 config,
-                thinking=mode == "thinking",
-                unit=unit,
-                progress=Progress(console),
-                title=f"{mode} {unit} {split}" + (f", best of {number}" if number else ""),
-                choice=choice,
+                Progress(console),
+                f"{mode} {split}",
+                folder,
             )
-            rows.append(episode_row(Path(model).name, mode, split, unit, found, number))
-            records[mode] += [{"split": split, "search": number, **record} for record in found]
-    return {"models": [Path(model).name], "episodes": rows, "skipped": skipped}, records
+            for measurement in of_episodes(config.evaluate):
+                found = measurement.measure(subject)
+                figures = measurement.row(folder.name, mode, split, found)
+                results["episodes"].append(figures)
+                named = {"split": split, "search": figures["search"]}
+                records[mode] += [{**named, **record} for record in found]
+    return results, records
 
 
 def _fitting(

@@ -1,9 +1,9 @@
-"""What trained models are measured on besides their greedy decisions, where settings ask for it.
+"""What models are measured on besides their greedy decisions, where settings ask for it.
 
-Each measurement has records, a file of its own in the run folder, and a row in a table of
-`results.json`: "episodes" (whole turns and conversations on the model's own history), "attempts"
-(several sampled completions of each decision) or "given" (thoughts cut short, or parts of recorded
-ones given). Adding one is a function here and a line in `measurements`.
+Each measurement has records, a file of its own, and a row in a table of `results.json`: "episodes"
+(whole turns and conversations on the model's own history), "attempts" (several sampled completions
+of each decision) or "given" (thoughts cut short, or parts of recorded ones given). Adding one is a
+function here and a line in `of_episodes` or `of_decisions`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from actwise.model.policy import Policy
 from actwise.model.value import FOLDER, ValueModel
 from actwise.results.attempts import attempts_row
 from actwise.results.episodes import episode_row
-from actwise.results.summary import row
+from actwise.results.summary import given_row
 from actwise.run.progress import Progress
 
 Record = dict[str, Any]
@@ -71,21 +71,31 @@ class Measurement:
 
 def measurements(config: EvaluateConfig, mode: Mode) -> list[Measurement]:
     """Return what a trained model is measured on besides, in the mode in which it is measured."""
+    return (of_episodes(config) if config.episodes else []) + of_decisions(config, mode)
+
+
+def of_episodes(config: EvaluateConfig) -> list[Measurement]:
+    """Return what is measured on a model's own history."""
     found: list[Measurement] = []
-    if config.episodes:
-        found += [
-            Measurement(unit, "episodes", partial(_episodes, unit), partial(_episode_row, unit))
-            for unit in UNITS
-        ]
-        if config.search:
-            searched = partial(_episode_row, "turn", search=config.search)
-            found.append(Measurement("turn-search", "episodes", _searched, searched, config.search))
-    if config.attempts:
-        number = config.attempts
+    for unit in UNITS:
+        greedy, of_greedy = partial(_episodes, unit), partial(_episode_row, unit)
+        found.append(Measurement(unit, "episodes", greedy, of_greedy))
+        if number := config.search:
+            searched, of_searched = partial(_searched, unit), partial(of_greedy, search=number)
+            name = f"{unit}-search"
+            found.append(Measurement(name, "episodes", searched, of_searched, number))
+    return found
+
+
+def of_decisions(config: EvaluateConfig, mode: Mode) -> list[Measurement]:
+    """Return what is measured on the recorded history."""
+    found: list[Measurement] = []
+    if number := config.attempts:
         found.append(Measurement("attempts", "attempts", _attempts, attempts_row, number))
     if mode == "thinking":
         found += [
-            _given(f"thought of {budget}", partial(_at_budget, budget)) for budget in config.budgets
+            _given(f"thought of {budget}", partial(_at_budget, budget))
+            for budget in sorted(set(config.budgets))
         ]
         parts = GIVEN if config.diagnose else ()
         found += [_given(f"given {name}", partial(_from_part, name)) for name in parts]
@@ -93,10 +103,7 @@ def measurements(config: EvaluateConfig, mode: Mode) -> list[Measurement]:
 
 
 def _given(name: str, measure: Callable[[Subject], list[Record]]) -> Measurement:
-    def named_row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[str, Any]:
-        return {"given": name, **row(model, mode, split, records)}
-
-    return Measurement(name.replace(" ", "-"), "given", measure, named_row)
+    return Measurement(name.replace(" ", "-"), "given", measure, partial(given_row, name))
 
 
 def _episodes(unit: Unit, subject: Subject, choice: Choice | None = None) -> list[Record]:
@@ -113,13 +120,13 @@ def _episodes(unit: Unit, subject: Subject, choice: Choice | None = None) -> lis
     )
 
 
-def _searched(subject: Subject) -> list[Record]:
-    """Return turns whose steps were chosen by the value model; none where there is no such."""
+def _searched(unit: Unit, subject: Subject) -> list[Record]:
+    """Return episodes whose steps were chosen by the value model; none where there is no such."""
     if not (subject.folder / FOLDER).exists():
         return []
     number = subject.config.evaluate.search
     choice = Choice(subject.policy, ValueModel.of(subject.policy, subject.folder), number)
-    return _episodes("turn", subject, choice)
+    return _episodes(unit, subject, choice)
 
 
 def _episode_row(

@@ -12,6 +12,7 @@ from actwise.model.kernels.allocator import keep_freed_memory
 
 _SECONDS = 8
 """Given to the hub for a first answer."""
+_SHIPPED = "base"
 
 
 def model_path(name: str) -> str:
@@ -20,7 +21,7 @@ def model_path(name: str) -> str:
     Raises:
         ModelError: The name can be neither a model's folder nor one of a hub.
     """
-    if name == "base":
+    if name == _SHIPPED:
         return str(MODEL)
     path = Path(name)
     if path.is_dir():
@@ -33,6 +34,11 @@ def model_path(name: str) -> str:
     ):
         raise ModelError(f"{name}: no such folder{_instead(path)}")
     return name
+
+
+def model_name(path: str) -> str:
+    """Return what `model_path` takes a model from, wherever this package is installed."""
+    return _SHIPPED if path == str(MODEL) else path
 
 
 def _holds_model(folder: Path) -> bool:

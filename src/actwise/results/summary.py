@@ -92,6 +92,21 @@ def row(model: str, mode: str, split: str, records: Sequence[Record]) -> dict[st
     }
 
 
+def given_row(
+    given: str, model: str, mode: str, split: str, records: Sequence[Record]
+) -> dict[str, Any]:
+    """Return a row of what a model does after a thought that is given, or steered.
+
+    Args:
+        given: What is given, such as "thought of 8" (tokens).
+        model: As for `row`.
+        mode: As for `row`.
+        split: As for `row`.
+        records: As for `row`.
+    """
+    return {"given": given, **row(model, mode, split, records)}
+
+
 def paired(
     split: str,
     model: tuple[str, Sequence[Record]],
