@@ -17,7 +17,8 @@ from actwise.formats import FORMATS, Rejected, read_files
 from actwise.rewards.judge import judge
 from actwise.rewards.settings import JudgeConfig
 from actwise.template.parse import ParsedCompletion
-from formats.samples import SAMPLES, places, replaced
+from formats.reading import places, replaced
+from formats.samples import SAMPLES
 
 COUNT = 600
 

@@ -14,6 +14,7 @@ from actwise.conversation import Conversation, tool_name
 from actwise.formats import FORMATS, Rejected, read_files
 from actwise.formats.record import Unusable
 from actwise.formats.schema import json_schema
+from formats.reading import one, outline, places, read_sample, refused, replaced
 from formats.samples import (
     RLLA_OUTPUT,
     RLLA_SYSTEM,
@@ -21,12 +22,6 @@ from formats.samples import (
     SGD_TOOLS,
     STAR_API,
     WEATHER,
-    one,
-    outline,
-    places,
-    read_sample,
-    refused,
-    replaced,
     star_query,
 )
 

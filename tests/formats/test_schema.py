@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from actwise.conversation import Conversation
 from actwise.formats import Rejected
 from actwise.formats.schema import arguments_schema, json_schema
-from formats.samples import ASKED, read_sample
+from formats.reading import read_sample
+from formats.samples import ASKED
 
 PLAIN = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.formats.remarks import collected
 from actwise.formats.settle import settled
-from formats.samples import ASKED, CALLING, TOOLS, one, outline, refused
+from formats.reading import one, outline, refused
+from formats.samples import ASKED, CALLING, TOOLS
 
 CALLED = ("weather", {"city": "Bonn"})
 

@@ -1,0 +1,174 @@
+"""Traces: spans of every convention, and the sessions that they form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actwise.conversation import Conversation, tool_name
+from actwise.formats import read_files
+from formats.reading import LOOKED_UP, one, outline
+from formats.samples import ASKED, CALLING, CHOICE, SAMPLES, SPAN, TOOL, TOOLS
+
+
+def attributes(values: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
+
+
+def flat(prefix: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    out = {}
+    for index, message in enumerate(messages):
+        for key, value in message.items():
+            out[f"{prefix}.{index}.{key}"] = value
+    return out
+
+
+def test_spans_of_every_convention(tmp_path: Path) -> None:
+    expected = [("system", "You help."), ("user", "Rain in Bonn?"), LOOKED_UP]
+    short = {key: SPAN["attributes"][key] for key in SPAN["attributes"]}
+    short["gen_ai.input.messages"] = json.dumps(
+        [{"role": "user", "parts": [{"type": "text", "content": "Rain in Bonn?"}]}]
+    )
+    short["gen_ai.output.messages"] = json.dumps(
+        [
+            {
+                "role": "assistant",
+                "finish_reason": "tool_call",
+                "parts": [
+                    {
+                        "type": "tool_call",
+                        "id": "c1",
+                        "name": "weather",
+                        "arguments": {"city": "Bonn"},
+                    }
+                ],
+            }
+        ]
+    )
+    said = [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": "Rain in Bonn?"},
+    ]
+    function = json.dumps({"type": "function", "function": TOOL})
+    called = "llm.output_messages.0.message.tool_calls.0.tool_call.function"
+    spans = [
+        {"traceId": "t", "spanId": "s", "attributes": short},
+        {
+            "resourceSpans": [
+                {
+                    "scopeSpans": [
+                        {
+                            "spans": [
+                                {
+                                    "spanId": "http",
+                                    "attributes": attributes({"http.method": "GET"}),
+                                },
+                                {"spanId": "s", "attributes": attributes(short)},
+                            ]
+                        }
+                    ]
+                }
+            ]
+        },
+        {
+            "spanId": "s",
+            "attributes": {},
+            "events": [{"name": "gen_ai.client.inference.operation.details", "attributes": short}],
+        },
+        {
+            "spanId": "s",
+            "attributes": {"gen_ai.system": "m"},
+            "events": [
+                {"name": "gen_ai.system.message", "attributes": {"content": "You help."}},
+                {"name": "gen_ai.user.message", "attributes": {"content": "Rain in Bonn?"}},
+                {"name": "gen_ai.choice", "attributes": {"message": json.dumps(CALLING)}},
+            ],
+        },
+        {
+            "spanId": "s",
+            "attributes": flat("gen_ai.prompt", said)
+            | {
+                "gen_ai.completion.0.role": "assistant",
+                "gen_ai.completion.0.tool_calls.0.id": "c1",
+                "gen_ai.completion.0.tool_calls.0.name": "weather",
+                "gen_ai.completion.0.tool_calls.0.arguments": '{"city": "Bonn"}',
+                "llm.request.functions.0.name": "weather",
+                "llm.request.functions.0.parameters": json.dumps(TOOL["parameters"]),
+            },
+        },
+        {
+            "spanId": "s",
+            "attributes": {
+                **{
+                    k.replace(".role", ".message.role").replace(".content", ".message.content"): v
+                    for k, v in flat("llm.input_messages", said).items()
+                },
+                "llm.output_messages.0.message.role": "assistant",
+                "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c1",
+                f"{called}.name": "weather",
+                f"{called}.arguments": '{"city": "Bonn"}',
+                "llm.tools.0.tool.json_schema": function,
+            },
+        },
+        {
+            "spanId": "s",
+            "attributes": {
+                "ai.prompt.messages": json.dumps(said),
+                "ai.response.toolCalls": json.dumps(
+                    [
+                        {
+                            "toolCallType": "function",
+                            "toolCallId": "c1",
+                            "toolName": "weather",
+                            "args": '{"city": "Bonn"}',
+                        }
+                    ]
+                ),
+                "ai.prompt.tools": [
+                    json.dumps(
+                        {"type": "function", "name": "weather", "inputSchema": TOOL["parameters"]}
+                    )
+                ],
+            },
+        },
+    ]
+    for span in spans[:3] + spans[4:]:
+        item = one(tmp_path, span)
+        assert outline(item) == expected, span
+        assert [tool_name(tool) for tool in item.tools] == ["weather"]
+    # The events of the first versions carry no tools.
+    (tmp_path / "tools.json").write_text(json.dumps(TOOLS))
+    (tmp_path / "log.json").write_text(json.dumps([spans[3]]))
+    (item,) = read_files([tmp_path / "log.json"], tools=tmp_path / "tools.json")
+    assert isinstance(item, Conversation)
+    assert outline(item) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "group"),
+    [
+        ({"session_id": "s", "trace_id": "t"}, "s"),
+        ({"metadata": {"conversation_id": 7}}, "7"),
+        ({"request": {"metadata": {"thread_id": "th"}}}, "th"),
+        ({"metadata": {"session_id": ""}, "traceId": "t"}, "t"),
+        ({"group": "own", "session_id": "s"}, "own"),
+        ({}, None),
+    ],
+)
+def test_records_of_one_session_form_a_group(
+    tmp_path: Path, record: dict[str, Any], group: str | None
+) -> None:
+    body = {"messages": [*ASKED, CALLING], "tools": TOOLS}
+    if "request" in record:
+        logged = {"request": {"messages": ASKED, "tools": TOOLS} | record["request"]}
+        item = one(tmp_path, logged | {"response": CHOICE})
+    else:
+        item = one(tmp_path, body | record)
+    assert item.group == group
+
+
+def test_the_project_of_langsmith_is_no_session(tmp_path: Path) -> None:
+    assert one(tmp_path, SAMPLES["langsmith"]).group == "th1"
+    record = SAMPLES["langsmith"] | {"extra": {"invocation_params": {"tools": TOOLS}}}
+    assert one(tmp_path, record).group == "t1"
