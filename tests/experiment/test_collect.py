@@ -156,7 +156,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     # that take the start, too.
     assert figures["seconds"] == 2 * (40 + 6 * 30 + 2 * 20)
     text = page(figures)
-    assert "| over SFT (direct) | +1.5 % | +200.0 %" in text
+    assert "| 40 annotated, GRPO, over SFT (direct) | +1.5 % | +200.0 %" in text
     assert "| 1 | annotated-40 | rl | 2 (1) | 60.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 |" in text
     assert "| 40 | – | – |" in text  # the ceiling is no better than the start
     # Scores of 0.4 after one of two steps and 0.3 after both; 0.5 before.
@@ -168,7 +168,9 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     # From 0.5 to 0.75 on a way that ends at 1.
     assert "| 40 | 0.50 | 0.50 |" in page(figures)
     assert "| (neutral answer) | 25.0 |" in text
-    assert "75.0 (50.0 to 100.0)" in readme_block(figures)
+    block = readme_block(figures)
+    assert "75.0 (50.0 to 100.0)" in block
+    assert '"40 annotated, GRPO" over SFT (direct): +200.0 %' in block
 
 
 def rising(figures: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actwise.errors import InputError
-from actwise.experiment.cells import every, find, interval, markdown, percent, signed, slice_of
+from actwise.experiment.cells import every, interval, markdown, percent, signed, slice_of
 from actwise.experiment.claims import claims
 from actwise.experiment.paper import (
     ANNOTATED,
@@ -17,8 +17,11 @@ from actwise.experiment.paper import (
     CEILING_MODEL,
     OVER_BASE,
     OVER_SFT,
+    PROLONGED,
     RL,
+    RL_DIRECT,
     SFT,
+    START,
     after_rl,
     start_of,
 )
@@ -50,6 +53,7 @@ _GIVEN = {
     "corrupted": "one number wrong",
 }
 _STAGES = {stages.THINK.name: "start", stages.RL.name: "GRPO"}
+_IN_SHORT = (BASE, SFT, RL_DIRECT, start_of(0), after_rl(0), START, RL, CEILING_MODEL)
 
 
 def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
@@ -102,20 +106,34 @@ def page(figures: Figures) -> str:
 def readme_block(figures: Figures) -> str:
     """Return the table and sentences of the README: the paper's comparison, in short."""
     splits = _splits(figures)
-    header = ["model", *(f"{s}, {what}" for s in splits for what in ("all", "reasoning"))]
+    first, *_ = splits
     lines = []
-    for model in dict.fromkeys(row["model"] for row in figures["rows"]):
-        cells = [model]
-        for split in splits:
-            row = find(figures["rows"], model=model, split=split)
-            cells.append(interval(row["metrics"]["action_accuracy"]))
-            cells.append(interval(slice_of(row, "reasoning")))
-        lines.append(cells)
+    for model in _IN_SHORT:
+        rows = [row for split in splits for row in every(figures["rows"], model=model, split=split)]
+        if rows:
+            cells = [interval(row["metrics"]["action_accuracy"]) for row in rows]
+            lines.append([model, *cells, interval(slice_of(rows[0], "reasoning"))])
+    header = ["model", *(f"`{split}`" for split in splits), f"need reasoning (`{first}`)"]
     caption = (
         f"Decisions that are right, in per cent, with 95 % intervals over {figures['seeds']} seeds "
-        'and their conversations; "reasoning" are the decisions that need it.'
+        "and their conversations:"
     )
-    return "\n\n".join([caption, markdown(header, lines), _beside_the_paper(figures)])
+    return "\n\n".join([caption, markdown(header, lines), _gains(figures)])
+
+
+def _gains(figures: Figures) -> str:
+    """Return in a sentence for each model what it gains over SFT, beside what the paper says."""
+    gains = []
+    for model in (after_rl(0), RL):
+        found = every(figures["paired"], model=model, against=SFT, slice="all")
+        ours = [f"{signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
+        if ours:
+            gains.append(f'"{model}" over {SFT}: {", ".join(ours)}.')
+    theirs = (
+        f"The paper's abstract, of a model of 1.7 billion parameters on other data: "
+        f"+{100 * OVER_SFT:.1f} % over SFT, +{100 * OVER_BASE:.0f} % over the base."
+    )
+    return "\n".join([*gains, theirs])
 
 
 def _splits(figures: Figures) -> list[str]:
@@ -184,12 +202,13 @@ def _differences(figures: Figures, split: str) -> str:
 def _beside_the_paper(figures: Figures) -> str:
     lines = []
     for against, theirs in ((SFT, OVER_SFT), (BASE, OVER_BASE), (BASE_DIRECT, OVER_BASE)):
-        found = list(every(figures["paired"], model=RL, against=against, slice="all"))
-        ours = [f"{signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
-        lines.append([f"over {against}", f"+{100 * theirs:.1f} %", "; ".join(ours)])
+        for model in (after_rl(0), RL):
+            found = list(every(figures["paired"], model=model, against=against, slice="all"))
+            ours = [f"{signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
+            lines.append([f"{model}, over {against}", f"+{100 * theirs:.1f} %", "; ".join(ours)])
     return (
-        f'Relative gain of "{RL}", beside that of the paper\'s abstract (a model of 1.7 billion '
-        "parameters on other data, so the sizes are not comparable, the directions are).\n\n"
+        "Relative gains, beside those of the paper's abstract (a model of 1.7 billion parameters "
+        "on other data, so the sizes are not comparable, the directions are).\n\n"
         + markdown(["gain", "paper", "here"], lines)
     )
 
@@ -202,10 +221,11 @@ def _learned(figures: Figures) -> str:
         for row in figures["rows"]
     }
     lines = []
-    for number in ANNOTATED:
-        cells = [str(number)]
+    ways = [(str(number), start_of(number), after_rl(number)) for number in ANNOTATED]
+    for name, *way in [*ways, ("40, prolonged", START, PROLONGED)]:
+        cells = [name]
         for split in _splits(figures):
-            models = (start_of(number), after_rl(number), CEILING_MODEL)
+            models = (*way, CEILING_MODEL)
             found = [right[model, split] for model in models if (model, split) in right]
             cells.append(_part_of_the_way(*found) if len(found) == len(models) else "")
         lines.append(cells)

@@ -110,6 +110,7 @@ PAPER = Experiment(
     (
         *((after_rl(n), start_of(n)) for n in ANNOTATED),
         *((after_rl(n), SFT) for n in ANNOTATED),
+        *((after_rl(0), other) for other in (RL_DIRECT, BASE_DIRECT, BASE)),
         *((RL, other) for other in (RL_DIRECT, SFT_ALONE, REJECTION, BASE_DIRECT, BASE)),
         (PROLONGED, RL),
         (CEILING_MODEL, RL),
