@@ -1,7 +1,6 @@
 """Findings about what is written: answers, scripts, secrets, lengths."""
 
 import random
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -101,15 +100,6 @@ def test_outliers_of_length() -> None:
     assert found.examples == ["log.jsonl:541: 551 characters"]
 
 
-class Finds:
-    """A detector as detect-secrets has them."""
-
-    secret_type = "Test Key"
-
-    def analyze_string(self, string: str) -> Iterable[str]:
-        return ["key-1"] if "key-1" in string else []
-
-
 def test_secrets_are_found_everywhere_and_never_quoted() -> None:
     found_in = [
         talk(user("my key is key-1"), says("ok"), id="content"),
@@ -117,7 +107,7 @@ def test_secrets_are_found_everywhere_and_never_quoted() -> None:
         talk(user("a"), says("b", "key-1"), id="thought"),
         talk(user("key 1"), says("no"), id="none"),
     ]
-    family = secrets.Secrets(3, [Finds()])
+    family = secrets.family(3, {"Test Key": lambda text: "key-1" in text})
     for conversation in found_in:
         family.note(family.look(case_of(conversation)))
     (found,) = family.findings()

@@ -14,11 +14,9 @@ from actwise.doctor.control import Control
 from actwise.doctor.copies import Copies
 from actwise.doctor.language import Language
 from actwise.doctor.nulls import Nulls
-from actwise.doctor.personal import Personal
 from actwise.doctor.reachable import Reachable
 from actwise.doctor.remarks import Remarks, counted
 from actwise.doctor.results import ToolResults
-from actwise.doctor.secrets import Secrets
 from actwise.doctor.sizes import Lengths, Sizes
 from actwise.doctor.tools import Tools
 from actwise.doctor.written_calls import WrittenCalls
@@ -166,8 +164,8 @@ class Examination:
             self.answers,
             self.language,
             Control(max_examples),
-            Secrets(max_examples, for_secrets),
-            Personal(max_examples, for_personal),
+            secrets.family(max_examples, for_secrets),
+            personal.family(max_examples, for_personal),
             self.tools,
             self.sizes,
         )

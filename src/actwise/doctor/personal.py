@@ -7,13 +7,10 @@ finds them well is heavy, and patterns do not.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 
-from actwise.findings.finding import Case, Finding, Tally, written
-
-Detect = Callable[[str], bool]
-"""Tells whether a text holds data of one kind."""
+from actwise.doctor.exposed import Detect, Exposed
 
 # Begun only where a word begins, and no longer than addresses are: a long line of letters without
 # an @ would take quadratic time otherwise.
@@ -54,33 +51,12 @@ def installed_detectors() -> dict[str, Detect] | None:
     }
 
 
-class Personal:
-    """Messages with personal data; what kind it is, not how it reads, is kept."""
-
-    def __init__(self, max_examples: int, detectors: dict[str, Detect] | None) -> None:
-        self._detectors = detectors or {}
-        self._found = Tally(max_examples)
-
-    def look(self, case: Case) -> list[str]:
-        """See `Family.look`."""
-        found = []
-        for index, message in enumerate(case.conversation.messages):
-            text = written(message)
-            kinds = [kind for kind, holds in self._detectors.items() if holds(text)]
-            if kinds:
-                found.append(f"{case.at(index)} holds: {', '.join(kinds)}")
-        return found
-
-    def note(self, seen: list[str]) -> None:
-        """Count the messages."""
-        self._found.extend(seen)
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield the messages."""
-        yield from self._found.finding(
-            "warning",
-            "personal_data",
-            "message(s) with personal data",
-            effect="The model can learn it by heart and tell it to anybody.",
-            remedy="Replace it in the log by made-up data of the same shape.",
-        )
+def family(max_examples: int, detectors: dict[str, Detect] | None) -> Exposed:
+    """Return what looks for personal data."""
+    return Exposed(
+        max_examples,
+        detectors or {},
+        code="personal_data",
+        message="message(s) with personal data",
+        remedy="Replace it in the log by made-up data of the same shape.",
+    )
