@@ -27,7 +27,6 @@ from actwise.run.progress import Progress
 
 BASE = str(Path(actwise.__file__).parent / "desk" / "model")
 
-
 TINY = (
     "desk.train=3",
     "desk.dev=1",
@@ -44,7 +43,6 @@ TINY = (
     "rl.num_generations=2",
     "evaluate.thought_tokens=8",
 )
-
 
 ARMS = ("annotated-40", "direct", "rejection")
 """That are run here."""

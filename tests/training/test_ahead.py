@@ -31,7 +31,6 @@ AHEAD = {
     "selection": {"rest": 1},
 }
 
-
 VARIED = {"custom": {"varied": {"function": "finding:varied", "weight": 1.0}}}
 
 
