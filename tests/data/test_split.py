@@ -116,7 +116,7 @@ def test_too_few_conversations_are_refused(count: int) -> None:
 
 def test_one_family_cannot_be_split_however_large() -> None:
     copies: Sequence[Conversation] = [conversation(str(i), f"Order {i}?") for i in range(100)]
-    with pytest.raises(InputError, match=r"log\.jsonl: 100 conversations in 1 independent famil"):
+    with pytest.raises(InputError, match=r"log\.jsonl: 100 conversations in one family"):
         split(copies, dev=0.1, test=0.1, seed=0)
 
 
