@@ -72,6 +72,9 @@ PAIRS: list[tuple[str, str, bool | None]] = [
     ("Red: 4, blue: 7", "Red: 7, blue: 4", False),
     ("Tea is $3; coffee is $4.", "Coffee is $4; tea is $3.", True),
     ("The rake and the hoe cost $30 and $20.", "The rake and the hoe cost $20 and $30.", False),
+    # Facts of two kinds are not taken for each other, and those of no words have no owners.
+    ("They are W123 and $20 and June 12.", "They are $20 and W123 and June 12.", True),
+    ("$7.50 and $20 and W123.", "$20 and W123 and $7.50.", True),
     ("Arrive 10:00, leave 18:00.", "Arrive 18:00, leave 10:00.", False),
     ("from 5 to 3", "from 3 to 5", False),
     ("Kim: 1 hour; Lee: 2 hours", "Kim: 2 hours; Lee: 1 hour", False),

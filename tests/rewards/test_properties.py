@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from actwise.conversation import Message, ToolCall
@@ -258,6 +258,8 @@ def test_listing_candidate_calls_earns_a_share_at_most(
 
 
 @given(ANSWERS, ANSWERS, st.sampled_from(FOREIGN), st.lists(st.sampled_from(FACTS)), SETTINGS)
+@example("$20 and $20 and W123.", "W123 and $20 and $20.", "$21", [], JudgeConfig(answer_facts=1))
+@example("is and 3 and $20.", "is and $20 and 3.", "$21", [], JudgeConfig(answer_facts=1))
 def test_listing_facts_with_a_foreign_one_never_helps(
     gold: str, predicted: str, foreign: str, facts: list[str], settings: JudgeConfig
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 from itertools import combinations
+from operator import itemgetter
 
 from actwise.rewards.facts import Reading, read
 from actwise.rewards.grammar import FACT, Fact
@@ -34,13 +35,18 @@ def swapped(ours: Reading, theirs: Reading) -> set[Fact]:
 
 
 def _in_another_order(ours: Reading, theirs: Reading) -> bool:
-    """Whether two lists are paired, in the same words, with their facts in another order.
+    """Whether two lists are paired, in the same words, with facts of one kind in another order.
 
     "The rake and the hoe cost 20 and 30": the one "and" joins what the other one counts.
     """
-    said, recorded = ([fact.value for fact in reading.facts] for reading in (ours, theirs))
-    same_words = ours.words == theirs.words and theirs.words.count("and") > 1
-    return same_words and said != recorded and sorted(said) == sorted(recorded)
+    words = theirs.words
+    if ours.words != words or words.count("and") < 2 or set(words) == {"and"}:
+        return False
+    recorded = [(fact.kind, fact.value) for fact in theirs.facts]
+    said = [key for fact in ours.facts if (key := (fact.kind, fact.value)) in recorded]
+    # Sorting keeps the order within a kind; those of two kinds are not taken for each other.
+    kind = itemgetter(0)
+    return set(said) == set(recorded) and sorted(said, key=kind) != sorted(recorded, key=kind)
 
 
 def names_exchanged(ours: Reading, theirs: Reading) -> str | None:
