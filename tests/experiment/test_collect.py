@@ -170,7 +170,7 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert "| (neutral answer) | 25.0 |" in text
     block = readme_block(figures)
     assert "75.0 (50.0 to 100.0)" in block
-    assert '"40 annotated, GRPO" over SFT (direct): +200.0 %' in block
+    assert "| 75.0 (50.0 to 100.0) | +200.0 %" in block
 
 
 def rising(figures: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +199,7 @@ def test_an_arm_counts_with_the_seeds_that_have_finished_it(tmp_path: Path) -> N
     )
     assert (over_sft["seeds"], over_sft["per_seed"]) == ([0], [0.5])
     text = page(figures)
+    assert f"| {SFT} (1 seed) |" in readme_block(figures) and f"| {RL} |" in readme_block(figures)
     assert "direct (1 of 2 seeds), rejection (1 of 2 seeds), ceiling (0 of 2 seeds)" in text
     assert "| 40 |  |  |" in text  # no way without its end
 

@@ -53,7 +53,17 @@ _GIVEN = {
     "corrupted": "one number wrong",
 }
 _STAGES = {stages.THINK.name: "start", stages.RL.name: "GRPO"}
-_IN_SHORT = (BASE, SFT, RL_DIRECT, start_of(0), after_rl(0), START, RL, CEILING_MODEL)
+_IN_SHORT = (
+    BASE,
+    SFT,
+    RL_DIRECT,
+    start_of(0),
+    after_rl(0),
+    START,
+    RL,
+    PROLONGED,
+    CEILING_MODEL,
+)
 
 
 def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
@@ -106,34 +116,39 @@ def page(figures: Figures) -> str:
 def readme_block(figures: Figures) -> str:
     """Return the table and sentences of the README: the paper's comparison, in short."""
     splits = _splits(figures)
-    first, *_ = splits
     lines = []
     for model in _IN_SHORT:
         rows = [row for split in splits for row in every(figures["rows"], model=model, split=split)]
         if rows:
             cells = [interval(row["metrics"]["action_accuracy"]) for row in rows]
-            lines.append([model, *cells, interval(slice_of(rows[0], "reasoning"))])
-    header = ["model", *(f"`{split}`" for split in splits), f"need reasoning (`{first}`)"]
+            gains = every(figures["paired"], model=model, against=SFT, slice="all")
+            over_sft = "; ".join(signed(gain["relative"], " %") for gain in gains)
+            lines.append(
+                [
+                    _of_seeds(rows[0], figures["seeds"]),
+                    *cells,
+                    interval(slice_of(rows[0], "reasoning")),
+                    over_sft,
+                ]
+            )
+    named = [f"`{split}`" for split in splits]
+    header = ["model", *named, f"need reasoning ({named[0]})", f"over {SFT}: {', '.join(named)}"]
     caption = (
         f"Decisions that are right, in per cent, with 95 % intervals over {figures['seeds']} seeds "
-        "and their conversations:"
+        "and their conversations, and relative gains:"
     )
-    return "\n\n".join([caption, markdown(header, lines), _gains(figures)])
-
-
-def _gains(figures: Figures) -> str:
-    """Return in a sentence for each model what it gains over SFT, beside what the paper says."""
-    gains = []
-    for model in (after_rl(0), RL):
-        found = every(figures["paired"], model=model, against=SFT, slice="all")
-        ours = [f"{signed(f['relative'], ' %')} on `{f['split']}`" for f in found]
-        if ours:
-            gains.append(f'"{model}" over {SFT}: {", ".join(ours)}.')
     theirs = (
-        f"The paper's abstract, of a model of 1.7 billion parameters on other data: "
+        "The paper's abstract, of a model of 1.7 billion parameters on other data: "
         f"+{100 * OVER_SFT:.1f} % over SFT, +{100 * OVER_BASE:.0f} % over the base."
     )
-    return "\n".join([*gains, theirs])
+    return "\n\n".join([caption, markdown(header, lines), theirs])
+
+
+def _of_seeds(row: Figures, seeds: int) -> str:
+    """Return the name of a row's model, and how many seeds it has if some are missing."""
+    found = len(row["seeds"])
+    few = f" ({found} seed{'s' if found > 1 else ''})" if found < seeds else ""
+    return f"{row['model']}{few}"
 
 
 def _splits(figures: Figures) -> list[str]:

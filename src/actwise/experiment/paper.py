@@ -112,7 +112,7 @@ PAPER = Experiment(
         *((after_rl(n), SFT) for n in ANNOTATED),
         *((after_rl(0), other) for other in (RL_DIRECT, BASE_DIRECT, BASE)),
         *((RL, other) for other in (RL_DIRECT, SFT_ALONE, REJECTION, BASE_DIRECT, BASE)),
-        (PROLONGED, RL),
+        *((PROLONGED, other) for other in (START, RL, SFT)),
         (CEILING_MODEL, RL),
         (CEILING_MODEL, START),
         (RL_DIRECT, SFT),
