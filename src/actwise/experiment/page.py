@@ -62,6 +62,7 @@ _IN_SHORT = (
     START,
     RL,
     PROLONGED,
+    after_rl(80),
     CEILING_MODEL,
 )
 
