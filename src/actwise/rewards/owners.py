@@ -43,10 +43,11 @@ def _in_another_order(ours: Reading, theirs: Reading) -> bool:
     if ours.words != words or words.count("and") < 2 or set(words) == {"and"}:
         return False
     recorded = [(fact.kind, fact.value) for fact in theirs.facts]
-    said = [key for fact in ours.facts if (key := (fact.kind, fact.value)) in recorded]
+    known = set(recorded)
+    said = [key for fact in ours.facts if (key := (fact.kind, fact.value)) in known]
     # Sorting keeps the order within a kind; those of two kinds are not taken for each other.
     kind = itemgetter(0)
-    return set(said) == set(recorded) and sorted(said, key=kind) != sorted(recorded, key=kind)
+    return set(said) == known and sorted(said, key=kind) != sorted(recorded, key=kind)
 
 
 def names_exchanged(ours: Reading, theirs: Reading) -> str | None:
