@@ -17,11 +17,6 @@ def every(found: Iterable[Figures], **wanted: str) -> Iterator[Figures]:
     return (f for f in found if all(f[key] == value for key, value in wanted.items()))
 
 
-def find(found: Iterable[Figures], **wanted: str) -> Figures:
-    """Return the first of them."""
-    return next(every(found, **wanted))
-
-
 def slice_of(row: Figures, name: str) -> Figures | None:
     """Return the action accuracy of a slice of a row, where it has one."""
     part = row["slices"].get(name)
