@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 import actwise as package
-from actwise.desk import generate
+from actwise.desk import MODEL, generate
+from actwise.export.card import write_card
 from actwise.export.parsers import parsers_of
 from actwise.template.render import Template
 from families import FAMILIES, Family, make_tokenizer
@@ -98,6 +99,15 @@ def test_the_card_says_what_was_measured_and_nothing_of_its_owner(
         assert b"private" not in file.read_bytes(), file
     generation = GenerationConfig.from_pretrained(tmp_path / "b")
     assert (generation.do_sample, generation.max_new_tokens) == (False, 40)
+
+
+@pytest.mark.parametrize("base", ["base", str(MODEL)])
+def test_a_card_names_the_shipped_model_in_words(base: str) -> None:
+    parsers = parsers_of(Template(AutoTokenizer.from_pretrained(MODEL)))
+    told = write_card(
+        "rl", base=base, thinking=True, dtype="float32", parsers=parsers, results=None, data=[]
+    )
+    assert "rl, from the desk's own model" in told and str(MODEL) not in told
 
 
 def test_adapters_make_the_model_of_their_base(

@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from actwise import __version__
-from actwise.desk import MODEL
 from actwise.export.parsers import Parsers
+from actwise.model.startup import SHIPPED, model_name
 from actwise.report.folder import Range, Results
 from actwise.report.words import number, span
 
@@ -41,7 +41,7 @@ def write_card(
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    named = "the desk's own model" if base == str(MODEL) else base
+    named = "the desk's own model" if model_name(base) == SHIPPED else base
     if Path(named).exists():
         named = Path(named).name  # where it lies is nobody's business
     return environment.get_template("card.md.j2").render(

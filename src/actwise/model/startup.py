@@ -12,7 +12,8 @@ from actwise.model.kernels.allocator import keep_freed_memory
 
 _SECONDS = 8
 """Given to the hub for a first answer."""
-_SHIPPED = "base"
+SHIPPED = "base"
+"""Name of the model that comes with the package."""
 
 
 def model_path(name: str) -> str:
@@ -21,7 +22,7 @@ def model_path(name: str) -> str:
     Raises:
         ModelError: The name can be neither a model's folder nor one of a hub.
     """
-    if name == _SHIPPED:
+    if name == SHIPPED:
         return str(MODEL)
     path = Path(name)
     if path.is_dir():
@@ -38,7 +39,7 @@ def model_path(name: str) -> str:
 
 def model_name(path: str) -> str:
     """Return what `model_path` takes a model from, wherever this package is installed."""
-    return _SHIPPED if path == str(MODEL) else path
+    return SHIPPED if path == str(MODEL) else path
 
 
 def _holds_model(folder: Path) -> bool:

@@ -10,8 +10,8 @@ from rich.console import Console
 from actwise.config import RunConfig
 from actwise.conversation import all_decisions
 from actwise.data.prepare import Prepared
-from actwise.desk import MODEL
 from actwise.model.policy import Policy
+from actwise.model.startup import model_name
 from actwise.preflight.estimate import estimate
 from actwise.preflight.trial import try_out
 from actwise.report.words import duration
@@ -33,12 +33,11 @@ def outline(model: str, policy: Policy, prepared: Prepared, config: RunConfig) -
         prepared: Fitted to the model.
         config: Resolved.
     """
-    name = BASE if model == str(MODEL) else model
     parameters = sum(p.numel() for p in policy.model.parameters())
     trained = sum(p.numel() for p in policy.trainable().values())
     yield (
-        f"model: {name}, {_count(parameters)} parameters, of which {_count(trained)} are trained, "
-        f"in {config.model.dtype} on {policy.device}{_threads(policy)}"
+        f"model: {model_name(model)}, {_count(parameters)} parameters, of which {_count(trained)} "
+        f"are trained, in {config.model.dtype} on {policy.device}{_threads(policy)}"
     )
     splits = prepared.splits
     decisions = thoughts = 0
