@@ -209,7 +209,7 @@ def test_the_shipped_model_is_measured_by_one_function(tmp_path: Path) -> None:
     ]
     assert rows[1]["episodes"] == 2
     assert json.loads(json.dumps(found.records))["direct"][0]["conversation"] == "desk-test-0-0"
-    assert "direct turn test" in told.getvalue()
+    assert "direct test turn" in told.getvalue()
 
 
 def test_the_command_line_writes_every_episode(tmp_path: Path) -> None:

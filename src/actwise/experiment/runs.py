@@ -21,6 +21,7 @@ from actwise.errors import ConfigError, RunError
 from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import intervene
 from actwise.model.loading import load_policy
+from actwise.model.startup import model_name
 from actwise.model.threads import choose_threads
 from actwise.pipeline import run_pipeline
 from actwise.run.files import read_records
@@ -149,7 +150,7 @@ def run_task(task: Task) -> None:
     config = task.config()
     prepared = prepare_desk(config)
     request = {
-        "model": task.model,
+        "model": model_name(task.model),
         "config": config.model_dump(mode="json"),
         "data": prepared.fingerprints,
     }
