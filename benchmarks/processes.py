@@ -40,7 +40,7 @@ def step() -> dict[str, float]:
     from actwise.model.policy import Policy
     from actwise.model.processes import join, sum_gradients
     from actwise.rewards.settings import JudgeConfig
-    from actwise.training.stages.rl import with_advantages
+    from actwise.training.advantages import with_advantages
     from actwise.training.update import accumulate
 
     processes = join()

@@ -13,7 +13,7 @@ from actwise.config import RlConfig
 from actwise.engine.rollouts import Group, Sample
 from actwise.model.policy import Policy
 from actwise.rewards.settings import JudgeConfig
-from actwise.training.stages.rl import with_advantages
+from actwise.training.advantages import with_advantages
 from actwise.training.update import accumulate
 from finding import CONVERSATIONS
 

@@ -71,7 +71,10 @@ def test_a_process_that_ends_is_told_in_a_line() -> None:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_they_end_with_the_one_that_started_them(end: signal.Signals) -> None:
     code = (
-        "import time; from functools import partial; from actwise.run.cores import divided\n"
+        "import signal, time; from functools import partial\n"
+        "from actwise.run.cores import divided\n"
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "tasks = [(n, 0.3) for n in range(1000)]\n"
         "for _ in divided(partial(partial, time.sleep), tasks, 2): print(flush=True)"
     )

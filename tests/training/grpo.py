@@ -13,8 +13,9 @@ from actwise.conversation import Decision
 from actwise.engine.rollouts import Group, Rollout
 from actwise.model.policy import Policy
 from actwise.run.folder import Run
+from actwise.training import decisions
 from actwise.training.stage import Training
-from actwise.training.stages import RL, rl
+from actwise.training.stages import RL
 from finding import (
     CONVERSATIONS,
     context,
@@ -52,7 +53,7 @@ def make_groups(policy: Policy, run: Run, config: RlConfig) -> list[Group]:
         old = tuple(lp + draw.uniform(-0.6, 0.6) for lp in logprobs.tolist())
         return replace(rollout, sample=replace(rollout.sample, logprobs=old))
 
-    groups = rl.roll_out(given, CONVERSATIONS, training)
+    groups = decisions.roll_out(given, CONVERSATIONS, training)
     return [replace(g, rollouts=tuple(near(g, r) for r in g.rollouts)) for g in groups]
 
 

@@ -7,6 +7,7 @@ import pytest
 from torch import Tensor
 
 from actwise.config import HintsConfig
+from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, after_thought, groups_of
 from actwise.engine.scripted import ScriptedEngine
 from actwise.errors import RunError
@@ -55,7 +56,7 @@ def judged(policy: Policy, texts: dict[str, list[str]]) -> list[Group]:
     groups = groups_of(template, CONVERSATIONS[0].decisions(), thinking=True)
     by_prompt = {prompt_of(policy, g): texts[g.decision.key] for g in groups}
     engine = ScriptedEngine(template.tokenizer, lambda prompt, n: by_prompt[prompt][n])
-    params = rl.SamplingParams(200, template.stop_token_ids)
+    params = SamplingParams(200, template.stop_token_ids)
     completed = engine.generate(groups, num_generations=2, params=params)
     return judge_groups(template, completed, thinking=True, settings=JudgeConfig())
 

@@ -250,7 +250,8 @@ def _sampled_steps(
 
 def _samples(run: Run, stage: Stage, engine: _Timed) -> Samples:
     sampled = read_records(run.folder / "rollouts" / f"{stage.name}.jsonl")
-    rollouts = [rollout for rollout in sampled if not rollout["given"]]
+    # Without hints, and of the completions of an attempt at a turn the first, which stands for it.
+    rollouts = [r for r in sampled if not r.get("given") and not r.get("turn_step")]
     metrics = read_records(run.folder / "metrics" / f"{stage.name}.jsonl")
     groups: dict[tuple[int, str], list[bool]] = {}
     for rollout in rollouts:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from actwise.errors import InputError
 from actwise.run.checksums import Checksums
-from actwise.run.folder import check_ordinary
+from actwise.run.files import check_ordinary
 
 Shape = TypeVar("Shape")
 _REMEDY = "run the command of the run again, which writes it anew"

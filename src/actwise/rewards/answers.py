@@ -33,10 +33,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from actwise.rewards.facts import Reading, read
-from actwise.rewards.grammar import Fact
 from actwise.rewards.lexicon import SOCIAL
 from actwise.rewards.names import names, proper_names
 from actwise.rewards.owners import names_exchanged, swapped
+from actwise.rewards.readings import Fact
 from actwise.rewards.scalars import same_json
 from actwise.rewards.settings import JudgeConfig
 from actwise.rewards.stance import Stance, contradiction, stance, topics_meet

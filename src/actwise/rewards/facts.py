@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from actwise.rewards import spelled
-from actwise.rewards.grammar import FACT, Fact, facts_of
+from actwise.rewards.grammar import FACT
 from actwise.rewards.languages import LANGUAGES, language_of
+from actwise.rewards.readings import Fact, facts_of
 from actwise.rewards.typography import plain
 
 _UNIT_FOLLOWS = re.compile(

@@ -1,16 +1,15 @@
-"""How facts are written: one expression that finds them, and what each of its matches states.
+"""How facts are written: the expression that finds them; `readings.py` says what a match states.
 
 One pass, leftmost first; of several readings that begin at one place the first below wins. Every
 alternative is anchored by a look-behind or bounded, so that no text makes the search quadratic.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from actwise.rewards import spelled
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+"""As English names of months begin."""
 _NAMES_OF_MONTHS = """
     januar janvier enero gennaio janeiro januari
     februar février febrero febbraio fevereiro februari
@@ -25,15 +24,16 @@ _NAMES_OF_MONTHS = """
     novembre noviembre novembro
     dezember décembre diciembre dicembre dezembro
 """
-_ELSEWHERE = {
+ELSEWHERE = {
     name: month
     for month, line in enumerate(_NAMES_OF_MONTHS.strip().splitlines(), 1)
     for name in line.split()
 }
+"""Numbers of months by their names in other languages."""
 # "May" only with a capital: "order 12 may be late" names no date.
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?"
-    rf"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|{'|'.join(_ELSEWHERE)})"
+    rf"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|{'|'.join(ELSEWHERE)})"
 )
 _MONTH_ALONE = (
     r"(?-i:January|February|April|June|July|August|September|October|November|December"
@@ -41,18 +41,6 @@ _MONTH_ALONE = (
     r"|(?<=\b(?:this|next|last|from)\s)(?:March|May)|(?<=\buntil\s)(?:March|May))"
 )
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-_CURRENCIES = {
-    sign: code
-    for code, signs in {
-        "USD": "us$ $ usd dollar dollars bucks",
-        "EUR": "€ eur euro euros",
-        "GBP": "£ gbp pound pounds",
-        "JPY": "¥ jpy yen",
-        "INR": "₹ inr rupees",
-        "CHF": "chf francs francos",
-    }.items()
-    for sign in signs.split()
-}
 _CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
 _AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs)(?!\w))"
 _UNITS = r"(?:st|nd|rd|th|kg|g|lbs?|oz|km|cm|mm|m|ml|l|kb|mb|gb|tb|ms|s|mins?|hrs?|h|x)"
@@ -65,8 +53,9 @@ _AMOUNT = rf"""(?:
   | [0-9]{{1,3}}(?:\s[0-9]{{3}})+(?:[.,][0-9]{{1,2}})?(?=\s{{0,2}}{_AFTER})  # 1 234,50 €
   | [0-9]+,[0-9]+(?![,0-9])                                 # 19,90
   | [0-9]+(?:\.[0-9]+)?)"""
-_HOURS = list(spelled.WORDS)[:12]
-_HOUR = f"(?:{'|'.join(_HOURS)})"
+HOURS = list(spelled.WORDS)[:12]
+"""One to twelve in words."""
+_HOUR = f"(?:{'|'.join(HOURS)})"
 _THROUGH = r"(?:\s?-\s?|\s(?:to|through|until|till)\s)"
 
 FACT = re.compile(
@@ -128,267 +117,3 @@ FACT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "billion": 9, "bn": 9}
-_ABOUT = re.compile(
-    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
-    re.I,
-)
-_AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis)\s$", re.I)
-_PRODUCT = re.compile(
-    r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
-    r"|ubuntu|debian|windows|android|linux|kernel|chrome|firefox|postgres|mysql|openssl|cuda|usb"
-    r"|bluetooth|tls|firmware|app))\s$"
-)
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One checkable statement of an answer, in a normal form."""
-
-    kind: str
-    """number, percentage, date, weekday, time, identifier, ordinal, or the field of a name."""
-    value: str
-    """Such as "20.5", "06-12" (a date without its year), "17:00", "w123"."""
-    qualifier: str | None
-    """The year of a date, the currency of a number; None where the text leaves it open."""
-    text: str
-    """As it was written."""
-    also: frozenset[tuple[str, str]] = frozenset()
-    """Kinds and values that it may stand for as well: 01/05 for two dates, "7:00" for 19:00."""
-    decimals: int | None = None
-    """The decimals to which it is said to be rounded ("about 3.1"); None where it is exact."""
-
-
-Reader = Callable[[re.Match[str]], Iterator[Fact]]
-
-
-def facts_of(match: re.Match[str], before: str, *, decimal_comma: bool) -> Iterable[Fact]:
-    """Return what a match of `FACT` states.
-
-    Args:
-        match: A match of the expression.
-        before: The text before it, or the last few words of that.
-        decimal_comma: Whether the text's language writes 1,5 for one and a half.
-    """
-    kind = match.lastgroup or ""  # the outermost group is closed last
-    if kind == "number":
-        return (_number(match, before, decimal_comma),)
-    if kind == "percent":
-        return (_percentage(match, decimal_comma),)
-    return _READERS[kind](match)
-
-
-def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
-    text = match[0].strip()
-    amount, currency = match["amount"], (match["before"] or match["after"] or "").casefold()
-    if len(amount) > 1 and amount.startswith("0") and amount.isdigit() and not currency:
-        return Fact("identifier", amount, None, text)  # leading zeros: a code, not an amount
-    value = _plain_amount(amount, decimal_comma or (bool(match["after"]) and "€" in match[0]))
-    if match["power"]:
-        value = _times(value, _POWERS[match["power"].strip().casefold()])
-    also: list[tuple[str, str]] = []
-    if text[-2:].casefold() in ("st", "nd", "rd", "th"):
-        also.append(("ordinal", value))
-    if text[-1:].casefold() == "h" and value.isdigit() and int(value) <= 24:
-        also.append(("time", f"{int(value):02d}:00"))
-    if re.fullmatch(r"[0-9]+\.[0-9]+", text):
-        # A number after a name (Python 3.10) is a version, of which every digit counts.
-        if _PRODUCT.search(before[-40:]):
-            return Fact("number", f"v{amount}", None, text)
-        also.append(("number", f"v{amount}"))
-    if text.isdigit() and len(text) <= 2 and int(text) <= 24 and _AT.search(before[-12:]):
-        also += [("time", f"{int(text):02d}:00"), ("time", f"{int(text) % 12 + 12:02d}:00")]
-    sign = "-" if match["sign"] or match["inner_sign"] else ""
-    decimals = len(value.partition(".")[2]) if _ABOUT.search(before[-20:]) else None
-    qualifier = _CURRENCIES.get(currency)
-    return Fact("number", sign + value, qualifier, text, frozenset(also), decimals)
-
-
-def _percentage(match: re.Match[str], decimal_comma: bool) -> Fact:
-    value = _plain_amount(match["percentage"], decimal_comma)
-    sign = "-" if match["percent_sign"] else ""
-    also = frozenset((("number", sign + value), ("number", sign + _times(value, -2))))
-    return Fact("percentage", sign + value, None, match[0].strip(), also)
-
-
-def _plain_amount(amount: str, decimal_comma: bool) -> str:
-    """Return an amount with a decimal point, without separators and needless zeros."""
-    amount = re.sub(r"[\s']", "", amount)
-    dots, commas = amount.count("."), amount.count(",")
-    if dots and commas:
-        point = max(amount.rfind("."), amount.rfind(","))  # the last sign begins the decimals
-    elif dots + commas != 1:
-        point = -1
-    else:
-        point = max(amount.rfind("."), amount.rfind(","))
-        # Three digits after it: thousands, where the language's decimals begin with the other sign.
-        grouped = len(amount) - point == 4 and 1 <= point <= 3 and amount[0] != "0"
-        if grouped and (amount[point] == ",") is not decimal_comma:
-            point = -1
-    digits = re.sub(r"[.,]", "", amount)
-    if point < 0:
-        return digits.lstrip("0") or "0"
-    decimals = len(amount) - point - 1
-    whole, fraction = digits[:-decimals].lstrip("0") or "0", digits[-decimals:].rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
-
-
-def _times(value: str, power: int) -> str:
-    """Return a plain amount times a power of ten."""
-    whole, _, fraction = value.partition(".")
-    if power < 0:
-        whole = whole.zfill(-power + 1)
-        whole, fraction = whole[:power], whole[power:] + fraction
-    else:
-        fraction = fraction.ljust(power, "0")
-        whole, fraction = whole + fraction[:power], fraction[power:]
-    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
-
-
-def _identifier(match: re.Match[str]) -> Iterator[Fact]:
-    value = match[0].strip().lstrip("#").rstrip(".,;:!?").casefold()
-    yield Fact("identifier", value.rstrip("/"), None, match[0].strip())
-
-
-def _dotted(match: re.Match[str]) -> Iterator[Fact]:
-    value = match[0].lstrip("vV")
-    parts = value.split(".")
-    if len(parts) != 4 and all(len(part) == 3 for part in parts[1:]) and len(parts[0]) <= 3:
-        yield Fact("number", "".join(parts).lstrip("0") or "0", None, match[0])
-    elif len(parts) == 3 and all(len(part) >= 3 for part in parts):
-        yield Fact("identifier", "".join(parts), None, match[0])  # a telephone number
-    else:
-        yield Fact("identifier", value, None, match[0])
-
-
-def _version(match: re.Match[str]) -> Iterator[Fact]:
-    yield Fact("number", f"v{match['v_number']}", None, match[0].strip())
-
-
-def _cents(match: re.Match[str]) -> Iterator[Fact]:
-    value = _times(_plain_amount(match["cent_amount"], False), -2)
-    yield Fact("number", value, None, match[0])
-
-
-def _phone(match: re.Match[str]) -> Iterator[Fact]:
-    digits = "".join(filter(str.isdigit, match[0]))
-    if len(digits) >= 7:
-        national = [("identifier", digits[-10:])] if match[0].startswith("+") else []
-        yield Fact("identifier", digits, None, match[0].strip(), frozenset(national))
-        return
-    for amount in re.findall("[0-9]+", match[0]):
-        yield Fact("number", amount.lstrip("0") or "0", None, amount)
-
-
-def _clock(match: re.Match[str]) -> Iterator[Fact]:
-    hour = int(match["hour"])
-    minutes = ("minute", "minute24", "minute_of", "minute_h", "minute_uhr")
-    minute = next((match[m] for m in minutes if match[m]), "00")
-    second = match["second"] or match["second24"] or "00"
-    half, part = (match["half"] or "").casefold(), (match["part"] or "").casefold()
-    if part:
-        late = part != "morning" and not (part == "night" and (hour < 5 or hour == 12))
-        half = "p" if late else "a"
-    if half and 1 <= hour <= 12:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    tail = f":{minute}" + (f":{second}" if second != "00" else "")
-    # Without am or pm "7:00" may be 19:00; "07:00" may not.
-    is_open = not half and 1 <= hour <= 12 and not match["hour"].startswith("0")
-    is_open = is_open and not match["second24"]
-    also = [("time", f"{hour % 12 + 12:02d}{tail}")] if is_open and hour < 12 else []
-    if is_open and hour == 12:
-        also = [("time", f"00{tail}")]
-    yield Fact("time", f"{hour:02d}{tail}", None, match[0].strip(), frozenset(also))
-
-
-def _range_from(match: re.Match[str]) -> Iterator[Fact]:
-    hour, minute = int(match["rf_hour"]), match["rf_minute"] or "00"
-    also = frozenset((("time", f"{hour % 12 + 12:02d}:{minute}"),)) if hour <= 12 else frozenset()
-    yield Fact("time", f"{hour % 12 if hour == 12 else hour:02d}:{minute}", None, match[0], also)
-
-
-def _quarters(match: re.Match[str]) -> Iterator[Fact]:
-    name = match["q_hour"].casefold()
-    hour = int(name) if name.isdigit() else _HOURS.index(name) + 1
-    minutes = 30 if match["q_part"].casefold() == "half" else 15
-    if match["q_side"].casefold() == "to":
-        hour, minutes = hour - 1, 60 - minutes
-    early, late = f"{hour % 12:02d}:{minutes}", f"{hour % 12 + 12:02d}:{minutes}"
-    yield Fact("time", early, None, match[0], frozenset((("time", late),)))
-
-
-def _daytime(match: re.Match[str]) -> Iterator[Fact]:
-    value = "00:00" if match[0].casefold().endswith("midnight") else "12:00"
-    yield Fact("time", value, None, match[0])
-
-
-def _date(prefix: str, *days: str) -> Reader:
-    def read(match: re.Match[str]) -> Iterator[Fact]:
-        year = match[f"{prefix}_year"]
-        year = f"20{year}" if year and len(year) == 2 else year
-        month = _month_number(match[f"{prefix}_month"])
-        for day in filter(None, (match[f"{prefix}_{name}"] for name in days)):
-            yield Fact("date", f"{month:02d}-{int(day):02d}", year, match[0].strip())
-
-    return read
-
-
-def _month_number(month: str) -> int:
-    if month.isdigit():
-        return int(month)
-    month = month.casefold()
-    return _ELSEWHERE[month] if month in _ELSEWHERE else _MONTHS.index(month[:3]) + 1
-
-
-def _month(match: re.Match[str]) -> Iterator[Fact]:
-    number = _MONTHS.index(match[0][:3].casefold()) + 1
-    yield Fact("month", f"{number:02d}", match["m_year"], match[0])
-
-
-def _weekday(match: re.Match[str]) -> Iterator[Fact]:
-    yield Fact("weekday", match[0].casefold(), None, match[0])
-
-
-def _ambiguous_date(prefix: str) -> Reader:
-    def read(match: re.Match[str]) -> Iterator[Fact]:
-        """12/06 is June or December, or a score: only the same digits or one of those agree."""
-        first, second = int(match[f"{prefix}_first"]), int(match[f"{prefix}_second"])
-        year = match[f"{prefix}_year"]
-        pairs = ((first, second), (second, first))
-        also = [("date", f"{month:02d}-{day:02d}") for month, day in pairs if month <= 12]
-        if year is None:
-            also.append(("ratio", f"{first}/{second}"))
-        year = f"20{year}" if year and len(year) == 2 else year
-        yield Fact("date", f"{first}/{second}", year, match[0], frozenset(also))
-
-    return read
-
-
-def _ratio(match: re.Match[str]) -> Iterator[Fact]:
-    part, whole = int(match["r_of"]), int(match["r_all"])
-    yield Fact("ratio", f"{part}/{whole}", None, match[0], frozenset((("number", str(part)),)))
-
-
-_READERS: dict[str, Reader] = {
-    "url": _identifier,
-    "email": _identifier,
-    "iso": _date("iso", "day"),
-    "dotted_date": _date("dd", "day"),
-    "month_first": _date("mf", "day", "last"),
-    "day_first": _date("df", "first", "day"),
-    "month": _month,
-    "weekday": _weekday,
-    "slash": _ambiguous_date("s"),
-    "dashed": _ambiguous_date("d"),
-    "ratio": _ratio,
-    "quarters": _quarters,
-    "daytime": _daytime,
-    "range_from": _range_from,
-    "clock": _clock,
-    "phone": _phone,
-    "dotted": _dotted,
-    "version": _version,
-    "cents": _cents,
-    "mixed": _identifier,
-}

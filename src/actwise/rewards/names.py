@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from actwise.rewards.facts import Reading, read
-from actwise.rewards.grammar import Fact
 from actwise.rewards.lexicon import SOCIAL, words
+from actwise.rewards.readings import Fact
 from actwise.rewards.typography import plain
 
 _MIN_LETTERS, _MAX_LETTERS, _MAX_WORDS = 3, 60, 6

@@ -6,8 +6,9 @@ from itertools import combinations
 from operator import itemgetter
 
 from actwise.rewards.facts import Reading, read
-from actwise.rewards.grammar import FACT, Fact
+from actwise.rewards.grammar import FACT
 from actwise.rewards.names import folded_words, proper
+from actwise.rewards.readings import Fact
 from actwise.rewards.stance import stem
 
 _PART_END = re.compile(r"(?<=[.!?])\s+|,\s|[;\n|]|\s(?:and|und|et|y|e|en|while|but)\s")

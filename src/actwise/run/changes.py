@@ -57,6 +57,17 @@ def compare(
     return Changes(list(differing.values()), kept, [name for name in earlier if name not in kept])
 
 
+def difference(before: Any, now: Any) -> str:
+    """Return where two parts of a request differ first, such as " (KEY: OLD, now NEW)"."""
+    if isinstance(before, list) and isinstance(now, list):
+        files = [d["file"] for d in now if d not in before]
+        return f" ({', '.join(files)})" if files else ""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return ""
+    first = next(iter(_differing(before, now).values()), "")
+    return f" ({first})" if first else ""
+
+
 def _differing(before: Any, now: Any, key: str = "") -> dict[str, str]:
     """Return the settings that differ: by key, what they were and what they are."""
     if not isinstance(before, dict) or not isinstance(now, dict):

@@ -245,3 +245,22 @@ def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_ordinary(folder: Path) -> None:
+    """Refuse a folder that holds what no run writes: links to files, pipes, devices.
+
+    Reading or writing them would read, write or wait for something outside the folder.
+
+    Raises:
+        RunError: Names what does not belong there.
+    """
+    for path in folder.rglob("*"):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue  # another process has just removed it
+        ordinary = stat.S_ISREG(mode) or path.is_dir()
+        # Left-overs of a killed process are removed, and never followed.
+        if not ordinary and not path.name.endswith(PARTIAL):
+            raise RunError(f"{path}: neither a file nor a folder, which no run writes; remove it")

@@ -21,7 +21,6 @@ checksums.json      by which damage is noticed
 import contextlib
 import json
 import shutil
-import stat
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -30,11 +29,12 @@ from typing import Any
 
 from actwise.errors import RunError
 from actwise.run import checksums
-from actwise.run.changes import Changes, compare
+from actwise.run.changes import Changes, compare, difference
 from actwise.run.checksums import Checksums
 from actwise.run.files import (
     PARTIAL,
     Write,
+    check_ordinary,
     damaged,
     json_line,
     json_text,
@@ -242,7 +242,7 @@ class Run:
         same = {"config"} if self._changes is not None else set()
         for key in ("model", "config", "tools", "data"):  # tools are a part of what data is
             if key not in same and self._recorded.get(key) != request.get(key):
-                raise self._other(key + _difference(self._recorded.get(key), request.get(key)))
+                raise self._other(key + difference(self._recorded.get(key), request.get(key)))
 
     def write(self, name: str, write: Write, *, lines: Sequence[JsonLines] = ()) -> None:
         """Create or replace a file, or create a folder, and note its checksum.
@@ -353,40 +353,6 @@ def _json_bytes(value: Any) -> bytes:
     return json_text(value).encode()
 
 
-def _difference(before: Any, now: Any) -> str:
-    """Return where two parts of a request differ first, such as " (KEY: OLD, now NEW)"."""
-    path: list[str] = []
-    if isinstance(before, list) and isinstance(now, list):
-        files = [d["file"] for d in now if d not in before]
-        return f" ({', '.join(files)})" if files else ""
-    while isinstance(before, dict) and isinstance(now, dict):
-        key = next((k for k in {**before, **now} if before.get(k) != now.get(k)), None)
-        if key is None:
-            return ""
-        path.append(str(key))
-        before, now = before.get(key), now.get(key)
-    return f" ({'.'.join(path)}: {before}, now {now})" if path else ""
-
-
 def going_on(folder: Path) -> bool:
     """Return whether a process works on the run in a folder."""
     return is_locked(folder / _LOCK)
-
-
-def check_ordinary(folder: Path) -> None:
-    """Refuse a folder that holds what no run writes: links to files, pipes, devices.
-
-    Reading or writing them would read, write or wait for something outside the folder.
-
-    Raises:
-        RunError: Names what does not belong there.
-    """
-    for path in folder.rglob("*"):
-        try:
-            mode = path.lstat().st_mode
-        except FileNotFoundError:
-            continue  # another process has just removed it
-        ordinary = stat.S_ISREG(mode) or path.is_dir()
-        # Left-overs of a killed process are removed, and never followed.
-        if not ordinary and not path.name.endswith(PARTIAL):
-            raise RunError(f"{path}: neither a file nor a folder, which no run writes; remove it")

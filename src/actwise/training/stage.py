@@ -19,6 +19,7 @@ from torch import Tensor
 from actwise.config import Mode, OptimiserConfig, RunConfig
 from actwise.conversation import Conversation
 from actwise.engine import Engine
+from actwise.engine.rollouts import Group
 from actwise.errors import RunError
 from actwise.model.policy import Policy
 from actwise.model.processes import sum_gradients
@@ -81,6 +82,16 @@ class Course:
     """Figures worth showing beside the progress."""
     beside: Callable[[Path], None] = lambda folder: None
     """Called with the folder of the finished model, writes what belongs to it besides weights."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a step of RL learns from, and what is written down of it."""
+
+    groups: Sequence[Group]
+    """Each with its completions, judged and with advantages; of turns, one for each completion."""
+    figures: dict[str, float]
+    records: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

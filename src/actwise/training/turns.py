@@ -8,7 +8,7 @@ its trunk is the history that the model made for itself, which has no thoughts i
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,17 +22,7 @@ from actwise.training.attempts import Compared, Judges, runner
 from actwise.training.objective import group_advantages
 from actwise.training.search import search
 from actwise.training.selection import Resting, at_most, most_varied, refilled
-from actwise.training.stage import Context, Training, mean
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a step learns from, and what is written down of it."""
-
-    groups: Sequence[Group]
-    """One for each completion."""
-    figures: dict[str, float]
-    records: list[dict[str, Any]]
+from actwise.training.stage import Collected, Context, Training, mean
 
 
 def collect(
@@ -184,6 +174,7 @@ def _records(found: Sequence[Compared]) -> Iterator[dict[str, Any]]:
                 later = f"+{number}" if number else ""
                 yield {
                     "decision": f"{compared.turn.key}{later}",
+                    "turn_step": number,
                     "text": step.text,
                     "stop": step.sample.stop_reason,
                     "reward": attempt.reward,

@@ -1,43 +1,32 @@
-"""GRPO over decisions: sample groups, judge them, move the policy towards the better half.
+"""GRPO: sample groups, judge them, move the policy towards the better half.
 
-A batch of rollouts is some conversations; every decision of theirs is completed `num_generations`
-times on the shared trunk. Completions of one decision are a group; what they begin with in common
-is computed once. A group whose rewards are all equal teaches nothing: it is counted and costs no
-forward pass. Recorded actions of all kinds take part, also those that call nothing, unless
-`rl.decisions` says otherwise.
+A batch of rollouts is some conversations, of which each decision, or each turn, is completed
+`rl.num_generations` times on the shared trunk.
 """
 
-import json
 import math
-import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from actwise.config import RlConfig, RunConfig
-from actwise.conversation import Conversation, Decision
+from actwise.conversation import Conversation
 from actwise.data.stored import where
-from actwise.engine import Engine, SamplingParams
-from actwise.engine.rollouts import Group, Rollout, by_conversation, groups_of
+from actwise.engine import Engine
+from actwise.engine.rollouts import Group, by_conversation
 from actwise.environments.opening import opens
 from actwise.errors import RunError
-from actwise.evaluation.judging import judge_groups, spent, spent_since
-from actwise.rewards.judge import Verdict
-from actwise.rewards.settings import JudgeConfig
+from actwise.evaluation.judging import spent, spent_since
 from actwise.template.render import Template
-from actwise.training import turns
+from actwise.training import decisions, turns
 from actwise.training.anchor import Anchor
-from actwise.training.hints import beside, check_hints, hint_figures, hinted
+from actwise.training.hints import check_hints
 from actwise.training.likelihood import Explained, explain
-from actwise.training.objective import Combine, group_advantages, live_groups
-from actwise.training.selection import Resting, at_most, most_varied, refilled
-from actwise.training.stage import Context, Course, Plan, Training, mean
+from actwise.training.stage import Collected, Context, Course, Plan, Training, mean
 from actwise.training.stages import RL, Stage
-from actwise.training.turns import Collected
 from actwise.training.update import accumulate
 from actwise.training.values import save_values
 from actwise.training.watch import WATCHED_STEPS, warnings
@@ -98,7 +87,7 @@ def _steps(
     def collect(engine: Engine, number: int) -> Collected:
         before = spent(judge)
         training.batch = number
-        method = turns.collect if config.unit == "turn" else _collect_decisions
+        method = turns.collect if config.unit == "turn" else decisions.collect
         found = method(replace(context, engine=engine), conversations, training)
         return replace(found, figures=found.figures | spent_since(before, judge))
 
@@ -140,23 +129,6 @@ def _set_end(training: Training, sampled: float, limit: int | None) -> None:
         training.end = step if total >= limit else max(step + 1, math.ceil(step * limit / total))
 
 
-def _show_one(context: Context, stage: str, step: int, groups: Sequence[Group]) -> None:
-    """Show one completion, of a live group if there is one, with what the judge says of it."""
-    group = next((g for g in groups if g.live), groups[0])
-    rollout = group.rollouts[step % len(group.rollouts)]
-    found = {True: "right", False: "wrong", None: "not checkable"}[rollout.verdict.right]
-    acts = " ".join(f"{call.name}({_json(call.arguments)})" for call in rollout.parsed.calls)
-    if rollout.parsed.thought:
-        context.run.progress.glimpse(f"{stage} {step}, thought: {rollout.parsed.thought}")
-    context.run.progress.glimpse(
-        f"{stage} {step}, {found}: {acts or rollout.parsed.answer or rollout.text}"
-    )
-
-
-def _json(arguments: dict[str, object]) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
-
-
 def _warn(context: Context, stage: Stage, told: set[str]) -> None:
     """Say what has not been told yet."""
     metrics = context.run.read_records(f"metrics/{stage.name}.jsonl")
@@ -166,154 +138,10 @@ def _warn(context: Context, stage: Stage, told: set[str]) -> None:
             told.add(sign)
 
 
-def _collect_decisions(
-    context: Context, conversations: Sequence[Conversation], training: Training
-) -> Collected:
-    config, judge = context.config.rl, context.config.reward
-    groups = _collect(context, conversations, training)
-    figures = _figures(groups, config)
-    if config.hints.levels:
-        hinted_groups = _tried_again(context, groups, training)
-        figures |= hint_figures(groups, hinted_groups)
-        groups = with_advantages(beside(groups, hinted_groups), config, judge)
-    sampled = sum(len(r.sample.token_ids) for g in groups for r in g.rollouts)
-    figures["sampled_tokens"] = float(sampled)
-    step = training.batch + 1
-    if step == 1 or step % config.evaluate_every == 0:
-        _show_one(context, training.stage, step, groups)
-    records = [_record(group, rollout) for group in groups for rollout in group.rollouts]
-    return Collected(_thinned(groups, config, judge), figures, records)
-
-
-def _collect(
-    context: Context, conversations: Sequence[Conversation], training: Training
-) -> list[Group]:
-    """Sample groups of decisions, and let those rest that are solved."""
-    config = context.config.rl
-    groups = refilled(
-        conversations,
-        config,
-        context.config.seed,
-        training.kept,
-        lambda batch: roll_out(context, batch, training),
-        lambda group: group.live,
-    )
-    resting = Resting(config.selection.rest, training.kept)
-    resting.solved((g.decision.key for g in groups if _solved(g)), training.batch)
-    return groups
-
-
-def _solved(group: Group) -> bool:
-    return not group.live and all(r.verdict.right for r in group.rollouts)
-
-
-def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> Sequence[Group]:
-    """Keep the completions whose rewards differ most; advantages are among those."""
-    keep = config.selection.keep
-    if keep is not None:
-        groups = [
-            replace(
-                g,
-                rollouts=tuple(
-                    g.rollouts[i] for i in most_varied([r.verdict.reward for r in g.rollouts], keep)
-                ),
-            )
-            for g in groups
-        ]
-    return with_advantages(groups, config, judge)
-
-
-def roll_out(context: Context, batch: Sequence[Conversation], training: Training) -> list[Group]:
-    """Sample and judge completions of the decisions of some conversations.
-
-    Decisions that rest are left out, unless all do.
-    """
-    config, template = context.config.rl, context.policy.template
-    resting = Resting(config.selection.rest, training.kept)
-    thinking = config.mode == "thinking"
-    draw = random.Random(f"{context.config.seed}/decisions/{training.kept.get('drawn', 0)}")
-    decisions = [
-        decision
-        for conversation in batch
-        for decision in at_most(
-            _taking_part(conversation, config), config.decisions_per_conversation, draw
-        )
-    ]
-    awake = [d for d in decisions if not resting.rests(d.key, training.batch)]
-    groups = groups_of(template, awake or decisions, thinking=thinking)
-    return with_advantages(_sample(context, groups, training), config, context.config.reward)
-
-
-def _sample(context: Context, groups: Sequence[Group], training: Training) -> list[Group]:
-    """Return groups with judged completions."""
-    config, template = context.config.rl, context.policy.template
-    completed = context.engine.generate(
-        groups,
-        num_generations=config.num_generations,
-        params=SamplingParams(
-            context.max_tokens, template.stop_token_ids, config.temperature, config.top_p
-        ),
-        generator=training.generator,
-    )
-    thinking, settings = config.mode == "thinking", context.config.reward
-    return judge_groups(template, completed, thinking=thinking, settings=settings)
-
-
-def _tried_again(context: Context, groups: Sequence[Group], training: Training) -> list[Group]:
-    """Return judged completions of decisions that were always failed, this time with hints."""
-    config, step = context.config.rl, training.batch
-    draw = random.Random(f"{context.config.seed}/hints/{step}")
-    left = 1 - step / training.end
-    asked = hinted(context.policy.template, groups, config.hints, draw, left)
-    return _sample(context, asked, training) if asked else []
-
-
 def _takes_part(conversation: Conversation, config: RlConfig) -> bool:
     if config.unit == "turn":
         return turns.takes_part(conversation, config)
-    return bool(_taking_part(conversation, config))
-
-
-def _taking_part(conversation: Conversation, config: RlConfig) -> list[Decision]:
-    return [d for d in conversation.decisions() if config.decisions == "all" or d.kind == "call"]
-
-
-def with_advantages(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> list[Group]:
-    """Return judged groups with the advantage of each rollout, and whether they are live."""
-    if config.advantage == "rejection":
-        return [_accepted(group) for group in groups]
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    combine: Combine = "normalize_each" if judge.combine == "normalize_each" else "sum"
-    if combine == "sum":
-        rewards = [[r.verdict.reward] for r in rollouts]
-        weights = None
-    else:
-        names = judge.weights()
-        parts = [r.verdict.components() for r in rollouts]
-        rewards = [[part.get(name, torch.nan) for name in names] for part in parts]
-        weights = torch.tensor(list(names.values()), dtype=torch.float64)
-    rewards_NK = torch.tensor(rewards, dtype=torch.float64)
-    group_N = torch.tensor([i for i, group in enumerate(groups) for _ in group.rollouts])
-    advantages = group_advantages(
-        rewards_NK, group_N, weights_K=weights, scale=config.scale, combine=combine
-    )
-    live = live_groups(rewards_NK, group_N, weights, combine=combine)
-    scored = iter(zip(advantages.tolist(), live.tolist(), strict=True))
-    found = []
-    for group in groups:
-        pairs = [(rollout, *next(scored)) for rollout in group.rollouts]
-        learned = tuple(replace(rollout, advantage=a) for rollout, a, _ in pairs)
-        found.append(replace(group, rollouts=learned, live=any(alive for *_, alive in pairs)))
-    return found
-
-
-def _accepted(group: Group) -> Group:
-    """Return a group in which each right completion in good form counts 1, every other 0."""
-    right = [r.verdict.right is True and not r.parsed.errors for r in group.rollouts]
-    rollouts = tuple(
-        replace(r, advantage=float(ok)) for r, ok in zip(group.rollouts, right, strict=True)
-    )
-    return replace(group, rollouts=rollouts, live=any(right))
+    return bool(decisions.taking_part(conversation, config))
 
 
 def _improve(
@@ -384,49 +212,3 @@ def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
         for g in live
     ]
     return [group for group in whole if group.rollouts]
-
-
-def _figures(groups: Sequence[Group], config: RlConfig) -> dict[str, float]:
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    verdicts = [r.verdict for r in rollouts]
-    closed = {"closed": mean([float(r.parsed.closed_thought is not None) for r in rollouts])}
-    by_group = [
-        [r.verdict.right for r in group.rollouts if r.verdict.right is not None] for group in groups
-    ]
-    checked = [float(right) for rights in by_group for right in rights]
-    unsolved = [float(not any(rights)) for rights in by_group if rights]
-    return (
-        (closed if config.mode == "thinking" else {})
-        | ({"right": mean(checked), "unsolved": mean(unsolved)} if checked else {})
-        | {
-            "reward": mean([v.reward for v in verdicts]),
-            "not_checkable": mean([float(v.right is None) for v in verdicts]),
-            "format": mean([v.format for v in verdicts]),
-            "live_groups": mean([float(group.live) for group in groups]),
-            "completion_tokens": mean([float(len(r.sample.token_ids)) for r in rollouts]),
-            "thought_words": mean([float(len((r.parsed.thought or "").split())) for r in rollouts]),
-            "truncated": mean([float(r.sample.stop_reason == "length") for r in rollouts]),
-        }
-        | _extra_figures(verdicts)
-    )
-
-
-def _extra_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Return mean and missing verdicts of each component from outside."""
-    names = sorted({name for v in verdicts for name in (*v.extra, *v.missing)})
-    return {
-        f"reward_{name}": mean([v.extra[name] for v in verdicts if name in v.extra])
-        for name in names
-    } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
-
-
-def _record(group: Group, rollout: Rollout) -> dict[str, object]:
-    return {
-        "decision": group.decision.key,
-        "text": rollout.text,
-        "stop": rollout.sample.stop_reason,
-        "reward": rollout.verdict.reward,
-        "right": rollout.verdict.right,
-        "advantage": rollout.advantage,
-        "given": len(group.given),
-    }
