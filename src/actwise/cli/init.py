@@ -18,7 +18,7 @@ from actwise.run.files import write_text
 if TYPE_CHECKING:
     from actwise.doctor import Diagnosis
 
-_TESTED, _CHOSEN_BY = 30, 10
+_TESTED, _CHOSEN_BY = 30, 20
 """Conversations that there should be to measure on, and to choose checkpoints by."""
 _PASSES = 5
 """Over the training conversations, beyond which training should end when nothing gets better."""

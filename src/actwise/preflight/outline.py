@@ -12,6 +12,7 @@ from actwise.conversation import all_decisions
 from actwise.data.prepare import Prepared
 from actwise.model.policy import Policy
 from actwise.model.startup import model_name
+from actwise.preflight.choosing import uncertainty
 from actwise.preflight.estimate import estimate
 from actwise.preflight.trial import try_out
 from actwise.report.words import duration
@@ -46,11 +47,13 @@ def outline(model: str, policy: Policy, prepared: Prepared, config: RunConfig) -
         thoughts += bool(decision.gold.reasoning_content)
     tests = ", ".join(f"{len(cs)} {name}" for name, cs in splits.tests.items())
     left_out = sum(item["count"] for item in prepared.skipped)
+    choosing = len(splits.dev[: config.evaluate.dev_conversations])
+    chosen_by, off = uncertainty(splits, config)
     yield (
         f"data: {len(splits.train)} conversations to train on, with {decisions} decisions, "
-        f"{thoughts / decisions:.0%} of them with a thought; {len(splits.dev)} to choose "
-        f"checkpoints by; to measure on: {tests}"
-        + (f"; {left_out} records are left out" if left_out else "")
+        f"{thoughts / decisions:.0%} of them with a thought; {choosing} to choose "
+        f"checkpoints by ({chosen_by} decisions: a score may be off by {100 * off:.0f} points); to "
+        f"measure on: {tests}" + (f"; {left_out} records are left out" if left_out else "")
     )
     stages = [
         f"{stage.name} ({stage.section(config).steps} steps, {stage.mode(config)})"

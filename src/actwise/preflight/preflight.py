@@ -18,6 +18,7 @@ from actwise.errors import InputError
 from actwise.findings.finding import Finding, by_severity
 from actwise.model.loading import load_policy
 from actwise.model.policy import Policy
+from actwise.preflight.choosing import choice_findings
 from actwise.preflight.estimate import Estimate, cost_findings, estimate, recomputed
 from actwise.preflight.prediction import start_findings
 from actwise.preflight.targets import (
@@ -125,7 +126,7 @@ def preflight(
         longest = max(lengths)
         findings += _budget_findings(lengths, thoughts, budget, config)
         splits, more = _fitting(policy, prepared, config, progress)
-        findings += more
+        findings += [*more, *choice_findings(splits, config)]
     samples, speeds, cost = None, None, None
     not_examined = []
     if left:
