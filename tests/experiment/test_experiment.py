@@ -60,6 +60,7 @@ def run_paper(out: Path, seeds: int, arms: Sequence[str] = ARMS) -> str:
             TINY,
             arms=arms,
             executor=executor,
+            jobs=1,
             command=["actwise"],
             progress=Progress(Console(file=shown, width=200)),
         )

@@ -1,6 +1,7 @@
 """Every recipe against its control: what the arms share, what they cost, what the page says."""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
@@ -93,16 +94,20 @@ class Immediately(Executor):
         return done
 
 
-def tasks_of(design: Experiment, out: Path) -> list[Task]:
-    """Return the tasks of a seed in the order in which they are run."""
+def tasks_of(
+    design: Experiment, out: Path, seeds: int = 1, arms: Sequence[str] = (), jobs: int = 1
+) -> list[Task]:
+    """Return tasks in the order in which they are run."""
     executor = Immediately()
     run_experiment(
         design,
         out,
-        1,
+        seeds,
         BASE,
         (),
+        arms=arms,
         executor=executor,
+        jobs=jobs,
         command=["actwise"],
         progress=Progress(Console(file=StringIO())),
     )
@@ -130,6 +135,20 @@ def test_a_control_of_equal_tokens_is_run_after_its_recipe_and_samples_as_many(
     }
     names = [task.arm.name for task in tasks]
     assert names.index("mine-control") > names.index("mine")
+
+
+def test_one_seed_is_whole_before_the_next_goes_on(tmp_path: Path) -> None:
+    design = recipes(load_config(RECIPES), [recipe(equal_tokens=True), recipe(name="other")])
+    tasks = [(task.seed, task.arm.name) for task in tasks_of(design, tmp_path, 2, jobs=2)]
+    assert tasks[:2] == [(0, "start"), (1, "start")]
+    assert [seed for seed, _ in tasks[2:]] == [0] * 4 + [1] * 4
+    assert len(set(tasks)) == 10
+
+
+def test_a_control_alone_brings_the_arm_that_it_samples_as_much_as(tmp_path: Path) -> None:
+    design = recipes(load_config(RECIPES), [recipe(equal_tokens=True), recipe(name="other")])
+    tasks = tasks_of(design, tmp_path, arms=["mine-control"])
+    assert [task.arm.name for task in tasks] == ["start", "mine", "mine-control"]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +207,7 @@ def run(out: Path, found: list[Recipe], arms: list[str]) -> None:
             TINY,
             arms=arms,
             executor=executor,
+            jobs=1,
             command=["actwise"],
             progress=Progress(Console(file=StringIO())),
         )

@@ -171,6 +171,7 @@ def _run_arms(
                 settings,
                 arms=arms.split(",") if arms else (),
                 executor=executor,
+                jobs=jobs,
                 command=["actwise", *sys.argv[1:]],
                 progress=Progress(error_console()),
             )

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 
 from rich.console import Console
@@ -89,6 +90,7 @@ def run_experiment(
     *,
     arms: Sequence[str] = (),
     executor: Executor,
+    jobs: int,
     command: Sequence[str],
     progress: Progress,
 ) -> None:
@@ -101,7 +103,8 @@ def run_experiment(
         model: Folder or hub name of the base model.
         settings: As for `--set`; they overrule the experiment's, and an arm's overrule them.
         arms: Names of arms that are run, besides the first; all where not given.
-        executor: Where the runs are computed; as many at a time as it has workers.
+        executor: Where the runs are computed.
+        jobs: How many at a time.
         command: As typed, kept with each run.
         progress: Where finished runs are shown.
 
@@ -109,22 +112,18 @@ def run_experiment(
         ConfigError: There is no such arm.
         RunError: Some run failed; the others have been finished.
     """
-    first, *others = experiment.arms
-    unknown = set(arms) - {arm.name for arm in experiment.arms}
-    if unknown:
-        names = ", ".join(arm.name for arm in experiment.arms)
-        raise ConfigError(f"--arms: there is no {min(unknown)}; the arms are {names}")
-    others = [arm for arm in others if not arms or arm.name in arms]
-
-    def submit(seed: int, arm: Arm) -> None:
-        task = Task(out, seed, arm, experiment, model, tuple(settings), tuple(command))
-        running[executor.submit(run_task, task)] = task
-
+    chosen = _chosen(experiment, arms)
+    first = experiment.arms[0].name
+    # Of what can begin the earliest seed goes first, so that one is whole before the next.
+    ready = [(seed, 0) for seed in range(seeds)]
     running: dict[Future[None], Task] = {}
     failed: list[tuple[Task, BaseException]] = []
-    for seed in range(seeds):
-        submit(seed, first)
-    while running:
+    while ready or running:
+        while ready and len(running) < jobs:
+            seed, number = heappop(ready)
+            arm = experiment.arms[number]
+            task = Task(out, seed, arm, experiment, model, tuple(settings), tuple(command))
+            running[executor.submit(run_task, task)] = task
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             task, error = running.pop(future), future.exception()
             if error is not None:
@@ -134,15 +133,27 @@ def run_experiment(
                 progress.say(f"{task.folder} failed: {error}")
                 continue
             progress.say(f"{task.folder} done")
-            for arm in others:
-                if (arm.sampling_as or first.name) == task.arm.name:
-                    submit(task.seed, arm)
+            for number in chosen:
+                if (experiment.arms[number].sampling_as or first) == task.arm.name:
+                    heappush(ready, (task.seed, number))
     if failed:
         task, error = failed[0]
         raise RunError(
             f"{len(failed)} runs failed, the first in {task.folder}: {error}; see {task.log}, and "
             "run the same command again to go on with the others"
         ) from error
+
+
+def _chosen(experiment: Experiment, names: Sequence[str]) -> list[int]:
+    """Return the numbers of arms beside the first, with those that they sample as much as."""
+    arms = {arm.name: arm for arm in experiment.arms}
+    unknown = set(names) - set(arms)
+    if unknown:
+        known = ", ".join(arms)
+        raise ConfigError(f"--arms: there is no {min(unknown)}; the arms are {known}")
+    wanted = set(names or arms)
+    wanted |= {arms[name].sampling_as for name in wanted}
+    return [n for n, arm in enumerate(experiment.arms) if n and arm.name in wanted]
 
 
 def run_task(task: Task) -> None:
