@@ -80,6 +80,7 @@ class Pipeline:
         self._further: dict[str, list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
         self._costs: list[dict[str, Any]] = []
+        self._begin = 0.0
 
     def __call__(self) -> dict[str, Any]:
         """Run what is not done yet; return the results, which also lie in the run folder."""
@@ -119,6 +120,7 @@ class Pipeline:
     def _train(self, stage: Stage) -> None:
         course = stage.begin(self._context)
         training = course.training
+        self._begin -= training.earlier
         with self._run.progress.track(stage.name, training.steps, training.step) as show:
             for figures in course.steps:
                 self._tracking.log(stage.name, training.step, figures)
@@ -206,16 +208,16 @@ class Pipeline:
                 self._further.setdefault(measurement.table, []).append(found)
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
-        """Run a stage; what it took is kept from the run that finished it."""
+        """Run a stage; what it took before an interruption counts up to its last checkpoint."""
         file = _cost(name)
         device = self._policy.device
         give_back()
         restart_peak(device)
-        begin = time.monotonic()
+        self._begin = time.monotonic()
         before = spent(self._config.reward)
         stage()
         if not self._run.intact(file):
-            seconds = time.monotonic() - begin
+            seconds = time.monotonic() - self._begin
             self._run.write_json(file, {"seconds": seconds, "peak_memory": peak_memory(device)})
         cost = self._run.read_json(file)
         asked = spent_since(before, self._config.reward)

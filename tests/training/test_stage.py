@@ -103,6 +103,23 @@ def test_patience_survives_an_interruption(policy: Policy, run: Run) -> None:
     assert (again.step, again.end) == (4, first.end) == (4, 4)
 
 
+def test_the_time_before_an_interruption_counts(policy: Policy, run: Run) -> None:
+    def training() -> Training:
+        return Training(run, "x", policy, SftConfig(), steps=8, checkpoint_every=4, seed=0)
+
+    first = training()
+    for _ in range(4):
+        first.end_step()
+    file = "checkpoints/x.seconds.json"
+    assert first.earlier == 0 < run.read_json(file) < 600
+    run.write_json(file, 1000.0)
+    again = training()
+    assert again.earlier == 1000
+    for _ in range(4):
+        again.end_step()
+    assert 1000 < run.read_json(file) < 1600
+
+
 def give_gradients(policy: Policy, seed: int) -> None:
     torch.manual_seed(seed)
     for parameter in policy.trainable().values():

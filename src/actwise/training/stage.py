@@ -6,6 +6,7 @@ step's number, so a run that is killed and started again ends with the same weig
 
 import math
 import random
+import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -158,10 +159,16 @@ class Training:
         self._run = run
         self.stage = stage
         self._checkpoint = f"checkpoints/{stage}.pt"
+        self._seconds = f"checkpoints/{stage}.seconds.json"
+        self.earlier = 0.0
+        """Seconds that the stage had taken at the checkpoint from which it goes on."""
+        self._begin = time.monotonic()
         self.metrics = run.lines(f"metrics/{stage}.jsonl")
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
         if run.intact(self._checkpoint):
             self._load(run.folder / self._checkpoint)
+            if run.intact(self._seconds):
+                self.earlier = run.read_json(self._seconds)
         self.metrics.keep_up_to(self.step)
         self.rollouts.keep_up_to(self.step)
 
@@ -224,6 +231,7 @@ class Training:
         self.step += 1
         if saves:
             state = self._policy.to_save(self._state)
+            self._run.write_json(self._seconds, self.earlier + time.monotonic() - self._begin)
             self._run.write(
                 self._checkpoint, partial(_save, state), lines=(self.metrics, self.rollouts)
             )
