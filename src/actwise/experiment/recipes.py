@@ -38,7 +38,6 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
         config: What its runs share.
         found: The recipes, each of which is an arm, and its control another.
     """
-    work = {name: recipe.work for recipe in found for name in arms_of(recipe)}
     sections = {name: s for recipe in found for name, s in _sections(recipe, config).items()}
     own = {name: _configured(config, s) for name, s in sections.items()}
     equal = {control: r.name for r in found if r.equal_tokens for control in arms_of(r)[1:]}
@@ -65,7 +64,7 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
                     tuple(_flat(s)),
                     _shared(config, own[name]),
                     sampling_as=equal.get(name, ""),
-                    changed=work[name],
+                    changed=name,
                 )
                 for name, s in sections.items()
             ),
