@@ -309,11 +309,9 @@ def run_pipeline(
     check_installed(config.tracker)
     tools = config.data.tools
     request = {
-        "model": model_name(model),
-        "config": config.model_dump(mode="json"),
+        **identity(model, prepared, config),
         "seed": config.seed,
         "tools": fingerprint(tools) if tools is not None and tools.is_file() else None,
-        "data": prepared.fingerprints,
         "command": list(command),
         "stages": {stage.name: stage.mode(config) for stage in stages_of(config)},
         **versions(),
@@ -339,6 +337,15 @@ def run_pipeline(
             run.take_over(begin_from, taken)
         _say_what_comes(run, model, policy, fitted, config)
         return pipeline()
+
+
+def identity(model: str, prepared: Prepared, config: RunConfig) -> dict[str, Any]:
+    """Return what a run folder is the run of, as `run.json` has it."""
+    return {
+        "model": model_name(model),
+        "config": config.model_dump(mode="json"),
+        "data": prepared.fingerprints,
+    }
 
 
 def _say_what_comes(

@@ -22,9 +22,8 @@ from actwise.errors import ConfigError, RunError
 from actwise.experiment.design import Arm, Experiment
 from actwise.experiment.interventions import intervene
 from actwise.model.loading import load_policy
-from actwise.model.startup import model_name
 from actwise.model.threads import choose_threads
-from actwise.pipeline import run_pipeline
+from actwise.pipeline import identity, run_pipeline
 from actwise.run.files import read_records
 from actwise.run.folder import Run
 from actwise.run.progress import Progress
@@ -160,11 +159,7 @@ def run_task(task: Task) -> None:
     """Run one arm of one seed, or what is left of it."""
     config = task.config()
     prepared = prepare_desk(config)
-    request = {
-        "model": model_name(task.model),
-        "config": config.model_dump(mode="json"),
-        "data": prepared.fingerprints,
-    }
+    request = identity(task.model, prepared, config)
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("a", encoding="utf-8", buffering=1) as log:
         console = Console(file=log, width=120)
