@@ -113,7 +113,7 @@ def write_experiment(out: Path, experiment: Experiment = PAPER) -> None:
 
 def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     write_experiment(tmp_path)
-    figures = collect(PAPER, tmp_path, 2)
+    figures = collect(PAPER, tmp_path, range(2))
     rows = {(row["model"], row["split"]): row for row in figures["rows"]}
     row = rows[RL, "test"]
     assert (row["decisions"], row["conversations"]) == (4, 2)
@@ -187,7 +187,7 @@ def test_an_arm_counts_with_the_seeds_that_have_finished_it(tmp_path: Path) -> N
     write_experiment(tmp_path)
     for lost in ("seed-1/direct", "seed-0/rejection", "seed-0/ceiling", "seed-1/ceiling"):
         (tmp_path / lost / "results.json").unlink()
-    figures = collect(PAPER, tmp_path, 2)
+    figures = collect(PAPER, tmp_path, range(2))
     rows = {row["model"]: row for row in figures["rows"] if row["split"] == "test"}
     assert CEILING_MODEL not in rows
     assert (rows[SFT]["seeds"], rows[SFT]["per_seed"]) == ([0], [0.5])
@@ -208,14 +208,14 @@ def test_models_that_no_seed_has_both_of_are_not_compared(tmp_path: Path) -> Non
     write_experiment(tmp_path)
     for lost in ("seed-1/direct", "seed-0/annotated-0"):
         (tmp_path / lost / "results.json").unlink()
-    pairs = {(p["model"], p["against"]) for p in collect(PAPER, tmp_path, 2)["paired"]}
+    pairs = {(p["model"], p["against"]) for p in collect(PAPER, tmp_path, range(2))["paired"]}
     assert (after_rl(0), SFT) not in pairs
     assert {(after_rl(0), start_of(0)), (RL, SFT)} <= pairs
 
 
 def test_nothing_is_put_together_before_the_first_arm_is_finished(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no seed has finished annotated-40 yet"):
-        collect(PAPER, tmp_path, 2)
+        collect(PAPER, tmp_path, range(2))
 
 
 def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
             for line in lines:
                 line["verdict"]["right"] = False
             write_lines(file, lines)
-    text = page(collect(design, tmp_path, 2))
+    text = page(collect(design, tmp_path, range(2)))
     assert "* divergence term of 0.02: **worse**, -75.0 (-100.0 to -50.0)" in text
     # Held against the arm that differs in the upper bound alone.
     clip = "two steps a batch, clip 0.2 both ways"

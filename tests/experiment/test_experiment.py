@@ -55,7 +55,7 @@ def run_paper(out: Path, seeds: int, arms: Sequence[str] = ARMS) -> str:
         run_experiment(
             PAPER,
             out,
-            seeds,
+            range(seeds),
             BASE,
             TINY,
             arms=arms,
@@ -130,12 +130,12 @@ def test_a_lost_run_is_made_again_and_comes_out_the_same(finished: Path, tmp_pat
     shutil.rmtree(lost / "models" / "rl")
     run_paper(out, 2)
     assert {f.name: f.read_bytes() for f in (lost / "evaluations").iterdir()} == expected
-    assert collect(PAPER, out, 2)["rows"] == collect(PAPER, finished, 2)["rows"]
+    assert collect(PAPER, out, range(2))["rows"] == collect(PAPER, finished, range(2))["rows"]
 
 
 @pytest.mark.slow
 def test_figures_are_those_of_the_records(finished: Path) -> None:
-    figures = collect(PAPER, finished, 2)
+    figures = collect(PAPER, finished, range(2))
     (row,) = (r for r in figures["rows"] if r["model"] == RL and r["split"] == "test")
     by_seed = [
         [

@@ -102,7 +102,7 @@ def tasks_of(
     run_experiment(
         design,
         out,
-        seeds,
+        range(seeds),
         BASE,
         (),
         arms=arms,
@@ -202,7 +202,7 @@ def run(out: Path, found: list[Recipe], arms: list[str]) -> None:
         run_experiment(
             design,
             out,
-            1,
+            range(1),
             BASE,
             TINY,
             arms=arms,
@@ -231,7 +231,7 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
     run(tmp_path, found, with_controls(["mine"], found))
     torch.set_num_threads(threads)
     design = recipes(load_config(RECIPES, TINY), found)
-    figures = collect(design, tmp_path, 1)
+    figures = collect(design, tmp_path, range(1))
     assert [arm for arm, seeds in figures["finished"].items() if not seeds] == [
         "other",
         "other-control",

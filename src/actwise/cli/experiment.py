@@ -13,9 +13,26 @@ from actwise.cli.console import error_console
 from actwise.cli.options import SET
 from actwise.model.startup import model_path, prepare_torch
 
+
+def _seeds(_context: click.Context, _option: click.Parameter, value: str) -> Sequence[int]:
+    """Read a number of seeds, or the first and the last of them."""
+    first, between, last = value.partition("-")
+    if not first.isdecimal() or (between and not last.isdecimal()):
+        raise click.BadParameter(f"{value!r} is neither a number nor two, as in 3-4")
+    found = range(int(first), int(last) + 1) if between else range(int(first))
+    if not found:
+        raise click.BadParameter(f"{value!r} names no seed")
+    return found
+
+
 _OPTIONS = (
     click.option(
-        "--seeds", default=5, type=click.IntRange(1), show_default=True, help="Repetitions."
+        "--seeds",
+        default="5",
+        metavar="N|FIRST-LAST",
+        callback=_seeds,
+        show_default=True,
+        help="Repetitions: so many, or those from the first to the last.",
     ),
     click.option(
         "--jobs",
@@ -45,6 +62,13 @@ _OPTIONS = (
         "--finished",
         is_flag=True,
         help="Run nothing; put together what is finished.",
+    ),
+    click.option(
+        "--with",
+        "others",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Figures (JSON) of other seeds, from another machine; put together with these.",
     ),
     SET,
 )
@@ -115,25 +139,30 @@ def _experiment(
     design: Any,
     heading: str,
     *,
-    seeds: int,
+    seeds: Sequence[int],
     jobs: int,
     out: Path,
     arms: str | None,
     model: str,
     page: Path | None,
     finished: bool,
+    others: Sequence[Path],
     settings: Sequence[str],
 ) -> dict[str, Any]:
     from actwise.experiment.collect import collect
     from actwise.experiment.page import page as render
     from actwise.experiment.page import write_block
+    from actwise.experiment.pooling import pooled, read_figures
     from actwise.run.files import write_json
 
     begin = time.monotonic()
+    elsewhere = [(read_figures(file), str(file)) for file in others]
     if not finished:
         _run_arms(design, seeds, jobs, out, arms, model, settings)
     figures = collect(design, out, seeds)
     write_json(out / f"{design.name}.json", figures)
+    for other, file in elsewhere:
+        figures = pooled(figures, other, file=file)
     if page is not None:
         write_block(page, "figures", render(figures), heading=heading)
         write_json(page.with_suffix(".json"), figures)
@@ -147,7 +176,7 @@ def _experiment(
 
 def _run_arms(
     design: Any,
-    seeds: int,
+    seeds: Sequence[int],
     jobs: int,
     out: Path,
     arms: str | None,

@@ -44,22 +44,22 @@ WATCHED = ("reward", "live_groups", "entropy", "thought_words")
 """Figures of GRPO's steps whose course tells whether it is stable."""
 
 
-def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
+def collect(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Figures:
     """Read the runs of an experiment.
 
     Args:
         experiment: What was run; an arm counts with the seeds that have finished it.
         out: Its folder.
-        seeds: Number of repetitions.
+        seeds: The repetitions.
 
     Returns:
-        "experiment", "seeds", "config" (what the runs share), "versions", "finished" (seeds of each
-        arm), "claims" (what is expected), "rows" (the table: one model on one split, as in
-        `results.json`, with its "seeds" and their action accuracies, "per_seed"), "floors"
-        (means over the seeds of what trivial policies reach, by split), "paired"
-        (differences by slice and of what is claimed, on the seeds that both have), "thoughts"
-        and "interventions" (see `desk.thoughts` and `interventions`), "runs" (what each training
-        was like), "seconds" (of all stages that were computed).
+        "experiment", "seeds" (their number), "config" (what the runs share), "versions",
+        "finished" (seeds of each arm), "claims" (what is expected), "rows" (the table: one model
+        on one split, as in `results.json`, with its "seeds" and their action accuracies,
+        "per_seed"), "floors" (means over the seeds of what trivial policies reach, by split),
+        "paired" (differences by slice and of what is claimed, on the seeds that both have),
+        "thoughts" and "interventions" (see `desk.thoughts` and `interventions`), "runs" (what each
+        training was like), "seconds" (of all stages that were computed).
 
     Raises:
         RunError: No seed has finished the first arm.
@@ -87,14 +87,12 @@ def collect(experiment: Experiment, out: Path, seeds: int) -> Figures:
 
     right = MEASURES["action_accuracy"]
     records = {(m.name, split): read(m, split, right) for m in models for split in SPLITS}
-    runs = [
-        _run(out, seed, arm) for seed in range(seeds) for arm in arms if seed in finished[arm.name]
-    ]
+    runs = [_run(out, seed, arm) for seed in seeds for arm in arms if seed in finished[arm.name]]
     begun = finished[experiment.arms[0].name]
     first = _read(run_folder(out, begun[0], experiment.arms[0].name) / "run.json")
     return {
         "experiment": experiment.name,
-        "seeds": seeds,
+        "seeds": len(seeds),
         "config": {k: v for k, v in first["config"].items() if k != "seed"},
         "versions": {"actwise": first["actwise"], **first["versions"]},
         "finished": finished,
@@ -139,8 +137,8 @@ def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figur
     return bootstrap_seeds(values, clusters, seed=0)._asdict()
 
 
-def _finished(arm: Arm, out: Path, seeds: int) -> list[int]:
-    return [s for s in range(seeds) if (run_folder(out, s, arm.name) / "results.json").exists()]
+def _finished(arm: Arm, out: Path, seeds: Sequence[int]) -> list[int]:
+    return [s for s in seeds if (run_folder(out, s, arm.name) / "results.json").exists()]
 
 
 def _floors(out: Path, seeds: Sequence[int], arm: Arm) -> Figures:

@@ -25,6 +25,7 @@ from actwise.experiment.paper import (
     after_rl,
     start_of,
 )
+from actwise.experiment.pooling import parts_of
 from actwise.experiment.trainings import course, on_the_way, time_taken, trainings
 from actwise.run.files import write_named
 from actwise.training import stages
@@ -163,7 +164,19 @@ def _setting(figures: Figures) -> str:
     return (
         f"{figures['seeds']} seeds; each has conversations of its own ({sizes}), an order of its "
         f"own and its own sampling. {versions}. Shares in per cent, with 95 % bootstrap intervals "
-        "that resample seeds and, within them, conversations." + _unfinished(figures)
+        "that resample seeds and, within them, conversations."
+        + _put_together(figures)
+        + _unfinished(figures)
+    )
+
+
+def _put_together(figures: Figures) -> str:
+    parts = [", ".join(map(str, seeds)) for seeds in parts_of(figures)]
+    if len(parts) == 1:
+        return ""
+    return (
+        f" Seeds {'; '.join(parts)} were computed apart: an interval over all of them is made of "
+        "those of the parts (`experiment/pooling.py`)."
     )
 
 

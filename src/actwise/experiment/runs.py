@@ -83,7 +83,7 @@ def sampled_tokens(folder: Path) -> int:
 def run_experiment(
     experiment: Experiment,
     out: Path,
-    seeds: int,
+    seeds: Sequence[int],
     model: str,
     settings: Sequence[str],
     *,
@@ -98,7 +98,7 @@ def run_experiment(
     Args:
         experiment: What is run.
         out: Folder of the experiment.
-        seeds: Number of repetitions.
+        seeds: The repetitions.
         model: Folder or hub name of the base model.
         settings: As for `--set`; they overrule the experiment's, and an arm's overrule them.
         arms: Names of arms that are run, besides the first; all where not given.
@@ -114,7 +114,7 @@ def run_experiment(
     chosen = _chosen(experiment, arms)
     first = experiment.arms[0].name
     # Of what can begin the earliest seed goes first, so that one is whole before the next.
-    ready = [(seed, 0) for seed in range(seeds)]
+    ready = [(seed, 0) for seed in seeds]
     running: dict[Future[None], Task] = {}
     failed: list[tuple[Task, BaseException]] = []
     while ready or running:
