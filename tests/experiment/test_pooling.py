@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actwise.cli.experiment import experiment
-from actwise.errors import InputError
+from actwise.errors import ConfigError, InputError
 from actwise.experiment.collect import collect
 from actwise.experiment.page import page
 from actwise.experiment.paper import CEILING_MODEL, PAPER, RL
@@ -93,8 +93,8 @@ def test_all_but_the_ends_of_intervals_is_as_if_computed_together(
     tmp_path: Path, last_first: bool
 ) -> None:
     zero, one, both = write_parts(tmp_path)
-    parts = (json.loads(json.dumps(one)), zero) if last_first else (zero, one)
-    found = pooled(*parts, file="other.json")
+    parts = [json.loads(json.dumps(one)), zero] if last_first else [zero, one]
+    found = pooled([(part, "") for part in parts])
     assert found.pop("parts") == [[0], [1]]
     for figures in (found, both):
         figures["runs"].sort(key=lambda run: (run["seed"], run["arm"]))
@@ -113,7 +113,7 @@ def test_all_but_the_ends_of_intervals_is_as_if_computed_together(
 
 def test_what_one_part_has_alone_stays_as_it_is(tmp_path: Path) -> None:
     zero, one, _ = write_parts(tmp_path)
-    rows = {(r["model"], r["split"]): r for r in pooled(one, zero, file="")["rows"]}
+    rows = {(r["model"], r["split"]): r for r in pooled([(one, ""), (zero, "")])["rows"]}
     (alone,) = (r for r in zero["rows"] if (r["model"], r["split"]) == (CEILING_MODEL, "test"))
     assert rows[CEILING_MODEL, "test"] == alone
     # Seed 0 has two of two right and seed 1 one of two, each without doubt.
@@ -123,14 +123,14 @@ def test_what_one_part_has_alone_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_figures_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     zero, one, both = write_parts(tmp_path)
-    with pytest.raises(InputError, match=r"a.json: seed 1 of annotated-40 .* --seeds 3-4"):
-        pooled(one, both, file="a.json")
+    with pytest.raises(InputError, match=r"a.json: has seed 1 of annotated-40 already; .* --seeds"):
+        pooled([(one, ""), (both, "a.json")])
     longer = json.loads(json.dumps(zero))
     longer["config"]["rl"]["steps"] = 7
-    with pytest.raises(InputError, match=r"its runs had rl.steps=7, these have 400"):
-        pooled(one, longer, file="a.json")
+    with pytest.raises(InputError, match=r"its runs had rl.steps=7, others have 400"):
+        pooled([(one, ""), (longer, "a.json")])
     with pytest.raises(InputError, match="holds figures of recipes, not of paper"):
-        pooled(one, zero | {"experiment": "recipes"}, file="a.json")
+        pooled([(one, ""), (zero | {"experiment": "recipes"}, "a.json")])
     for text in ("{}", "[1]", "{", ""):
         file = tmp_path / "other.json"
         file.write_text(text)
@@ -145,22 +145,41 @@ def invoke(*arguments: str) -> Result:
 
 
 def test_a_page_holds_the_seeds_of_two_machines(tmp_path: Path) -> None:
-    out, written = tmp_path / "runs", tmp_path / "page.md"
+    out, written, part = tmp_path / "runs", tmp_path / "page.md", tmp_path / "part.json"
     write_parts(out)
     options = ("paper", "--finished", "--out", str(out), "--page", str(written))
     assert invoke(*options, "--seeds", "1").exit_code == 0
-    text = written.read_text()
-    assert text.count("1 seeds; each has") == 1 and "computed apart" not in text
-    json_file = written.with_suffix(".json")
-    added = invoke(*options, "--seeds", "1-1", "--with", str(json_file))
-    assert added.exit_code == 0, added.output
+    assert "1 seeds; each has" in written.read_text()
+    assert "computed apart" not in written.read_text()
+    beside = written.with_suffix(".json")
+    refused = invoke(*options, "--seeds", "1-1", "--with", str(beside))
+    assert isinstance(refused.exception, ConfigError) and "another name" in str(refused.exception)
+    beside.rename(part)
+    for _ in range(2):  # it can be said again
+        added = invoke(*options, "--seeds", "1-1", "--with", str(part))
+        assert added.exit_code == 0, added.output
     assert "Seeds 0; 1 were computed apart" in written.read_text()
-    figures = json.loads(json_file.read_text())
+    figures = json.loads(beside.read_text())
     assert figures["seeds"] == 2
     assert page(figures).strip() in written.read_text()
-    again = invoke(*options, "--seeds", "1-1", "--with", str(json_file))
-    assert isinstance(again.exception, InputError)
-    assert json.loads(json_file.read_text()) == figures
+    for known in (options, ("paper", "--out", str(tmp_path / "new"))):
+        again = invoke(*known, "--seeds", "1", "--with", str(part))
+        assert "part.json: has seed 0 of annotated-40 already" in str(again.exception)
+    assert not (tmp_path / "new").exists()  # refused before anything was computed
+    assert json.loads(beside.read_text()) == figures
+
+
+def test_a_page_is_written_from_figures_without_a_run(tmp_path: Path) -> None:
+    out, written = tmp_path / "runs", tmp_path / "page.md"
+    parts = write_parts(out)[:2]
+    for number, figures in enumerate(parts):
+        (tmp_path / f"{number}.json").write_text(json.dumps(figures))
+    options = ["--finished", "--out", str(tmp_path / "none"), "--page", str(written)]
+    files = [text for n in (0, 1) for text in ("--with", str(tmp_path / f"{n}.json"))]
+    done = invoke("paper", *options, *files)
+    assert done.exit_code == 0, done.output
+    assert json.loads(written.with_suffix(".json").read_text())["seeds"] == 2
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("seeds", ["x", "0", "4-3", "3-", "-1", "2-x", "1.5"])

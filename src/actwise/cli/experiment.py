@@ -11,6 +11,7 @@ import click
 
 from actwise.cli.console import error_console
 from actwise.cli.options import SET
+from actwise.errors import ConfigError
 from actwise.model.startup import model_path, prepare_torch
 
 
@@ -68,7 +69,8 @@ _OPTIONS = (
         "others",
         multiple=True,
         type=click.Path(path_type=Path),
-        help="Figures (JSON) of other seeds, from another machine; put together with these.",
+        help="Figures (JSON) of other seeds, from another machine; put together with these. With "
+        "--finished no run is needed.",
     ),
     SET,
 )
@@ -149,27 +151,34 @@ def _experiment(
     others: Sequence[Path],
     settings: Sequence[str],
 ) -> dict[str, Any]:
-    from actwise.experiment.collect import collect
+    from actwise.experiment.collect import collect, finished_seeds
     from actwise.experiment.page import page as render
     from actwise.experiment.page import write_block
-    from actwise.experiment.pooling import pooled, read_figures
+    from actwise.experiment.pooling import pooled, read_figures, refuse_seeds
     from actwise.run.files import write_json
 
     begin = time.monotonic()
-    elsewhere = [(read_figures(file), str(file)) for file in others]
+    beside = None if page is None else page.with_suffix(".json")
+    if beside in others:
+        raise ConfigError(
+            f"--with: {beside} is what --page writes anew; keep it under another name"
+        )
+    parts = [(read_figures(file), str(file)) for file in others]
     if not finished:
+        refuse_seeds(seeds, parts)
         _run_arms(design, seeds, jobs, out, arms, model, settings)
-    figures = collect(design, out, seeds)
-    write_json(out / f"{design.name}.json", figures)
-    for other, file in elsewhere:
-        figures = pooled(figures, other, file=file)
-    if page is not None:
+    own = out / f"{design.name}.json"
+    if not parts or finished_seeds(design.arms[0], out, seeds):
+        parts.insert(0, (collect(design, out, seeds), str(own)))
+        write_json(own, parts[0][0])
+    figures = pooled(parts)
+    if page is not None and beside is not None:
         write_block(page, "figures", render(figures), heading=heading)
-        write_json(page.with_suffix(".json"), figures)
+        write_json(beside, figures)
     click.echo(render(figures))
     click.echo(
         f"\ntime: {time.monotonic() - begin:.0f} s now, {figures['seconds']:.0f} s of "
-        f"computing in all\nfigures: {out / (design.name + '.json')}"
+        f"computing in all\nfigures: {beside or own}"
     )
     return figures
 

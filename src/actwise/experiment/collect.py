@@ -64,7 +64,7 @@ def collect(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Figures:
     Raises:
         RunError: No seed has finished the first arm.
     """
-    finished = {arm.name: _finished(arm, out, seeds) for arm in experiment.arms}
+    finished = {arm.name: finished_seeds(arm, out, seeds) for arm in experiment.arms}
     arms = [arm for arm in experiment.arms if finished[arm.name]]
     if experiment.arms[0] not in arms:
         raise RunError(f"{out}: no seed has finished {experiment.arms[0].name} yet")
@@ -137,7 +137,8 @@ def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figur
     return bootstrap_seeds(values, clusters, seed=0)._asdict()
 
 
-def _finished(arm: Arm, out: Path, seeds: Sequence[int]) -> list[int]:
+def finished_seeds(arm: Arm, out: Path, seeds: Sequence[int]) -> list[int]:
+    """Return the seeds of which an arm is finished."""
     return [s for s in seeds if (run_folder(out, s, arm.name) / "results.json").exists()]
 
 

@@ -34,23 +34,28 @@ _NO_ERROR = 1e-9
 """Estimates that are surer than this have all their values alike."""
 
 
-def pooled(own: Figures, other: Figures, *, file: str) -> Figures:
-    """Return the figures of an experiment with those of other seeds.
+def pooled(parts: Sequence[tuple[Figures, str]]) -> Figures:
+    """Return the figures of an experiment over all seeds.
 
     Args:
-        own: As `collect` returns them.
-        other: The same of other seeds; an arm may lack some, and models that it has not are those
-            of `own` alone.
-        file: Where the others were read, for messages.
+        parts: Figures of different seeds, as `collect` returns them, and the file of each for
+            messages; an arm may lack some seeds.
 
     Returns:
         Figures of the same form, and in "parts" the seeds that were computed together.
 
     Raises:
         InputError: They are not of the same experiment with the same settings, or an arm has the
-            same seed in both.
+            same seed twice.
     """
-    _check(own, other, file)
+    (figures, _), *others = parts
+    for other, file in others:
+        _check(figures, other, file)
+        figures = _both(figures, other)
+    return figures
+
+
+def _both(own: Figures, other: Figures) -> Figures:
     begun = len(_begun(own)), len(_begun(other))
     of_models = _seeds_of_models(own), _seeds_of_models(other)
 
@@ -98,6 +103,16 @@ def read_figures(file: Path) -> Figures:
     if not isinstance(found, dict) or not found.keys() >= _FIGURES:
         raise InputError("holds no figures of an experiment", file=str(file), remedy=_REMEDY)
     return found
+
+
+def refuse_seeds(seeds: Sequence[int], parts: Sequence[tuple[Figures, str]]) -> None:
+    """Refuse to compute seeds that are there already.
+
+    Raises:
+        InputError: A part has one.
+    """
+    for part, file in parts:
+        _refuse_both(next(iter(part["finished"])), seeds, part, file)
 
 
 def parts_of(figures: Figures) -> list[list[int]]:
@@ -222,18 +237,22 @@ def _check(own: Figures, other: Figures, file: str) -> None:
     if differing:
         name = differing[0]
         raise InputError(
-            f"its runs had {name}={theirs[name]}, these have {mine[name]}",
+            f"its runs had {name}={theirs[name]}, others have {mine[name]}",
             file=file,
             remedy="only seeds with the same settings can be put together",
         )
     for arm, seeds in own["finished"].items():
-        both = set(seeds) & set(other["finished"].get(arm, ()))
-        if both:
-            raise InputError(
-                f"seed {min(both)} of {arm} is in it already",
-                file=file,
-                remedy="name with --seeds those that it lacks, as in --seeds 3-4",
-            )
+        _refuse_both(arm, seeds, other, file)
+
+
+def _refuse_both(arm: str, seeds: Sequence[int], figures: Figures, file: str) -> None:
+    both = set(seeds) & set(figures["finished"].get(arm, ()))
+    if both:
+        raise InputError(
+            f"has seed {min(both)} of {arm} already",
+            file=file,
+            remedy="leave it out, or name with --seeds what it lacks, as in --seeds 3-4",
+        )
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
