@@ -13,8 +13,9 @@ from actwise.desk import PAPER as PAPER_SETTINGS
 from actwise.desk import generate
 from actwise.errors import RunError
 from actwise.experiment.ablations import ablations
-from actwise.experiment.collect import collect, mean_over_seeds
+from actwise.experiment.collect import collect
 from actwise.experiment.design import Experiment
+from actwise.experiment.measures import mean_over_seeds
 from actwise.experiment.page import page, readme_block
 from actwise.experiment.paper import (
     BASE_DIRECT,

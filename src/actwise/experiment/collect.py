@@ -8,22 +8,26 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from actwise.config import RunConfig
-from actwise.conversation import Decision, all_decisions
-from actwise.desk.splits import prepare_desk
-from actwise.desk.thoughts import ThoughtCheck, check_thought
 from actwise.errors import RunError
 from actwise.experiment.design import Arm, Experiment, Model
-from actwise.experiment.measures import MEASURES, OF_DECISIONS, SPLITS, Measure, Place, Value
+from actwise.experiment.examined import of_interventions, of_thoughts
+from actwise.experiment.measures import (
+    MEASURES,
+    OF_DECISIONS,
+    SPLITS,
+    Measure,
+    Place,
+    in_slice,
+    mean_over_seeds,
+)
 from actwise.experiment.runs import run_folder
-from actwise.results.stats import bootstrap_seeds, paired_bootstrap_seeds
+from actwise.results.stats import paired_bootstrap_seeds
 from actwise.results.summary import Record, both_known, share_right, slices_of
 from actwise.run.files import read_records
-from actwise.template.parse import parse_completion
 from actwise.training.stages import stages_of
 
 Figures = dict[str, Any]
@@ -32,13 +36,6 @@ Read = Callable[[Model, str, Measure], BySeed]
 """Returns the records of a model on a split by which it is measured."""
 
 _PARTS = ("all", "call", "answer", "reasoning")
-
-THOUGHT_MEASURES: dict[str, Value] = {
-    name: itemgetter(name) for name in ("grounded", "sums", "comparisons", "sound", "concluded")
-}
-"""See `desk.thoughts.ThoughtCheck`."""
-
-OUTCOMES = ("keeps", "follows", "other")
 
 WATCHED = ("reward", "live_groups", "entropy", "thought_words")
 """Figures of GRPO's steps whose course tells whether it is stable."""
@@ -58,7 +55,7 @@ def collect(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Figures:
         on one split, as in `results.json`, with its "seeds" and their action accuracies,
         "per_seed"), "floors" (means over the seeds of what trivial policies reach, by split),
         "paired" (differences by slice and of what is claimed, on the seeds that both have),
-        "thoughts" and "interventions" (see `desk.thoughts` and `interventions`), "runs" (what each
+        "thoughts" and "interventions" (see `examined`), "runs" (what each
         training was like), "seconds" (of all stages that were computed).
 
     Raises:
@@ -116,25 +113,13 @@ def collect(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Figures:
                 )
             )
         ],
-        "thoughts": _thoughts(out, [m for m in models if m.stage in experiment.examined], records),
-        "interventions": _interventions(out, begun, experiment.arms[0], experiment.examined),
+        "thoughts": of_thoughts(
+            out, [m for m in models if m.stage in experiment.examined], records
+        ),
+        "interventions": of_interventions(out, begun, experiment.arms[0], experiment.examined),
         "runs": runs,
         "seconds": sum(sum(run["seconds"].values()) for run in runs),
     }
-
-
-def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> Figures | None:
-    """Return the mean of a measure and its interval; None where it applies nowhere."""
-    pairs = [
-        [(float(v), r["conversation"]) for r in records if (v := value(r)) is not None]
-        for records in of_seeds
-    ]
-    pairs = [of_seed for of_seed in pairs if of_seed]
-    if not pairs:
-        return None
-    values = [[v for v, _ in of_seed] for of_seed in pairs]
-    clusters = [[c for _, c in of_seed] for of_seed in pairs]
-    return bootstrap_seeds(values, clusters, seed=0)._asdict()
 
 
 def finished_seeds(arm: Arm, out: Path, seeds: Sequence[int]) -> list[int]:
@@ -179,8 +164,8 @@ def _row(model: str, split: str, by_seed: BySeed) -> Figures:
         },
         "slices": {
             name: {
-                "decisions": sum(len(_part(records, name)) for records in of_seeds),
-                "action_accuracy": mean_over_seeds([_part(r, name) for r in of_seeds], right),
+                "decisions": sum(len(in_slice(records, name)) for records in of_seeds),
+                "action_accuracy": mean_over_seeds([in_slice(r, name) for r in of_seeds], right),
             }
             for name in names
         },
@@ -201,7 +186,7 @@ def _paired(
     one = read(ours, split, measure)
     other = one if isinstance(theirs, float) else read(theirs, split, measure)
     for seed in (s for s in one if s in other):
-        of_part = _part(one[seed], part)
+        of_part = in_slice(one[seed], part)
         of_one, of_other, conversations = both_known(of_part, other[seed], measure.value)
         if isinstance(theirs, float):
             of_other = [theirs] * len(of_one)
@@ -226,72 +211,6 @@ def _paired(
         "seeds": seeds,
         "per_seed": [_mean(x) - _mean(y) for x, y in zip(a, b, strict=True)],
     }
-
-
-def _thoughts(
-    out: Path, models: Sequence[Model], records: dict[tuple[str, str], BySeed]
-) -> list[Figures]:
-    """Return what the thoughts of models are like, by split and slice."""
-    thinking = [model for model in models if model.mode == "thinking"]
-    decisions: dict[tuple[int, str], dict[str, Decision]] = {}
-    for model in thinking:
-        for seed in records[model.name, SPLITS[0]]:
-            if (seed, SPLITS[0]) in decisions:
-                continue
-            config = _read(run_folder(out, seed, model.arm) / "run.json")["config"]
-            tests = prepare_desk(RunConfig.model_validate(config)).splits.tests
-            for split in SPLITS:
-                decisions[seed, split] = {d.key: d for d in all_decisions(tests[split])}
-    found = []
-    for model in thinking:
-        for split in SPLITS:
-            checked = [
-                [_checked(r, decisions[seed, split][r["decision"]]) for r in of_seed]
-                for seed, of_seed in records[model.name, split].items()
-            ]
-            found += [
-                {"model": model.name, "split": split, "slice": part}
-                | {
-                    name: mean_over_seeds([_part(of_seed, part) for of_seed in checked], value)
-                    for name, value in THOUGHT_MEASURES.items()
-                }
-                for part in ("all", "reasoning")
-            ]
-    return found
-
-
-def _interventions(
-    out: Path, seeds: Sequence[int], arm: Arm, examined: Sequence[str]
-) -> list[Figures]:
-    """Return what becomes of actions when thoughts are replaced, for models of the first arm."""
-    folders = [run_folder(out, seed, arm.name) / "interventions" for seed in seeds]
-    found = {
-        stage: [
-            read_records(f / f"{stage}.jsonl") for f in folders if (f / f"{stage}.jsonl").exists()
-        ]
-        for stage in examined
-    }
-    return [
-        {"stage": stage, "thought": thought, "decisions": _number_of(of_seeds, thought)}
-        | {outcome: mean_over_seeds(of_seeds, _has(thought, outcome)) for outcome in OUTCOMES}
-        for stage, of_seeds in found.items()
-        for thought in ("own", "swapped", "corrupted")
-    ]
-
-
-def _checked(record: Record, decision: Decision) -> Record:
-    completion = parse_completion(record["text"], thinking=True)
-    check: ThoughtCheck = check_thought(completion, decision.history)
-    kept = {key: record[key] for key in ("conversation", "kind", "labels")}
-    return kept | asdict(check) | {"sound": check.sound}
-
-
-def _has(thought: str, outcome: str) -> Value:
-    return lambda r: float(r[thought] == outcome) if thought in r else None
-
-
-def _number_of(of_seeds: Sequence[Sequence[Record]], thought: str) -> int:
-    return sum(thought in record for records in of_seeds for record in records)
 
 
 def _run(out: Path, seed: int, arm: Arm) -> Figures:
@@ -345,10 +264,6 @@ def _training(file: Path, limit: int) -> Figures:
             if values:
                 found[f"{when}_{name}"] = _mean(values)
     return found
-
-
-def _part(records: Sequence[Record], name: str) -> list[Record]:
-    return [r for r in records if name == "all" or name in slices_of(r)]
 
 
 def _mean(values: Sequence[float]) -> float:

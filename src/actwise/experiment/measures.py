@@ -1,6 +1,6 @@
 """What an experiment compares models by, and from which files of a run each figure comes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 from actwise.experiment.design import Model
 from actwise.results.attempts import ATTEMPT_METRICS, failed
 from actwise.results.episodes import EPISODE_METRICS
-from actwise.results.summary import METRICS, Record
+from actwise.results.stats import bootstrap_seeds
+from actwise.results.summary import METRICS, Record, slices_of
 from actwise.run.files import read_records
 from actwise.training.stages import THINK
 
@@ -116,6 +117,25 @@ def _course(place: Place) -> list[Record]:
     steps = read_records(place.folder / f"metrics/{place.model.stage}.jsonl")
     scores = {s["step"]: s["dev_action_accuracy"] for s in steps if "dev_action_accuracy" in s}
     return [{"decision": "", "conversation": "", "slope": late_slope(scores)}]
+
+
+def mean_over_seeds(of_seeds: Sequence[Sequence[Record]], value: Value) -> dict[str, Any] | None:
+    """Return the mean of a measure and its interval; None where it applies nowhere."""
+    pairs = [
+        [(float(v), r["conversation"]) for r in records if (v := value(r)) is not None]
+        for records in of_seeds
+    ]
+    pairs = [of_seed for of_seed in pairs if of_seed]
+    if not pairs:
+        return None
+    values = [[v for v, _ in of_seed] for of_seed in pairs]
+    clusters = [[c for _, c in of_seed] for of_seed in pairs]
+    return bootstrap_seeds(values, clusters, seed=0)._asdict()
+
+
+def in_slice(records: Sequence[Record], name: str) -> list[Record]:
+    """Return the decisions of a slice; see `results.summary.slices_of`."""
+    return [r for r in records if name == "all" or name in slices_of(r)]
 
 
 def late_slope(scores: Mapping[int, float]) -> float | None:
