@@ -159,15 +159,15 @@ def test_figures_worked_out_by_hand(tmp_path: Path) -> None:
     text = page(figures)
     assert "| 40 annotated, GRPO, over SFT (direct) | +1.5 % | +200.0 %" in text
     assert "| 1 | annotated-40 | rl | 2 (1) | 60.0 | 30.0 | 0.2 to 0.7 | 0.5 to 0 |" in text
-    assert "| 40 | – | – |" in text  # the ceiling is no better than the start
+    assert "| 40 | – (– –) | – (– –) |" in text  # the ceiling is no better than the start
     # Scores of 0.4 after one of two steps and 0.3 after both; 0.5 before.
     assert f"| annotated-40 | 2 | 2 | 50.0 |{' 40.0 |' * 7} 30.0 | – |" in text
     assert "| +10.00 |" in on_the_way(rising(figures))
     for row in figures["rows"]:
         if row["model"] == CEILING_MODEL:
             row["per_seed"] = [1.0, 1.0]
-    # From 0.5 to 0.75 on a way that ends at 1.
-    assert "| 40 | 0.50 | 0.50 |" in page(figures)
+    # One seed goes from 0.5 to 1 on a way that ends at 1, the other stays at 0.5.
+    assert "| 40 | 0.50 (1.00 0.00) | 0.50 (1.00 0.00) |" in page(figures)
     assert "| (neutral answer) | 25.0 |" in text
     block = readme_block(figures)
     assert "75.0 (50.0 to 100.0)" in block

@@ -31,6 +31,7 @@ from actwise.run.files import write_named
 from actwise.training import stages
 
 Figures = dict[str, Any]
+BySeed = dict[int, float]
 
 _SHARES = {
     "action_accuracy": "right",
@@ -259,17 +260,25 @@ def _learned(figures: Figures) -> str:
             cells.append(_part_of_the_way(*found) if len(found) == len(models) else "")
         lines.append(cells)
     return (
-        "## How far GRPO goes\n\n(GRPO - start) / (ceiling - start), of decisions that are right; "
-        f'the ceiling is "{CEILING_MODEL}".\n\n{markdown(header, lines)}'
+        "## How far GRPO goes\n\n(GRPO - start) / (ceiling - start), of decisions that are right, "
+        f'over the seeds that have all three, and by seed; the ceiling is "{CEILING_MODEL}".\n\n'
+        f"{markdown(header, lines)}"
     )
 
 
-def _part_of_the_way(*by_seed: dict[int, float]) -> str:
-    seeds = set.intersection(*map(set, by_seed))
+def _part_of_the_way(start: BySeed, rl: BySeed, ceiling: BySeed) -> str:
+    """Write what part of the way was gone, over the seeds that have all three and by each."""
+    seeds = [seed for seed in start if seed in rl and seed in ceiling]
     if not seeds:
         return ""
-    start, rl, ceiling = (sum(right[seed] for seed in seeds) / len(seeds) for right in by_seed)
-    return f"{(rl - start) / (ceiling - start):.2f}" if ceiling > start else "–"
+    parts = [_part(rl[s] - start[s], ceiling[s] - start[s]) for s in seeds]
+    gone, whole = (sum(end[s] - start[s] for s in seeds) for end in (rl, ceiling))
+    each = f" ({' '.join(parts)})" if len(seeds) > 1 else ""
+    return _part(gone, whole) + each
+
+
+def _part(gone: float, whole: float) -> str:
+    return f"{gone / whole:.2f}" if whole > 0 else "–"
 
 
 def _thoughts(figures: Figures) -> str:
