@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actwise.config import dotted
 from actwise.errors import RunError
 from actwise.report import write_episodes, write_table
 from actwise.report.charts import standalone
@@ -51,7 +52,7 @@ class Evaluation:
     def decisions(self) -> Any:
         """Return the judged decisions: a data frame where pandas is installed, else records."""
         return as_frame(
-            flat({"mode": mode, **record})
+            dotted({"mode": mode, **record})
             for mode, records in self.records.items()
             for record in records
             if "verdict" in record
@@ -161,7 +162,7 @@ class LoadedRun:
         for file in sorted(self.folder.glob("evaluations/[!.]*.jsonl")):
             model, mode, split = file.stem.split("-", 2)
             named = {"model": model, "mode": mode, "split": split}
-            rows += [flat(named | record) for record in read_records(file)]
+            rows += [dotted(named | record) for record in read_records(file)]
         return as_frame(rows)
 
     def metrics(self, stage: str) -> Any:
@@ -186,17 +187,6 @@ class LoadedRun:
         if name not in models:
             raise RunError(f"{self.folder}: has no model {name!r}; there are {', '.join(models)}")
         return load_model(models[name].path, models[name].config)
-
-
-def flat(record: Record) -> Record:
-    """Return a record whose nested objects are columns of their own, such as "verdict.right"."""
-    found: Record = {}
-    for key, value in record.items():
-        if isinstance(value, dict):
-            found |= {f"{key}.{name}": inner for name, inner in flat(value).items()}
-        else:
-            found[key] = value
-    return found
 
 
 def as_frame(rows: Any) -> Any:

@@ -6,7 +6,7 @@ resolved configuration is stored with the run.
 
 from actwise.config.data import DataConfig, DeskConfig
 from actwise.config.evaluation import EpisodesConfig, EvaluateConfig, SteeringConfig
-from actwise.config.load import layered, load_config, overlaid, read_toml, validated
+from actwise.config.load import dotted, layered, load_config, overlaid, read_toml, validated
 from actwise.config.model import EngineConfig, ModelConfig
 from actwise.config.rl import (
     AnchorConfig,
@@ -42,6 +42,7 @@ __all__ = [
     "SteeringConfig",
     "ThinkConfig",
     "TrackerName",
+    "dotted",
     "layered",
     "load_config",
     "overlaid",

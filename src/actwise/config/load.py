@@ -57,6 +57,17 @@ def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
+def dotted(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested values by keys such as "section.key"."""
+    found: dict[str, Any] = {}
+    for key, value in sections.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{name}": inner for name, inner in dotted(value).items()}
+        else:
+            found[key] = value
+    return found
+
+
 def read_toml(file: Path) -> dict[str, Any]:
     """Return what a TOML file holds.
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from actwise.config import RunConfig
 from actwise.errors import RunError
+from actwise.experiment.cells import Figures
 from actwise.experiment.design import Arm, Experiment, Model
 from actwise.experiment.examined import of_interventions, of_thoughts
 from actwise.experiment.measures import (
@@ -30,7 +30,6 @@ from actwise.results.summary import Record, both_known, share_right, slices_of
 from actwise.run.files import read_records
 from actwise.training.stages import stages_of
 
-Figures = dict[str, Any]
 BySeed = dict[int, list[Record]]
 Read = Callable[[Model, str, Measure], BySeed]
 """Returns the records of a model on a split by which it is measured."""

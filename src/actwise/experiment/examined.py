@@ -5,20 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from actwise.config import RunConfig
 from actwise.conversation import Decision, all_decisions
 from actwise.desk.splits import prepare_desk
 from actwise.desk.thoughts import ThoughtCheck, check_thought
+from actwise.experiment.cells import Figures
 from actwise.experiment.design import Arm, Model
 from actwise.experiment.measures import SPLITS, Value, in_slice, mean_over_seeds
 from actwise.experiment.runs import run_folder
 from actwise.results.summary import Record
 from actwise.run.files import read_records
 from actwise.template.parse import parse_completion
-
-Figures = dict[str, Any]
 
 THOUGHT_MEASURES: dict[str, Value] = {
     name: itemgetter(name) for name in ("grounded", "sums", "comparisons", "sound", "concluded")

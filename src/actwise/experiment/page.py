@@ -5,10 +5,9 @@ and why) stays when it is written again.
 """
 
 from pathlib import Path
-from typing import Any
 
 from actwise.errors import InputError
-from actwise.experiment.cells import every, interval, markdown, percent, signed, slice_of
+from actwise.experiment.cells import Figures, every, interval, markdown, percent, signed, slice_of
 from actwise.experiment.claims import claims
 from actwise.experiment.paper import (
     ANNOTATED,
@@ -30,7 +29,6 @@ from actwise.experiment.trainings import course, on_the_way, time_taken, trainin
 from actwise.run.files import write_named
 from actwise.training import stages
 
-Figures = dict[str, Any]
 BySeed = dict[int, float]
 
 _SHARES = {

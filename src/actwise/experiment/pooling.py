@@ -16,10 +16,10 @@ from operator import mul
 from pathlib import Path
 from typing import Any
 
+from actwise.config import dotted
 from actwise.errors import InputError
+from actwise.experiment.cells import Figures
 from actwise.results.stats import Interval
-
-Figures = dict[str, Any]
 
 _Weights = Callable[[Figures, Figures], tuple[int, int]]
 """Returns the seeds of two entries that are merged."""
@@ -232,7 +232,7 @@ def _check(own: Figures, other: Figures, file: str) -> None:
             file=file,
             remedy=_REMEDY,
         )
-    mine, theirs = dict(_flat(own["config"])), dict(_flat(other["config"]))
+    mine, theirs = dotted(own["config"]), dotted(other["config"])
     differing = [name for name in mine if name in theirs and mine[name] != theirs[name]]
     if differing:
         name = differing[0]
@@ -253,13 +253,3 @@ def _refuse_both(arm: str, seeds: Sequence[int], figures: Figures, file: str) ->
             file=file,
             remedy="leave it out, or name with --seeds what it lacks, as in --seeds 3-4",
         )
-
-
-def _flat(section: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in section.items():
-        if isinstance(value, dict):
-            found += _flat(value, f"{prefix}{name}.")
-        else:
-            found.append((f"{prefix}{name}", value))
-    return found

@@ -7,10 +7,10 @@ believe that it was the same.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from actwise.config import RunConfig, overlaid, validated
+from actwise.config import RunConfig, dotted, overlaid, validated
 from actwise.desk import RECIPES as SETTINGS
 from actwise.experiment.design import Arm, Claim, Experiment, Model
 from actwise.recipes import Recipe
@@ -61,7 +61,7 @@ def recipes(config: RunConfig, found: Sequence[Recipe]) -> Experiment:
             *(
                 Arm(
                     name,
-                    tuple(_flat(s)),
+                    tuple(f"{key}={json.dumps(value)}" for key, value in dotted(s).items()),
                     _shared(config, own[name]),
                     sampling_as=equal.get(name, ""),
                     changed=name,
@@ -123,12 +123,3 @@ def _shared(config: RunConfig, own: RunConfig) -> tuple[str, ...]:
         return stages.BASE, stages.THINK.name
     same = all(before[key] == after[key] for key in before if key != stages.THINK.name)
     return (stages.BASE,) if same else ()
-
-
-def _flat(sections: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield sections as settings."""
-    for key, value in sections.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={json.dumps(value)}"
