@@ -132,6 +132,59 @@ def test_conversations_that_only_greet_alike_lose_nothing() -> None:
     assert longest_records([other, *logs]) == ([other, *logs], [])
 
 
+def prompted(prompt: str, *messages: Message, id: str) -> Conversation:
+    return talk(Message(role="system", content=prompt), *messages, id=id)
+
+
+def test_one_question_about_many_documents_is_as_many_conversations() -> None:
+    """Each document is in a system prompt; some records go on, others do not."""
+    shared = [user("What is the sentiment of this document?"), says("positive")]
+    more = [user("Why do you think so?"), says("It is written so.")]
+    logs = [
+        prompted(f"Document: {word} {word}", *shared, *(more if n % 2 else []), id=word)
+        for n, word in enumerate(WORDS)
+    ]
+    assert longest_records(logs) == (logs, [])
+    # A record for each request of those that go on is still a beginning, whatever the time was.
+    grown = [r for c in logs for r in requests(c)]
+    at_noon = [
+        r.model_copy(
+            update={
+                "messages": (
+                    Message(role="system", content=f"{r.messages[0].content}\nIt is 12:0{n % 10}."),
+                    *r.messages[1:],
+                )
+            }
+        )
+        for n, r in enumerate(grown)
+    ]
+    found, beginnings = longest_records(at_noon)
+    assert len(found) == len(logs)
+    assert len(beginnings) == len(logs) // 2
+    assert sum(len(c.decisions()) for c in found) == sum(len(c.decisions()) for c in logs)
+
+
+def test_what_many_say_first_is_joined_once_a_record() -> None:
+    """Half leave after a menu's first answer: the work grows with the records, not their square."""
+    read = 0
+
+    class Counted(list[Conversation]):
+        def __getitem__(self, index: int) -> Conversation:  # type: ignore[override]
+            nonlocal read
+            read += 1
+            return super().__getitem__(index)
+
+    opening = [user("I need help with my order"), says("Sure, what is its number?")]
+    logs = Counted(
+        talk(*opening, *([user(f"It is {n}"), says(f"{n} is here.")] if n % 2 else []), id=str(n))
+        for n in range(400)
+    )
+    found, beginnings = longest_records(logs)
+    assert (len(found), len(beginnings)) == (200, 200)
+    assert sum(len(c.decisions()) for c in found) == 201
+    assert read <= 4 * len(logs)
+
+
 def test_logs_without_growth_stay_as_they_are() -> None:
     logs = [long_talk(name, 2) for name in WORDS]
     assert longest_records(logs) == (logs, [])

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ _TIMESTAMP = re.compile(
 """A date with a time, or a time in brackets; a date or a time alone is what is talked about."""
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_NUMBER = re.compile(r"\d+")
 SPECIFIC = 4
 """Words from which on the beginning of a conversation says whose it is; "Hi!" does not."""
 
@@ -75,6 +77,18 @@ def turns_of(conversation: Conversation) -> list[Turn]:
         if words < SPECIFIC:  # more need not be counted
             words += len(_WORD.findall(text)) - 1  # the role
     return found
+
+
+def prompt_of(conversation: Conversation) -> int:
+    """Return a fingerprint of the system prompt that a conversation begins with.
+
+    Times, dates and numbers in it do not count: they change from one request to the next.
+    """
+    hasher = blake2b(digest_size=8)
+    for message in takewhile(lambda m: m.role == "system", conversation.messages):
+        text = _NUMBER.sub("", _TIMESTAMP.sub("", message.content))
+        hasher.update(" ".join(text.split()).encode(errors="replace"))
+    return int.from_bytes(hasher.digest())
 
 
 def _text(message: Message) -> str:

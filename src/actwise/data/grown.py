@@ -6,14 +6,17 @@ a split parts a conversation from itself.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from actwise.conversation import Conversation, Message
-from actwise.data.fingerprint import SPECIFIC, turns_of
+from actwise.data.fingerprint import SPECIFIC, prompt_of, turns_of
 from actwise.data.stored import chosen, rebuilt
 
 
@@ -28,51 +31,48 @@ class Ungrown(NamedTuple):
 def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
     """Leave out the records that are the beginnings of longer ones.
 
-    The thought and the weight of a turn are taken from the record that ends with it: in the longer
+    The thought and the weight of a turn are taken from the records that end with it: in the longer
     ones it is history, from which servers remove thoughts. Where two records go on differently from
-    a third, both are kept, and the turns that they share are learned in the first.
+    a third, both are kept, and the turns that they share are learned in the first. Records under
+    different system prompts, dates and numbers aside, are joined only where no third begins in the
+    same words: a question that is asked of many documents, each in its system prompt, is asked in
+    as many conversations.
 
     Args:
-        conversations: In the order in which they were read, which is kept. Some 30 bytes of each
+        conversations: In the order in which they were read, which is kept. Some 40 bytes of each
             turn are held, and no conversation.
     """
     turns = _Turns(conversations)
-    last = turns.last()
-    inner = np.flatnonzero(~last & np.isin(turns.after, turns.after[last]))
-    inner = inner[np.argsort(turns.after[inner], kind="stable")]
-    keys = turns.after[inner]
-    ends = np.flatnonzero(last & np.isin(turns.after, keys))
-    if not len(ends):
+    joins = list(_joins(turns))
+    if not joins:
         return Ungrown(conversations, chosen(conversations, ()))
     is_beginning = np.zeros(len(conversations), dtype=np.bool_)
-    is_beginning[turns.owners[ends]] = True
-    pairs = array("q")
-    """For each turn of a longer record that a beginning ends with: both turns, and whether this is
-    not the first such record."""
-    begins = np.searchsorted(keys, turns.after[ends])
-    stops = np.searchsorted(keys, turns.after[ends], side="right")
-    for end, begin, stop in zip(ends.tolist(), begins.tolist(), stops.tolist(), strict=True):
-        holders = [i for i in inner[begin:stop].tolist() if not is_beginning[turns.owners[i]]]
-        for first, holder in enumerate(holders):
-            pairs.extend((holder, end, first > 0))
-    edits = np.array(pairs, dtype=np.int64).reshape(-1, 3)
-    owners = turns.owners[edits[:, 0]]
-    order = np.argsort(owners, kind="stable")
-    edits, spans = edits[order], np.searchsorted(owners[order], np.arange(len(conversations) + 1))
+    edits = array("q")
+    """For each turn of a longer record that others end with: it, the join, whether to learn it."""
+    for number, (ends, holders) in enumerate(joins):
+        is_beginning[turns.owners[ends]] = True
+        for place, holder in enumerate(holders):
+            # A greeting is answered in every conversation.
+            edits.extend((holder, number, place == 0 or not turns.specific[holder]))
+    of_turn = np.array(edits, dtype=np.int64).reshape(-1, 3)
+    of_turn = of_turn[np.argsort(of_turn[:, 0], kind="stable")]
+    spans = np.searchsorted(turns.owners[of_turn[:, 0]], np.arange(len(conversations) + 1))
+
+    @lru_cache(maxsize=1000)  # hundreds of records may end where hundreds of others go on
+    def ended(join: int) -> _Ended:
+        return _Ended(
+            [(conversations[int(turns.owners[e])], int(turns.index[e])) for e in joins[join][0]]
+        )
 
     def whole(number: int) -> Conversation:
         """Return a record with what those that end within it say."""
         longer = conversations[number]
-        for holder, end, later in edits[spans[number] : spans[number + 1]].tolist():
-            longer = _with_turn(
-                longer,
-                int(turns.index[holder]),
-                conversations[int(turns.owners[end])],
-                int(turns.index[end]),
-                # A greeting is answered in every conversation.
-                again=bool(later and turns.specific[end]),
-            )
-        return longer
+        messages, group = list(longer.messages), longer.group
+        for holder, join, learned in of_turn[spans[number] : spans[number + 1]].tolist():
+            index = int(turns.index[holder])
+            messages[index] = ended(join).joined(messages[index], learned=bool(learned))
+            group = group if group is not None else ended(join).group
+        return longer.model_copy(update={"messages": tuple(messages), "group": group})
 
     kept = map(whole, np.flatnonzero(~is_beginning).tolist())
     return Ungrown(
@@ -86,16 +86,22 @@ class _Turns:
 
     def __init__(self, conversations: Sequence[Conversation]) -> None:
         after, owners, index, specific = array("Q"), array("I"), array("I"), array("b")
+        number_of, prompts = array("I"), array("Q")
         for number, conversation in enumerate(conversations):
-            for turn in turns_of(conversation):
+            prompts.append(prompt_of(conversation))
+            for place, turn in enumerate(turns_of(conversation)):
                 after.append(turn.after)
                 owners.append(number)
                 index.append(turn.index)
                 specific.append(turn.words >= SPECIFIC)
+                number_of.append(place)
         self.after = np.array(after, dtype=np.uint64)
         self.owners = np.array(owners, dtype=np.int64)
         self.index = np.array(index, dtype=np.int64)
+        self.number = np.array(number_of, dtype=np.int64)
+        """How many turns of the conversation come before it."""
         self.specific = np.array(specific, dtype=np.bool_)
+        self.prompts = np.array(prompts, dtype=np.uint64)[self.owners]
 
     def last(self) -> npt.NDArray[np.bool_]:
         """Return which turns are the last of their conversations."""
@@ -104,26 +110,57 @@ class _Turns:
         return last
 
 
-def _with_turn(
-    longer: Conversation, index: int, record: Conversation, end: int, *, again: bool
-) -> Conversation:
-    """Return a longer record with what only the record that ends with a turn says of it."""
-    messages = list(longer.messages)
-    own, other = messages[index], record.messages[end]
-    messages[index] = _joined(own, other, weight=0 if again else other.weight)
-    return longer.model_copy(
-        update={
-            "messages": tuple(messages),
-            "group": longer.group if longer.group is not None else record.group,
-        }
-    )
+def _joins(turns: _Turns) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield turns that records end with, each time with the same turn of longer records."""
+    last = turns.last()
+    within = np.flatnonzero(~last)
+    within = within[np.argsort(turns.after[within], kind="stable")]
+    keys = turns.after[within]
+    ends = np.flatnonzero(last & np.isin(turns.after, keys))
+    # The longest first, so that it is known of every longer record whether it is kept itself.
+    ends = ends[np.lexsort((turns.after[ends], -turns.number[ends]))]
+    joined = np.zeros(len(turns.owners), dtype=np.bool_)
+    """By the number of the record."""
+    for key, same in groupby(ends.tolist(), key=lambda end: turns.after[end]):
+        begin, stop = np.searchsorted(keys, key), np.searchsorted(keys, key, side="right")
+        held = [turn for turn in within[begin:stop].tolist() if not joined[turns.owners[turn]]]
+        for found in _under_one_prompt(turns.prompts, list(same), held):
+            joined[turns.owners[found[0]]] = True
+            yield found
 
 
-def _joined(own: Message, other: Message, *, weight: int) -> Message:
-    return own.model_copy(
-        update={
-            "reasoning_content": own.reasoning_content or other.reasoning_content,
-            "labels": tuple(dict.fromkeys(own.labels + other.labels)),
-            "weight": weight,
-        }
-    )
+def _under_one_prompt(
+    prompts: npt.NDArray[np.uint64], ends: list[int], holders: list[int]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the ends and the holders of a turn that are of one conversation."""
+    if len(ends) == len(holders) == 1:
+        yield ends, holders
+        return
+    by_prompt: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for end in ends:
+        by_prompt[int(prompts[end])][0].append(end)
+    for holder in holders:
+        by_prompt[int(prompts[holder])][1].append(holder)
+    yield from ((ended, held) for ended, held in by_prompt.values() if ended and held)
+
+
+class _Ended:
+    """What records that end with one turn say of it."""
+
+    def __init__(self, records: Sequence[tuple[Conversation, int]]) -> None:
+        """Take each record with the index of its last turn."""
+        ends = [record.messages[index] for record, index in records]
+        self._thought = next((m.reasoning_content for m in ends if m.reasoning_content), None)
+        self._labels = tuple(dict.fromkeys(label for m in ends for label in m.labels))
+        self._weight = max(m.weight for m in ends)
+        self.group = next((r.group for r, _ in records if r.group is not None), None)
+
+    def joined(self, own: Message, *, learned: bool) -> Message:
+        """Return the turn of a longer record with it."""
+        return own.model_copy(
+            update={
+                "reasoning_content": own.reasoning_content or self._thought,
+                "labels": tuple(dict.fromkeys(own.labels + self._labels)),
+                "weight": self._weight if learned else 0,
+            }
+        )
