@@ -28,7 +28,7 @@ def test_a_log_of_requests() -> None:
     assert found is not None
     assert (found.severity, found.count) == ("warning", 12)
     assert "there are 4 conversations" in found.sentence
-    assert found.examples[0] == "log.jsonl:alpha.1: the beginning of log.jsonl:alpha.3"
+    assert found.examples[0] == "log.jsonl:alpha.1: the beginning of log.jsonl:alpha.7"
     assert "near_duplicate" not in codes(examine(records))
     whole = [r for word in WORDS for r in requests(long_talk(word, 2))[-1:]]
     assert "growing_record" not in codes(examine(whole))

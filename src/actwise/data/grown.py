@@ -43,13 +43,13 @@ def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
             turn are held, and no conversation.
     """
     turns = _Turns(conversations)
-    joins = list(_joins(turns))
-    if not joins:
+    joined = list(joins(turns.after, turns.owners, turns.prompts))
+    if not joined:
         return Ungrown(conversations, chosen(conversations, ()))
     is_beginning = np.zeros(len(conversations), dtype=np.bool_)
     edits = array("q")
     """For each turn of a longer record that others end with: it, the join, whether to learn it."""
-    for number, (ends, holders) in enumerate(joins):
+    for number, (ends, holders) in enumerate(joined):
         is_beginning[turns.owners[ends]] = True
         for place, holder in enumerate(holders):
             # A greeting is answered in every conversation.
@@ -61,7 +61,7 @@ def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
     @lru_cache(maxsize=1000)  # hundreds of records may end where hundreds of others go on
     def ended(join: int) -> _Ended:
         return _Ended(
-            [(conversations[int(turns.owners[e])], int(turns.index[e])) for e in joins[join][0]]
+            [(conversations[int(turns.owners[e])], int(turns.index[e])) for e in joined[join][0]]
         )
 
     def whole(number: int) -> Conversation:
@@ -86,46 +86,49 @@ class _Turns:
 
     def __init__(self, conversations: Sequence[Conversation]) -> None:
         after, owners, index, specific = array("Q"), array("I"), array("I"), array("b")
-        number_of, prompts = array("I"), array("Q")
+        prompts = array("Q")
         for number, conversation in enumerate(conversations):
             prompts.append(prompt_of(conversation))
-            for place, turn in enumerate(turns_of(conversation)):
+            for turn in turns_of(conversation):
                 after.append(turn.after)
                 owners.append(number)
                 index.append(turn.index)
                 specific.append(turn.words >= SPECIFIC)
-                number_of.append(place)
         self.after = np.array(after, dtype=np.uint64)
         self.owners = np.array(owners, dtype=np.int64)
         self.index = np.array(index, dtype=np.int64)
-        self.number = np.array(number_of, dtype=np.int64)
-        """How many turns of the conversation come before it."""
         self.specific = np.array(specific, dtype=np.bool_)
-        self.prompts = np.array(prompts, dtype=np.uint64)[self.owners]
-
-    def last(self) -> npt.NDArray[np.bool_]:
-        """Return which turns are the last of their conversations."""
-        last = np.ones(len(self.owners), dtype=np.bool_)
-        last[:-1] = self.owners[1:] != self.owners[:-1]
-        return last
+        self.prompts = np.array(prompts, dtype=np.uint64)
 
 
-def _joins(turns: _Turns) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield turns that records end with, each time with the same turn of longer records."""
-    last = turns.last()
+def joins(
+    after: npt.NDArray[np.uint64], owners: npt.NDArray[np.int64], prompts: npt.NDArray[np.uint64]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield turns that records end with, each time with the same turn of longer records.
+
+    Args:
+        after: Fingerprints of the turns of all records (`Turn.after`), record by record.
+        owners: The number of the record of each turn, rising.
+        prompts: The fingerprint of each record's system prompt (`prompt_of`).
+    """
+    if not len(owners):
+        return
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    place = np.arange(len(owners)) - np.repeat(starts, np.diff(starts, append=len(owners)))
+    last = np.diff(owners, append=-1) != 0
     within = np.flatnonzero(~last)
-    within = within[np.argsort(turns.after[within], kind="stable")]
-    keys = turns.after[within]
-    ends = np.flatnonzero(last & np.isin(turns.after, keys))
+    within = within[np.argsort(after[within], kind="stable")]
+    keys = after[within]
+    ends = np.flatnonzero(last & np.isin(after, keys))
     # The longest first, so that it is known of every longer record whether it is kept itself.
-    ends = ends[np.lexsort((turns.after[ends], -turns.number[ends]))]
-    joined = np.zeros(len(turns.owners), dtype=np.bool_)
-    """By the number of the record."""
-    for key, same in groupby(ends.tolist(), key=lambda end: turns.after[end]):
+    ends = ends[np.lexsort((after[ends], -place[ends]))]
+    of_turn = prompts[owners]
+    joined = np.zeros(len(prompts), dtype=np.bool_)
+    for key, same in groupby(ends.tolist(), key=lambda end: after[end]):
         begin, stop = np.searchsorted(keys, key), np.searchsorted(keys, key, side="right")
-        held = [turn for turn in within[begin:stop].tolist() if not joined[turns.owners[turn]]]
-        for found in _under_one_prompt(turns.prompts, list(same), held):
-            joined[turns.owners[found[0]]] = True
+        held = [turn for turn in within[begin:stop].tolist() if not joined[owners[turn]]]
+        for found in _under_one_prompt(of_turn, list(same), held):
+            joined[owners[found[0]]] = True
             yield found
 
 

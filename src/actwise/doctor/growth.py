@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actwise.data.fingerprint import SPECIFIC, turns_of
+from actwise.data.fingerprint import SPECIFIC, prompt_of, turns_of
+from actwise.data.grown import joins
 from actwise.findings.finding import Case, Finding, Tally, digest
 
 Bools = npt.NDArray[np.bool_]
@@ -24,6 +25,8 @@ class Turns(NamedTuple):
     opening: int
     """Fingerprint of what was said before the first such turn; 0 if there is none."""
     group: int
+    prompt: int
+    """Fingerprint of its system prompt."""
 
     @classmethod
     def of(cls, case: Case) -> "Turns":
@@ -36,6 +39,7 @@ class Turns(NamedTuple):
             [turn.words >= SPECIFIC for turn in turns],
             opening,
             digest(group) if group is not None else 0,
+            prompt_of(case.conversation),
         )
 
 
@@ -49,6 +53,7 @@ class Growth:
         self._specific = bytearray()
         self._openings = array("Q")
         self._groups = array("Q")
+        self._prompts = array("Q")
         self._count = 0
 
     def note(self, turns: Turns) -> None:
@@ -58,6 +63,7 @@ class Growth:
         self._specific.extend(turns.specific)
         self._openings.append(turns.opening)
         self._groups.append(turns.group)
+        self._prompts.append(turns.prompt)
         self._count += 1
 
     def beginnings(self, held_out: int) -> Ints:
@@ -68,16 +74,12 @@ class Growth:
                 are compared with those on their own.
         """
         after, owners = self._turns()
+        prompts = np.array(self._prompts, dtype=np.uint64)
         found = np.full(self._count, -1, dtype=np.int64)
         for side in (owners < held_out, owners >= held_out):
-            last = side & _is_last(owners)
-            inner = side & ~last
-            order = np.argsort(after[inner], kind="stable")
-            keys, holders = after[inner][order], owners[inner][order]
-            where = np.searchsorted(keys, after[last])
-            hit = where < len(keys)
-            hit[hit] = keys[where[hit]] == after[last][hit]
-            found[owners[last][hit]] = holders[where[hit]]
+            of_side = owners[side]
+            for ends, holders in joins(after[side], of_side, prompts):
+                found[of_side[ends]] = of_side[holders[0]]
         return found
 
     def leaks(self, held_out: int) -> tuple[Ints, Ints]:
