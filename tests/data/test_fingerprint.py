@@ -117,6 +117,14 @@ def test_a_greeting_says_nothing_about_whose_conversation_it_is() -> None:
     assert Sides.of({"train": [first]}).side_of(other) is None
 
 
+def test_a_conversation_of_few_words_is_known_by_all_that_was_said() -> None:
+    of_city = [talk(user(f"Weather in {city}?"), says("Rain.")) for city in ("Oslo", "Rome")]
+    sides = Sides.of({"train": of_city[:1], "test": of_city[1:]})
+    assert [sides.side_of(c) for c in of_city] == ["train", "test"]
+    more = talk(*of_city[0].messages, user("And tomorrow, please?"), says("Sun."))
+    assert sides.side_of(more) is None
+
+
 def test_folders_that_know_nothing_and_damaged_ones(tmp_path: Path) -> None:
     assert Sides.load(tmp_path) is None
     for damage in ("{", "[]", json.dumps({"train": ["no print"]})):

@@ -125,11 +125,13 @@ class Sides:
 
     def side_of(self, conversation: Conversation) -> str | None:
         """Return the side on which a conversation lies, or one that begins like it, if any."""
-        for turn in reversed(turns_of(conversation)):
-            if turn.words >= SPECIFIC:
-                place = int(np.searchsorted(self._prints, np.uint64(turn.after)))
-                if place < len(self._prints) and self._prints[place] == turn.after:
-                    return self._names[self._numbers[place]]
+        turns = turns_of(conversation)
+        # "Weather in Oslo?" is three words, but with its answer it is all that was said.
+        known = [turn for turn in turns if turn.words >= SPECIFIC] or turns[-1:]
+        for turn in reversed(known):
+            place = int(np.searchsorted(self._prints, np.uint64(turn.after)))
+            if place < len(self._prints) and self._prints[place] == turn.after:
+                return self._names[self._numbers[place]]
         return None
 
     def count(self, conversations: Iterable[Conversation]) -> Counter[str]:

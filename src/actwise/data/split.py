@@ -2,7 +2,7 @@
 
 Never by turn: a conversation lies on one side with all its decisions, and so do the conversations
 of one group, those that open with the same words and go on differently, and those that differ in
-digits, case and punctuation alone.
+digits, case and punctuation alone; unless these are so many that the log is made of them.
 """
 
 import hashlib
@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from actwise.conversation import Conversation
-from actwise.data.fingerprint import SPECIFIC, turns_of
+from actwise.data.fingerprint import SPECIFIC, prompt_of, turns_of
 from actwise.data.stored import chosen
 from actwise.errors import InputError
 
 _MOST = 2
 """How many times as large as a side a family may be."""
-_FEW = 3
+_TRIES, _MANY, _FEW = 8, 0.02, 3
+"""Conversations that open alike are retries up to this number or share; of a small log, up to half
+of it or this few."""
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 
@@ -124,11 +126,16 @@ class _Families:
 
 def _families(conversations: Sequence[Conversation]) -> _Families:
     """Return groups of conversations that must stay together, in order of appearance."""
-    texts, groups = array("Q"), array("Q")
+    texts, exact, groups = array("Q"), array("Q"), array("Q")
     for conversation in conversations:
-        texts.append(_digest(_letters(conversation)))
+        texts.append(_digest(_said(conversation, letters=True)))
+        exact.append(_digest(f"{prompt_of(conversation)}{_said(conversation, letters=False)}"))
         groups.append(0 if conversation.group is None else _digest(conversation.group))
-    keys = [_ranks(np.array(k, dtype=np.uint64)) for k in (texts, openings(conversations), groups)]
+    alike = np.array(texts, dtype=np.uint64)
+    # "Order 17", "Order 18" and so on, to the end of the log.
+    alike = np.where(np.isin(alike, _common(alike)), np.array(exact, dtype=np.uint64), alike)
+    of_group = np.array(groups, dtype=np.uint64)
+    keys = [_ranks(key) for key in (alike, openings(conversations), of_group)]
     seen = [array("q", [-1]) * len(conversations) for _ in keys]
     """A conversation with each key."""
     families = _Families(len(conversations))
@@ -162,39 +169,65 @@ def _ranks(keys: npt.NDArray[np.uint64]) -> "array[int]":
 def openings(conversations: Sequence[Conversation]) -> npt.NDArray[np.uint64]:
     """Return for each conversation the fingerprint of how it opens: what two retries share.
 
-    It ends before the first turn of the assistant that follows some words. Where more than half of
-    all conversations open alike, as those of an agent that is always told the same do, a turn more
-    belongs to their opening. One that has no such turn has 0.
+    It ends before the first turn of the assistant that follows some words. An opening of very many
+    is no retry but a standing order, the button of a menu, or a question about a document in the
+    system prompt. What tells such conversations apart belongs to their opening, too: the system
+    prompt, or the next turn with what came back, where these mostly differ between those that
+    agree until then; and whatever follows, where they are more than half of all. One that has
+    no turn more then has 0.
     """
-    before, begins = array("Q"), array("Q", [0])
+    before, after, begins, prompts = array("Q"), array("Q"), array("Q", [0]), array("Q")
     for conversation in conversations:
-        before.extend(t.before for t in turns_of(conversation) if t.words >= SPECIFIC)
+        turns = [turn for turn in turns_of(conversation) if turn.words >= SPECIFIC]
+        before.extend(turn.before for turn in turns)
+        after.extend(turn.after for turn in turns)
         begins.append(len(before))
-    before.append(0)
-    turns = np.array(before, dtype=np.uint64)
+        prompts.append(prompt_of(conversation))
     first = np.array(begins, dtype=np.int64)
     lengths = np.diff(first)
 
-    def at(depth: int) -> npt.NDArray[np.uint64]:
-        there = np.minimum(first[:-1] + depth, len(turns) - 1)
-        return np.where(depth < lengths, turns[there], np.uint64(0))
+    def at(depth: int, of: "array[int]") -> npt.NDArray[np.uint64]:
+        """Return what stands at a turn of each conversation, 0 where there is none."""
+        values = np.append(np.array(of, dtype=np.uint64), np.uint64(0))
+        return np.where(depth < lengths, values[np.minimum(first[:-1] + depth, len(of))], 0)
 
-    found = at(0)
-    for depth in range(1, max(lengths, default=0)):
-        values, counts = np.unique(found, return_counts=True)
-        commonest, count = values[counts.argmax()], counts.max()
-        if commonest == 0 or count <= max(_FEW, len(found) / 2):
+    found = at(0, before)
+    for depth in range(max(lengths, default=0)):
+        same = at(depth - 1, after) if depth else np.zeros_like(found)
+        closer = at(depth, before) if depth else np.array(prompts, dtype=np.uint64)
+        changed = False
+        for opening in _common(found):
+            members = np.flatnonzero(found == opening)
+            most = depth > 0 and len(members) > len(found) / 2
+            if most or _mostly_differ(same[members], closer[members]):
+                found[members] = closer[members]
+                changed = True
+        if depth and not changed:
             break
-        found = np.where(found == commonest, at(depth), found)
     return found
 
 
-def _letters(conversation: Conversation) -> str:
-    return "\n".join(
-        f"{m.role} {_NOT_LETTERS.sub(' ', m.content.lower()).strip()}"
+def _common(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the keys of more conversations than one request is tried for."""
+    values, counts = np.unique(keys[keys != 0], return_counts=True)
+    many = min(max(_TRIES, _MANY * len(keys)), max(_FEW, len(keys) / 2))
+    return values[counts > many]
+
+
+def _mostly_differ(same: npt.NDArray[np.uint64], closer: npt.NDArray[np.uint64]) -> bool:
+    """Return whether most have a `closer` key that no other with the same `same` key has."""
+    pairs = np.stack([same, closer], axis=1)[closer != 0]
+    different = len(np.unique(pairs, axis=0)) - len(np.unique(pairs[:, 0]))
+    return different > len(same) / 2
+
+
+def _said(conversation: Conversation, *, letters: bool) -> str:
+    contents = (
+        (m.role, _NOT_LETTERS.sub(" ", m.content.lower()).strip() if letters else m.content)
         for m in conversation.messages
         if m.role in ("user", "assistant")
     )
+    return "\n".join(f"{role} {content}" for role, content in contents)
 
 
 def _digest(text: str) -> int:
