@@ -45,6 +45,17 @@ def called(*calls: tuple[str, dict[str, object]]) -> Message:
             said("It cannot be returned: 9 days have passed and the limit is 5."),
             "20 - 11 = 9. 9 > 5.",
         ),
+        ("Cancel it.", said("I'm sorry, but I can't: it has shipped."), "It cannot be done."),
+        (
+            "Cancel order 1234.",
+            said("I can't cancel order 1234, for it was bought on 2026-01-05 at 10:30."),
+            "It cannot be done.",
+        ),
+        (
+            "Give me 20 off.",
+            said("We cannot take off $1200 in 2026, Ann: 15% is the most."),
+            "1200 > 15.",
+        ),
         (
             "Refund order 12: paid 30, fee 8.",
             called(("pay", {"order": 12, "amount": 22})),
@@ -67,6 +78,16 @@ def test_of_several_sums_each_is_drawn_at_times() -> None:
     one = decision("Here are 30, 8, 25 and 3.", said("It is 22."))
     drawn = {derived_thought(one, Random(i)) for i in range(40)}
     assert drawn == {"30 - 8 = 22.", "25 - 3 = 22."}
+
+
+def test_many_and_long_numbers_take_no_time_and_are_no_sums() -> None:
+    long = "9" * 5000
+    many = " ".join(map(str, range(0, 40_000, 2)))
+    assert derived_thought(decision(f"{long} {many}", said("It is 39999.")), Random(0)) == (
+        "It is done."
+    )
+    quoted = derived_thought(decision("Pay.", called(("pay", {"order": long}))), Random(0))
+    assert quoted == f"{long}: Refund an order."
 
 
 def test_on_the_desk_every_sum_is_right_and_made_of_what_was_read() -> None:

@@ -2,7 +2,7 @@
 
 What an action states is either quoted from the history or follows from it. A derived thought says
 which: numbers that stand nowhere before are written out as a sum or difference of two that do, a
-refusal compares what it names, a call quotes its values and says what the tool is for. Where
+refusal compares the amounts that it names, a call quotes its values and says what the tool is for. Where
 several sums fit, one is drawn, so over many conversations the right one is the commonest. Nobody
 has annotated anything, and a model that learns from them knows where thoughts lead; which are
 right, outcomes have to teach it.
@@ -13,7 +13,7 @@ from random import Random
 
 from actwise.conversation import Decision, tool_name
 from actwise.rewards.stance import stance
-from actwise.thoughts.numbers import WHOLE_NUMBER, numbers_before
+from actwise.thoughts.numbers import WHOLE_NUMBER, amounts_in, numbers_before
 
 
 def derived_thought(decision: Decision, draw: Random) -> str:
@@ -31,10 +31,12 @@ def derived_thought(decision: Decision, draw: Random) -> str:
     new = [number for number in numbers if number not in set(before)]
     parts = [f"{found}." for n in new if (found := _explained(n, before, draw))]
     if gold.tool_calls:
-        quoted = [value for value in values if not (value.isdigit() and int(value) in new)]
+        explained = {str(number) for number in new}
+        quoted = [value for value in values if value.lstrip("0") not in explained]
         parts.append(_calling(decision, quoted))
-    elif len(numbers) > 1 and stance(gold.content).refuses:
-        parts.append(_compared(*numbers[-2:]))
+    elif stance(gold.content).refuses:
+        amounts = amounts_in(gold.content)
+        parts.append(_compared(*amounts[-2:]) if len(amounts) > 1 else "It cannot be done.")
     elif quoted := [str(number) for number in numbers if number not in new]:
         parts.append(f"It says {', '.join(quoted)}.")
     if not parts:
@@ -45,8 +47,9 @@ def derived_thought(decision: Decision, draw: Random) -> str:
 def _explained(number: int, before: Sequence[int], draw: Random) -> str | None:
     """Return a sum or difference of two numbers that gives a third, if there is any."""
     known = list(dict.fromkeys(before))
-    sums = [f"{a} - {a - number} = {number}" for a in known if a - number in known and number != 0]
-    pairs = [(a, number - a) for i, a in enumerate(known) if number - a in known[i:]]
+    place = {a: i for i, a in enumerate(known)}
+    sums = [f"{a} - {a - number} = {number}" for a in known if a - number in place and number != 0]
+    pairs = [(a, number - a) for i, a in enumerate(known) if place.get(number - a, -1) >= i]
     sums += [f"{a} + {b} = {number}" for a, b in pairs]
     return draw.choice(sums) if sums else None
 

@@ -3,8 +3,10 @@
 import re
 
 from actwise.conversation import Decision
+from actwise.rewards.grammar import FACT
 
-WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
+WHOLE_NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?!\w|\.\d)")
+"""Longer ones are ids."""
 
 
 def numbers_before(decision: Decision) -> list[int]:
@@ -15,3 +17,18 @@ def numbers_before(decision: Decision) -> list[int]:
         for text in (message.content, *(str(c.arguments) for c in message.tool_calls))
         for n in WHOLE_NUMBER.findall(text)
     ]
+
+
+def amounts_in(text: str) -> list[int]:
+    """Return the different whole numbers of a text that say how much or how many, in order.
+
+    No parts of dates, times, phone numbers or codes, and no bare numbers of four digits or more,
+    which are years or ids.
+    """
+    found = dict[int, None]()
+    for match in FACT.finditer(text):
+        amount = match["amount"] or match["percentage"]
+        priced = match["before"] or match["after"] or match["percentage"]
+        if amount and amount.isdigit() and (priced and len(amount) < 16 or len(amount) < 4):
+            found[int(amount)] = None
+    return list(found)
