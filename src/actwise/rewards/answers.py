@@ -39,7 +39,7 @@ from actwise.rewards.owners import names_exchanged, swapped
 from actwise.rewards.readings import Fact
 from actwise.rewards.scalars import same_json
 from actwise.rewards.settings import JudgeConfig
-from actwise.rewards.stance import Stance, contradiction, stance, topics_meet
+from actwise.rewards.stance import Stance, contradiction, same_topics, stance, topics_meet
 from actwise.rewards.typography import plain
 
 _MAX_LABEL_WORDS = 2
@@ -149,9 +149,19 @@ def _match_label(predicted: str, gold: str) -> AnswerMatch | None:
     if label is None:
         return None
     words = re.findall(r"\w+", plain(predicted).casefold())
-    if set(re.findall(r"\w+", label.casefold())) <= set(words):
-        return None
-    return AnswerMatch(0.0, False, (f"another label than {label}",))
+    wanted = re.findall(r"\w+", label.casefold())
+    if not set(wanted) <= set(words):
+        return AnswerMatch(0.0, False, (f"another label than {label}",))
+    if "or" not in wanted and _is_alternative(wanted, words):
+        return AnswerMatch(0.0, False, (f"leaves open whether {label} or another label",))
+    return None
+
+
+def _is_alternative(wanted: list[str], words: list[str]) -> bool:
+    """Whether a label stands beside an "or"."""
+    size = len(wanted)
+    places = (i for i in range(len(words)) if words[i : i + size] == wanted)
+    return any("or" in words[max(0, i - 2) : i] + words[i + size : i + size + 1] for i in places)
 
 
 def _label(text: str) -> str | None:
@@ -199,11 +209,14 @@ def _match_texts(
     notes = [note for note in (opposite, empty) if note]
     notes += [f"not in the record: {_short(fact.text)}" for fact in foreign]
     notes += [f"missing: {claim}" for claim, made in claims if not made]
+    english = ours.language == theirs.language == "en"
+    # Elsewhere a denial in other words is not always found to be one of the same thing.
+    undecided = not english and said.denies != recorded.denies
     right: bool | None = None
     if opposite or empty or foreign or not all(made for _, made in claims):
         right = False
-    elif not same_language and ours.language and theirs.language and said.denies != recorded.denies:
-        right = None
+    elif undecided:
+        correctness = wording or 0.0
     elif claims or (same_language and _says_the_same(said, recorded)):
         right = True
     elif similarity is not None:
@@ -304,7 +317,8 @@ def _claims(
 def _acts(said: Stance, recorded: Stance, *, same_language: bool) -> list[tuple[str, bool]]:
     """Return that the record refuses, or only asks, and whether the prediction does so too.
 
-    That both ask, or refuse, decides nothing where they speak of different things.
+    That both ask, or refuse, decides nothing where they speak of different things; and one that
+    asks everything asks nothing.
     """
     acts = []
     if recorded.refuses and same_language and topics_meet(said, recorded):
@@ -313,7 +327,7 @@ def _acts(said: Stance, recorded: Stance, *, same_language: bool) -> list[tuple[
         acts.append((recorded.opening, True))
     if recorded.only_asks and not said.asks:
         acts.append(("question", False))
-    elif recorded.only_asks and not said.topics.isdisjoint(recorded.topics):
+    elif recorded.only_asks and same_topics(said, recorded):
         acts.append(("question", True))
     return acts
 

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from actwise.rewards import spelled
 from actwise.rewards.grammar import FACT
 from actwise.rewards.languages import LANGUAGES, language_of
-from actwise.rewards.readings import Fact, facts_of
+from actwise.rewards.readings import Fact, facts_of, unit_after
 from actwise.rewards.typography import plain
 
 _UNIT_FOLLOWS = re.compile(
@@ -52,7 +52,7 @@ class Reading:
         return replace(self, facts=self.facts + more) if more else self
 
     def states(self, fact: Fact) -> bool:
-        """Whether the text states a fact; an open year or currency agrees with any.
+        """Whether the text states a fact; an open year, currency or unit agrees with any.
 
         What may be meant in several ways (01/05, "7:00") agrees with what is meant in one of them,
         and a number that is said to be rounded with one that it is rounded from.
@@ -124,7 +124,7 @@ def _in_digits(match: re.Match[str]) -> str:
 def _spelled(text: str) -> Iterable[Fact]:
     for match in spelled.CARDINAL.finditer(text):
         for number in spelled.values(match):
-            yield Fact("number", str(number), None, match[0])
+            yield Fact("number", str(number), unit_after(text, match.end()), match[0])
     for match in spelled.ORDINAL.finditer(text):
         yield Fact("ordinal", str(spelled.ordinal(match)), None, match[0])
 

@@ -149,6 +149,9 @@ SOCIAL = words("""
 GENERIC = words("do that this it so request help assist thing anything policy against")
 """What is refused or asked for where it is not said what."""
 
+REQUESTS = words("like want wish tell give provide need know say prefer mean")
+"""What asks for something, whatever it is."""
+
 POLITE = words("""
     please kindly thanks thank sorry certainly sure course ok okay well yes yeah yep now yet
     already currently still ever either unfortunately afraid however definitely absolutely

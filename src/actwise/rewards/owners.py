@@ -11,7 +11,7 @@ from actwise.rewards.names import folded_words, proper
 from actwise.rewards.readings import Fact
 from actwise.rewards.stance import stem
 
-_PART_END = re.compile(r"(?<=[.!?])\s+|,\s|[;\n|]|\s(?:and|und|et|y|e|en|while|but)\s")
+_PART_END = re.compile(r"(?<=[.!?])\s+|,\s|[;\n]|\s(?:and|und|et|y|e|en|while|but)\s")
 
 
 def swapped(ours: Reading, theirs: Reading) -> set[Fact]:

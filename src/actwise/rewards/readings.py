@@ -18,6 +18,41 @@ _CURRENCIES = {
     }.items()
     for sign in signs.split()
 }
+_UNITS = {
+    name: unit
+    for unit, names in {
+        "second": "seconds sec secs sekunde sekunden seconde secondes segundo segundos secondo",
+        "minute": "minutes min mins minuten minuto minutos minuti minuut",
+        "hour": "hours hr hrs stunde stunden heure heures hora horas ora ore uur",
+        "day": "days tag tage tagen jour jours día días dia dias giorno giorni dag dagen",
+        "week": "weeks woche wochen semaine semaines semana semanas settimana settimane weken",
+        "month": "months monat monate monaten mois mes meses mês mese mesi maand maanden",
+        "year": "years jahr jahre jahren année années año años ano anos anno anni jaar",
+        "kg": "kgs kilo kilos kilogram kilograms",
+        "g": "gram grams",
+        "oz": "ounce ounces",
+        "km": "kilometer kilometers kilometre kilometres",
+        "mile": "miles",
+        "cm": "centimeter centimeters centimetre centimetres",
+        "mm": "millimeter millimeters millimetre millimetres",
+        "foot": "feet ft",
+        "inch": "inches",
+        "litre": "litres liter liters",
+        "ml": "millilitre millilitres milliliter milliliters",
+        "gallon": "gallons",
+        "kb": "kilobytes",
+        "mb": "megabytes",
+        "gb": "gigabytes",
+        "tb": "terabytes",
+        "°c": "celsius",
+        "°f": "fahrenheit",
+    }.items()
+    for name in (unit, *names.split())
+}
+_UNIT = re.compile(
+    r"[\s-]{0,2}(?:(?:business|working|calendar|full|more|degrees)\s)?(°\s?[cf]|[^\W\d_]{1,12})(?!\w)",
+    re.I,
+)
 _POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "billion": 9, "bn": 9}
 _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
@@ -40,7 +75,7 @@ class Fact:
     value: str
     """Such as "20.5", "06-12" (a date without its year), "17:00", "w123"."""
     qualifier: str | None
-    """The year of a date, the currency of a number; None where the text leaves it open."""
+    """The year of a date, the currency or unit of a number; None where the text leaves it open."""
     text: str
     """As it was written."""
     also: frozenset[tuple[str, str]] = frozenset()
@@ -90,15 +125,21 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
         also += [("time", f"{int(text):02d}:00"), ("time", f"{int(text) % 12 + 12:02d}:00")]
     sign = "-" if match["sign"] or match["inner_sign"] else ""
     decimals = len(value.partition(".")[2]) if _ABOUT.search(before[-20:]) else None
-    qualifier = _CURRENCIES.get(currency)
+    qualifier = _CURRENCIES.get(currency) or unit_after(match.string, match.end("amount"))
     return Fact("number", sign + value, qualifier, text, frozenset(also), decimals)
+
+
+def unit_after(text: str, end: int) -> str | None:
+    """Return the unit in which the number is that ends at a place of a text, if it is told."""
+    found = _UNIT.match(text, end)
+    return _UNITS.get(found[1].casefold().replace(" ", "")) if found else None
 
 
 def _percentage(match: re.Match[str], decimal_comma: bool) -> Fact:
     value = _plain_amount(match["percentage"], decimal_comma)
     sign = "-" if match["percent_sign"] else ""
     also = frozenset((("number", sign + value), ("number", sign + _times(value, -2))))
-    return Fact("percentage", sign + value, None, match[0].strip(), also)
+    return Fact("percentage", sign + value, "%", match[0].strip(), also)
 
 
 def _plain_amount(amount: str, decimal_comma: bool) -> str:

@@ -18,6 +18,7 @@ from actwise.rewards.lexicon import (
     GENERIC,
     OPPOSITES,
     POLITE,
+    REQUESTS,
     SAME,
     SOCIAL,
     SPELLINGS,
@@ -253,6 +254,7 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("ll") else word
 
 
+_REQUESTS = frozenset(map(stem, REQUESTS))
 _SOCIAL_STEMS = frozenset(map(stem, SOCIAL | GENERIC)) | frozenset(VERBS.values())
 
 
@@ -277,4 +279,20 @@ def _sentence_refuses(sentence: str, language: Language) -> bool:
 
 def topics_meet(ours: Stance, theirs: Stance) -> bool:
     """Whether two texts speak of the same thing, or one of them of nothing in particular."""
-    return not ours.topics or not theirs.topics or not ours.topics.isdisjoint(theirs.topics)
+    said, recorded = _things(ours), _things(theirs)
+    return not said or not recorded or not said.isdisjoint(recorded)
+
+
+def same_topics(ours: Stance, theirs: Stance) -> bool:
+    """Whether two questions ask for the same things, but for one, or for a quarter of many.
+
+    "Your account number?" and "Your phone number?" differ in two.
+    """
+    said, recorded = _things(ours) - _REQUESTS, _things(theirs) - _REQUESTS
+    different, every = len(said ^ recorded), len(said | recorded)
+    return not said.isdisjoint(recorded) and different <= max(1, every // 4)
+
+
+def _things(of: Stance) -> frozenset[str]:
+    """Return the topics without "can't" and "isn't", which say nothing of what is denied."""
+    return frozenset(topic for topic in of.topics if not topic.endswith("n't"))

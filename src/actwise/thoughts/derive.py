@@ -2,10 +2,10 @@
 
 What an action states is either quoted from the history or follows from it. A derived thought says
 which: numbers that stand nowhere before are written out as a sum or difference of two that do, a
-refusal compares the amounts that it names, a call quotes its values and says what the tool is for. Where
-several sums fit, one is drawn, so over many conversations the right one is the commonest. Nobody
-has annotated anything, and a model that learns from them knows where thoughts lead; which are
-right, outcomes have to teach it.
+refusal compares the amounts that it names, a call quotes its values and says what the tool is for.
+Where several sums fit, one is drawn, so over many conversations the right one is the commonest.
+Nobody has annotated anything, and a model that learns from them knows where thoughts lead; which
+are right, outcomes have to teach it.
 """
 
 from collections.abc import Sequence

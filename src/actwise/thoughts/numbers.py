@@ -29,6 +29,6 @@ def amounts_in(text: str) -> list[int]:
     for match in FACT.finditer(text):
         amount = match["amount"] or match["percentage"]
         priced = match["before"] or match["after"] or match["percentage"]
-        if amount and amount.isdigit() and (priced and len(amount) < 16 or len(amount) < 4):
+        if amount and amount.isdigit() and ((priced and len(amount) < 16) or len(amount) < 4):
             found[int(amount)] = None
     return list(found)
