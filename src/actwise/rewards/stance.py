@@ -284,13 +284,16 @@ def topics_meet(ours: Stance, theirs: Stance) -> bool:
 
 
 def same_topics(ours: Stance, theirs: Stance) -> bool:
-    """Whether two questions ask for the same things, but for one, or for a quarter of many.
+    """Whether two questions ask for the same things, as far as their words tell.
 
-    "Your account number?" and "Your phone number?" differ in two.
+    One thing in common is enough where one of them asks for nothing else ("Your account number?"
+    and "Your phone number?" differ in both), and a third of what ours asks for has to be there, so
+    that a question for everything is not the right one everywhere.
     """
     said, recorded = _things(ours) - _REQUESTS, _things(theirs) - _REQUESTS
-    different, every = len(said ^ recorded), len(said | recorded)
-    return not said.isdisjoint(recorded) and different <= max(1, every // 4)
+    shared = said & recorded
+    alike = len(shared) > 1 or (bool(shared) and (said <= recorded or recorded <= said))
+    return alike and 3 * len(shared) >= len(said)
 
 
 def _things(of: Stance) -> frozenset[str]:
