@@ -1,5 +1,7 @@
 """Tools such as a user might write, good and bad."""
 
+import asyncio
+import datetime
 import os
 import time
 from typing import Any
@@ -47,6 +49,38 @@ class Shop:
 
     def state(self) -> dict[int, str]:
         return self.orders
+
+
+class Order:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class Keeper:
+    """Its state is what the conversation is called."""
+
+    def __init__(self, conversation_id: str) -> None:
+        words = ["a", "bb", "ccc", "dddd", "eeeee"]
+        order = words if os.getpid() % 2 else words[::-1]
+        self._state: Any = {
+            "sets": {"b": set(order), "a": [frozenset({(2, "x"), (1, "y")})]},
+            "object": {"orders": [Order(1)]},
+            "keys": {"a": 1, 2: 3},
+            "large": "x" * 2_000_000 + conversation_id,
+        }[conversation_id]
+
+    def state(self) -> Any:
+        return self._state
+
+    def order(self) -> Order:
+        return Order(1)
+
+    def when(self) -> dict[str, Any]:
+        return {"day": datetime.date(2024, 2, 29), "in": {"b", "a"}}
+
+    async def wait(self) -> dict[str, int]:
+        await asyncio.sleep(0)
+        return {"waited": 1}
 
 
 def cannot_be_reset(conversation_id: str) -> object:

@@ -111,6 +111,54 @@ def test_a_mapping_of_functions_is_enough() -> None:
     environment.close()
 
 
+def keepers(name: str) -> list[FunctionsEnvironment]:
+    """Return two processes of the same conversation."""
+    functions = Functions("own_tools:Keeper", call_seconds=20)
+    found = [FunctionsEnvironment(talk(*LOG.messages, id=name), functions) for _ in range(2)]
+    for environment in found:
+        environment.reset(0)
+    return found
+
+
+def test_equal_states_are_equal_in_other_processes() -> None:
+    one, other = keepers("sets")
+    assert one.state() == other.state()
+    assert one.state() == '{"a": [[[1, "y"], [2, "x"]]], "b": ["a", "bb", "ccc", "dddd", "eeeee"]}'
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize(("name", "what"), [("object", "Order is not JSON"), ("keys", "'<'")])
+def test_a_state_that_another_process_would_write_differently_is_refused(
+    name: str, what: str
+) -> None:
+    one, other = keepers(name)
+    with pytest.raises(ConfigError, match=rf"own_tools:Keeper: .*{what}.*return only dicts"):
+        one.state()
+    one.close()
+    other.close()
+
+
+def test_a_large_state_is_compared_to_its_end() -> None:
+    one, other = keepers("large")
+    state = one.state()
+    assert state is not None
+    assert state.endswith('xlarge"')
+    one.close()
+    other.close()
+
+
+def test_a_model_reads_what_a_tool_returned_never_where_it_lies() -> None:
+    one, other = keepers("sets")
+    assert one.call(call("wait")).text == '{"waited": 1}'
+    assert one.call(call("when")).text == '{"day": "2024-02-29", "in": ["a", "b"]}'
+    refused = one.call(call("order"))
+    assert refused.failed
+    assert "returned Order, which is not JSON" in refused.text
+    one.close()
+    other.close()
+
+
 def test_tools_that_cannot_be_made_break_their_episode() -> None:
     environment = FunctionsEnvironment(LOG, Functions("own_tools:cannot_be_reset", call_seconds=5))
     with pytest.raises(Broken, match="no database"):

@@ -9,8 +9,9 @@
     actwise eval logs.jsonl --model runs/first/models/rl --episodes shop:Shop
 
 The object is a class or function that takes the id of the conversation, or a mapping of names to
-functions that keep no state. A call that takes too long ends the process; what was called before is
-called again in a new one. The customer is the recorded one.
+functions that keep no state; `async def` is awaited. A call that takes too long ends the process;
+what was called before is called again in a new one. States are compared as JSON, in which sets may
+stand. The customer is the recorded one.
 """
 
 import contextlib
@@ -106,7 +107,11 @@ class FunctionsEnvironment:
         return self._customer.reply()
 
     def state(self) -> str | None:
-        """Return what the tools' own `state` returns, if they have one."""
+        """Return what the tools' own `state` returns; None where they have none or it raises.
+
+        Raises:
+            ConfigError: It returns what cannot be compared with what another process returns.
+        """
         assert self._process is not None
         try:
             return self._process.ask(do="state")
@@ -146,6 +151,7 @@ class _Process:
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
         self.alive = True
+        self._path = command[-1]
         self._seconds = seconds
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
@@ -166,6 +172,7 @@ class _Process:
 
         Raises:
             _Failed: With what the tools raised; or it took too long, and the process was ended.
+            ConfigError: A state cannot be compared.
         """
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # then no answer comes, either
@@ -183,6 +190,8 @@ class _Process:
             self._end()
             raise _Failed("the process of the tools ended")
         answer: dict[str, str | None] = json.loads(line)
+        if "refused" in answer:
+            raise ConfigError(f"episodes.environment: {self._path}: {answer['refused']}")
         if "error" in answer:
             raise _Failed(answer["error"])
         return answer["value"]
