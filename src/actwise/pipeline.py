@@ -113,7 +113,8 @@ class Pipeline:
         if not self._run.intact(file):
             score = max(self._development_score(mode) for mode in MODES)
             self._run.write_json(file, score)
-        self._development[BASE] = self._run.read_json(file)
+        score = self._run.read_json(file)
+        self._development[BASE] = math.nan if score is None else score
         for mode in MODES:
             self._measure(BASE, mode)
 

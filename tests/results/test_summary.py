@@ -1,5 +1,6 @@
 """The table and the differences, against examples worked out by hand."""
 
+import math
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ def test_what_cannot_be_checked_counts_in_no_accuracy() -> None:
         for c, right in zip("abcd", (True, None, True, None), strict=True)
     ]
     assert share_right(ours) == 1 / 2
-    assert share_right(ours[2:]) == 0
+    assert math.isnan(share_right(ours[2:]))
     metrics = row("rl", "thinking", "test", ours)["metrics"]
     assert metrics["action_accuracy"]["value"] == 1 / 2
     assert metrics["not_checkable"]["value"] == 2 / 4
@@ -242,3 +243,7 @@ def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> No
 def test_the_best_on_development_is_the_earliest_of_equals() -> None:
     assert best_on_development({"base": 0.2, "sft": 0.7, "rl": 0.7}) == "sft"
     assert best_on_development({"base": float("nan"), "sft": 0.1}) == "sft"
+
+
+def test_without_scores_the_last_trained_model_is_promoted() -> None:
+    assert best_on_development(dict.fromkeys(("base", "sft", "rl"), math.nan)) == "rl"

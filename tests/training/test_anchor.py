@@ -1,5 +1,6 @@
 """What the divergence is taken from, step by step."""
 
+import math
 from typing import Any, cast
 
 import torch
@@ -50,6 +51,27 @@ def test_an_average_follows_at_a_distance_also_after_a_restart() -> None:
     again.follow(policy(5.0))  # 0.75 * 1 + 0.25 * 5
     assert where(again) == 2.0
     assert not again.offer(0.5, policy(5.0))
+
+
+def test_an_average_follows_small_differences_in_bfloat16() -> None:
+    """A hundredth of 3 % is less than what bfloat16 tells apart; the average must not stand."""
+
+    class InHalf(At):
+        def weights(self) -> dict[str, Tensor]:
+            return {"w": torch.tensor([self.value], dtype=torch.bfloat16)}
+
+    one = Anchor(AnchorConfig(kind="average", decay=0.99), InHalf(1.0).weights(), {})
+    for _ in range(300):
+        one.follow(cast(Policy, InHalf(1.03125)))
+    gone = 1 - 0.99**300
+    assert one.weights["w"].dtype is torch.bfloat16
+    assert abs(where(one) - (1 + gone * 0.03125)) < 2**-7  # what bfloat16 tells apart near 1
+
+
+def test_an_unknown_score_resets_nothing() -> None:
+    one = anchor({}, kind="reset", patience=1)
+    assert not any(one.offer(math.nan, policy(2.0)) for _ in range(5))
+    assert where(one) == 0.0
 
 
 def test_a_score_that_stalls_resets_the_anchor_also_after_a_restart() -> None:

@@ -88,6 +88,25 @@ def test_patience_that_is_never_spent_takes_all_steps_and_still_lets_the_rate_fa
     assert rates(run)[2:] == pytest.approx([1.0] * 14 + [1, 0.775, 0.55, 0.325])
 
 
+def test_without_scores_the_latest_weights_are_kept_and_it_is_said_once(
+    policy: Policy, tmp_path: Path
+) -> None:
+    console = Console(record=True, width=300)
+    with Run.open(tmp_path / "run", {}, Progress(console)) as run:
+        training = Training(
+            run, "x", policy, SftConfig(), steps=6, checkpoint_every=100, seed=0, patience=1
+        )
+        for _ in range(6):
+            for weight in policy.trainable().values():
+                weight.data.fill_(training.step)
+            training.offer(math.nan)
+            training.end_step()
+    training.finish()
+    assert training.end == 6  # no patience is lost
+    assert {float(weight.detach().max()) for weight in policy.trainable().values()} == {5.0}
+    assert console.export_text().count("no decision of the development split") == 1
+
+
 def test_patience_survives_an_interruption(policy: Policy, run: Run) -> None:
     config = SftConfig(learning_rate=1.0)
 

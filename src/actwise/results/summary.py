@@ -32,12 +32,12 @@ METRICS: dict[str, Callable[[Record], float | None]] = {
 
 
 def share_right(records: Sequence[Record]) -> float:
-    """Return the share of the decisions judged right or wrong that are right; 0 without any.
+    """Return the share of the decisions judged right or wrong that are right; NaN without any.
 
     Decisions whose verdict is "not checkable" do not count.
     """
     known = [r["verdict"]["right"] for r in records if r["verdict"]["right"] is not None]
-    return sum(known) / max(len(known), 1)
+    return sum(known) / len(known) if known else math.nan
 
 
 def both_known(
@@ -208,6 +208,6 @@ def _comparison(paired_difference: dict[str, Any]) -> str:
 
 
 def best_on_development(scores: dict[str, float]) -> str:
-    """Return the name with the highest score; of equals the earliest."""
+    """Return the name with the highest score; of equals the earliest, without scores the last."""
     known = {name: score for name, score in scores.items() if not math.isnan(score)}
-    return max(known, key=lambda name: known[name])
+    return max(known, key=lambda name: known[name]) if known else list(scores)[-1]

@@ -6,6 +6,7 @@ so that a long run is not held to where it began (ProRL, arXiv:2505.24864). *ave
 average of the policy, which follows it at a distance.
 """
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -43,16 +44,17 @@ class Anchor:
     @property
     def weights(self) -> dict[str, Tensor]:
         """Where the anchor is."""
-        weights: dict[str, Tensor] = self._kept.get("anchor", self._start)
-        return weights
+        kept: dict[str, Tensor] = self._kept.get("anchor", self._start)
+        return {name: weight.to(self._start[name].dtype) for name, weight in kept.items()}
 
     def follow(self, policy: Policy) -> None:
         """Take a step of the policy into account."""
         if self._config.kind == "average":
             decay, own = self._config.decay, policy.weights()
+            # In bfloat16 a hundredth of a small difference would be rounded away.
             self._kept["anchor"] = {
-                name: weight * decay + own[name] * (1 - decay)
-                for name, weight in self.weights.items()
+                name: weight.float() * decay + own[name].float() * (1 - decay)
+                for name, weight in self._kept.get("anchor", self._start).items()
             }
 
     def offer(self, score: float, policy: Policy) -> bool:
@@ -61,7 +63,7 @@ class Anchor:
         Returns:
             Whether the anchor was reset; the optimiser's state is to be reset, too.
         """
-        if self._config.kind != "reset":
+        if self._config.kind != "reset" or math.isnan(score):
             return False
         self._kept["anchor_stale"] += 1
         if score > self._kept["anchor_best"]:

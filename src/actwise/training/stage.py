@@ -141,7 +141,7 @@ class Training:
         """Number of the step whose rollouts are being sampled, which may be ahead of `step`."""
         self.steps = steps
         self.end = steps
-        self.best_score = -math.inf
+        self.best_score = math.nan
         self.best_step = 0
         self.generator = torch.Generator(device=policy.device).manual_seed(seed)
         self._policy = policy
@@ -150,6 +150,7 @@ class Training:
         self._warmup = max(1, round(config.warmup * steps))
         self._patience = patience
         self._stale = 0
+        self._unchecked = False
         self._fall_from = self._warmup if patience is None else round(steps / (1 + _FALL))
         self._peak = config.learning_rate or suitable_rate(policy, config)
         self._best_weights = policy.weights()
@@ -209,15 +210,32 @@ class Training:
             )
 
     def offer(self, score: float) -> None:
-        """Remember the present weights if their development score is the best so far."""
+        """Remember the present weights if their development score is the best so far.
+
+        Where nothing of the development split can be checked (NaN), nothing chooses: the latest
+        weights are kept, and the stage does not end early.
+        """
+        if math.isnan(score):
+            self._say_unchecked()
+            self.best_step, self._best_weights = self.step, self._policy.weights()
+            return
         self._stale += 1
-        if score > self.best_score:
+        if not score <= self.best_score:
             self.best_score, self.best_step, self._stale = score, self.step, 0
             self._best_weights = self._policy.weights()
         if self._stale == self._patience and self.step < self._fall_from:
             # Stopping at the full rate would leave the stage short of what it can reach.
             self._fall_from = self.step + 1
             self.end = min(self.end, self._fall_from + math.ceil(_FALL * self._fall_from))
+
+    def _say_unchecked(self) -> None:
+        if not self._unchecked:
+            self._unchecked = True
+            self._run.progress.say(
+                f"{self.stage}: no decision of the development split can be checked, so the latest "
+                "weights are kept, better or not; more conversations, or reward.embedding, would "
+                "let them be compared"
+            )
 
     @property
     def saves(self) -> bool:
