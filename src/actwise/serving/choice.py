@@ -23,7 +23,8 @@ class Choice:
         Args:
             prompt: What is completed.
             request: The request that is decoded.
-            stops: Texts before which the completion ends; they are looked for behind the thought.
+            stops: Texts before which the completion ends; they are looked for behind the thought,
+                from the first character on that is not white space.
             budget: Tokens that the thought may have; as many as it has where None.
         """
         self._writing = Writing(prompt, request, budget)
@@ -78,7 +79,7 @@ class Choice:
             return delta
         held = max((len(stop) for stop in self._stops), default=1) - 1
         certain = min(len(self._writing.certain), len(self._text) - held)
-        return self._reader.read(self._text[:certain])
+        return self._reader.read(self._text[: max(0, certain)])
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -92,11 +93,15 @@ class Choice:
         self._text = self._writing.text
 
     def _cut(self) -> None:
-        begin = self._after_thought()
+        begin = self._answer_begin()
         found = [at for stop in self._stops if (at := self._text.find(stop, begin)) >= 0]
         if found:
             self._text = self._text[: min(found)]
             self._stopped = True
+
+    def _answer_begin(self) -> int:
+        behind = self._after_thought()
+        return len(self._text) - len(self._text[behind:].lstrip())
 
     def _after_thought(self) -> int:
         begin, end = (mark.strip() for mark in self._prompt.template.syntax.think)
