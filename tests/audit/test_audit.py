@@ -405,6 +405,15 @@ def test_the_command_writes_json_and_a_page(make_run: Any) -> None:
     assert "&lt;b&gt;99&lt;/b&gt;" in page and "<b>99</b>" not in page
 
 
+def test_an_audit_that_cannot_be_written_is_still_printed(make_run: Any) -> None:
+    folder = make_run(lambda step, generation: {"text": THINK + FIND})
+    (folder / "audit.html" / "in").mkdir(parents=True)
+    outcome = CliRunner().invoke(audit_command, [str(folder)])
+    assert "288 completions sampled" in outcome.output
+    assert isinstance(outcome.exception, RunError)
+    assert str(outcome.exception).endswith("make the folder of the run writable, or copy it")
+
+
 def test_the_audit_needs_no_torch(make_run: Any) -> None:
     folder = make_run(lambda step, generation: {})
     code = (

@@ -1,5 +1,6 @@
 """The audit as `audit.json` and one HTML page in the run folder."""
 
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -7,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from actwise import __version__
 from actwise.audit.audit import Audit
 from actwise.audit.table import heading, rows
-from actwise.run.files import write_atomically, write_json
+from actwise.run.files import IN_ITS_RUN, json_text, write_atomically
 
 
 def write_audit(audit: Audit, folder: Path) -> Path:
@@ -16,11 +17,15 @@ def write_audit(audit: Audit, folder: Path) -> Path:
     Raises:
         RunError: If the folder cannot be written.
     """
-    write_json(folder / "audit.json", audit.to_dict())
+    text = json_text(audit.to_dict()).encode()
     page = render_page(audit).encode("utf-8", errors="replace")
-    path = folder / "audit.html"
-    write_atomically(path, lambda temporary: temporary.write_bytes(page))
-    return path
+    for name, content in (("audit.json", text), ("audit.html", page)):
+        write_atomically(folder / name, partial(_put, content), remedy=IN_ITS_RUN)
+    return folder / "audit.html"
+
+
+def _put(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def render_page(audit: Audit) -> str:

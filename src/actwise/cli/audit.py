@@ -33,9 +33,10 @@ def audit(folder: Path, files: Sequence[Path], examples: int, as_json: bool) -> 
     from actwise.audit import audit_run, render, write_audit
 
     found = audit_run(folder, files, examples=examples)
-    page = write_audit(found, folder)
     if as_json:
         echo_json(found.to_dict())
-        return
-    print_result(render(found))
-    click.echo(f"audit: {page}")
+    else:
+        print_result(render(found))
+    page = write_audit(found, folder)
+    if not as_json:
+        click.echo(f"audit: {page}")

@@ -24,14 +24,17 @@ def compare(folders: Sequence[Path], model: str | None, page: Path | None, as_js
     from actwise.run.files import write_named
 
     found = compare_runs(folders, model=model)
-    if page is not None:
-        content = write_page(found)
-        write_named(page, lambda temporary: temporary.write_bytes(content))
     if as_json:
         echo_json(found.results)
+    else:
+        click.echo(write_comparison(found, width()))
+    if page is None:
         return
-    click.echo(write_comparison(found, width()))
-    if page is not None:
+    content = write_page(found)
+    write_named(
+        page, lambda temporary: temporary.write_bytes(content), remedy="choose another --page"
+    )
+    if not as_json:
         click.echo(f"page: {page}")
 
 

@@ -28,7 +28,7 @@ from actwise.errors import RunError
 from actwise.run.progress import Progress
 
 if TYPE_CHECKING:
-    from actwise.api.runs import EpisodeEvaluation, LoadedRun
+    from actwise.api.runs import EpisodeEvaluation, Evaluation, LoadedRun
     from actwise.config import Mode, RunConfig
     from actwise.data.prepare import Prepared
 
@@ -167,9 +167,8 @@ def evaluate(
 ) -> None:
     """Measure a model on logs, or on episodes."""
     from actwise import api
-    from actwise.api.runs import Evaluation
     from actwise.config import load_config
-    from actwise.run.files import write_json, write_named, write_records
+    from actwise.run.files import check_writable
 
     acting = {"environment": environment, "mcp": mcp}
     given = {f"episodes.{key}": value for key, value in acting.items() if value is not None}
@@ -195,20 +194,14 @@ def evaluate(
         raise click.UsageError("--budget and --diagnose measure decisions, and not --episodes")
     if search and not given:
         raise click.UsageError("--search chooses steps of episodes; add --episodes ENVIRONMENT")
+    if out is not None:
+        check_writable(out)
     if given:
         found = api.evaluate_episodes(model, files or None, **options)
     else:
         found = api.evaluate(model, files, **options)
     if not is_first():
         return
-    if out is not None:
-        write_json(out / "results.json", found.results)
-        for mode, records in found.records.items():
-            write_records(out / f"{mode}.jsonl", records)
-        if isinstance(found, Evaluation) and (curve := found.budget_curve()):
-            write_named(out / "budget.svg", lambda path: path.write_text(curve))
-        if "steering" in found.results:
-            write_json(out / "steering.json", found.results["steering"])
     if as_json:
         echo_json(found.results)
     else:
@@ -216,6 +209,21 @@ def evaluate(
         _echo_found(found.results, greedy)
     if found.warning is not None:
         Progress(error_console()).say(f"warning: {found.warning}")
+    if out is not None:
+        _write_found(found, out)
+
+
+def _write_found(found: "Evaluation | EpisodeEvaluation", out: Path) -> None:
+    from actwise.api.runs import Evaluation
+    from actwise.run.files import write_json, write_named, write_records
+
+    write_json(out / "results.json", found.results)
+    for mode, records in found.records.items():
+        write_records(out / f"{mode}.jsonl", records)
+    if isinstance(found, Evaluation) and (curve := found.budget_curve()):
+        write_named(out / "budget.svg", lambda path: path.write_text(curve))
+    if "steering" in found.results:
+        write_json(out / "steering.json", found.results["steering"])
 
 
 def _echo_found(results: dict[str, Any], records: Mapping["Mode", list[dict[str, Any]]]) -> None:
@@ -245,14 +253,13 @@ def report(folder: Path, live: bool, port: int, quiet: bool, as_json: bool) -> N
 
     if live:
         watch(folder, error_console(quiet=quiet).print, port=port)
-    page = write_report(folder)
     results = results_so_far(folder)
     if as_json:
         echo_json(results)
-        return
-    if results["rows"]:
+    elif results["rows"]:
         click.echo(write_table(results, width()))
-    if not quiet:
+    page = write_report(folder)
+    if not quiet and not as_json:
         click.echo(f"report: {page}")
 
 

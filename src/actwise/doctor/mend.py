@@ -80,7 +80,7 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
             for conversation in conversations:
                 file.write(conversation.to_json().encode() + b"\n")
 
-    write_named(out, write)
+    write_named(out, write, remedy="choose another --fix")
     return mending
 
 

@@ -25,7 +25,7 @@ def write_page(diagnosis: Diagnosis, path: Path, *, files: Sequence[str]) -> Non
     """
     # The name of a file can hold bytes that are not UTF-8.
     page = render_page(diagnosis, files=files).encode("utf-8", errors="replace")
-    write_named(path, lambda temporary: temporary.write_bytes(page))
+    write_named(path, lambda temporary: temporary.write_bytes(page), remedy="choose another --html")
 
 
 def render_page(diagnosis: Diagnosis, *, files: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def write_block(file: Path, name: str, text: str, *, heading: str = "") -> None:
             remedy="put them where the figures belong",
         )
     whole = f"{before}{begin}\n{text.strip()}\n{end}{after}"
-    write_named(file, lambda path: path.write_bytes(whole.encode()))
+    write_named(file, lambda path: path.write_bytes(whole.encode()), remedy="choose another --page")
 
 
 def page(figures: Figures) -> str:

@@ -75,7 +75,7 @@ def write_bundle(
         if gguf:
             remarks.append(write_gguf(folder, folder / "model.gguf", name=to.name))
 
-    write_atomically(to, write)
+    write_atomically(to, write, remedy="choose another --to")
     return remarks[-1]
 
 

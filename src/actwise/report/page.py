@@ -13,7 +13,7 @@ from actwise.report.folder import Metrics, Range, Results, Row, RunFolder, read_
 from actwise.report.judged import Decisions, read_decisions
 from actwise.report.sections import environment, sections
 from actwise.results.summary import row
-from actwise.run.files import write_atomically
+from actwise.run.files import IN_ITS_RUN, write_atomically
 from actwise.run.folder import CONVERSATIONS
 from actwise.training.stages import BASE
 
@@ -32,7 +32,7 @@ def write_report(run_dir: Path) -> Path:
     decisions = read_decisions(run_dir, [BASE, *run.record.stages])
     page = render(run, decisions).encode("utf-8", errors="replace")
     path = run_dir / "report.html"
-    write_atomically(path, lambda temporary: temporary.write_bytes(page))
+    write_atomically(path, lambda temporary: temporary.write_bytes(page), remedy=IN_ITS_RUN)
     return path
 
 

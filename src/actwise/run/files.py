@@ -23,9 +23,13 @@ PARTIAL = ".partial"
 
 Write = Callable[[Path], object]
 """Writes a file or a folder at the path it is given."""
+ELSEWHERE = "choose another --out"
+"""What helps where nothing can be written, unless a caller says what does."""
+IN_ITS_RUN = "make the folder of the run writable, or copy it"
+"""What helps where a verb writes into a run and has no option to write elsewhere."""
 
 
-def write_atomically(path: Path, write: Write) -> None:
+def write_atomically(path: Path, write: Write, *, remedy: str = ELSEWHERE) -> None:
     """Create or replace a file, or create a folder.
 
     A link at this place is replaced, not followed: a run folder may be somebody else's. What a
@@ -34,12 +38,13 @@ def write_atomically(path: Path, write: Write) -> None:
     Args:
         path: The file or folder; its parent is created.
         write: Writes at the path it is given, which lies beside `path`.
+        remedy: What helps where it cannot be written.
 
     Raises:
         RunError: If the disk is full or the folder cannot be written.
     """
     temporary = _beside(path)
-    with _said_in_a_line(path):
+    with _said_in_a_line(path, remedy):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(temporary)
@@ -48,7 +53,7 @@ def write_atomically(path: Path, write: Write) -> None:
             remove(temporary)
 
 
-def write_named(path: Path, write: Write) -> None:
+def write_named(path: Path, write: Write, *, remedy: str = ELSEWHERE) -> None:
     """Write to what a user named: the file a link leads to, a device, a pipe, an open descriptor.
 
     A regular file is replaced when all is written, and keeps its mode and its owner. Into anything
@@ -57,18 +62,19 @@ def write_named(path: Path, write: Write) -> None:
     Args:
         path: As the user typed it.
         write: Writes one file at the path it is given.
+        remedy: What helps where it cannot be written.
 
     Raises:
         RunError: If it cannot be written.
     """
-    with _said_in_a_line(path):
+    with _said_in_a_line(path, remedy):
         descriptor = _descriptor(path)
         if descriptor is not None:
             _pour(write, os.dup(descriptor), path.name)
             return
         target = Path(os.path.realpath(path))
         if not os.path.lexists(target):
-            write_atomically(target, write)
+            write_atomically(target, write, remedy=remedy)
             return
         before = target.stat()
         if not stat.S_ISREG(before.st_mode):
@@ -86,6 +92,17 @@ def write_named(path: Path, write: Write) -> None:
             _move(temporary, target)
         finally:
             remove(temporary)
+
+
+def check_writable(folder: Path) -> None:
+    """Try to write in a folder, or where it would be made, before what is to lie there is computed.
+
+    Raises:
+        RunError: Nothing can be written there.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    with _said_in_a_line(folder, ELSEWHERE):
+        tempfile.TemporaryFile(dir=there).close()
 
 
 def _beside(path: Path) -> Path:
@@ -131,7 +148,7 @@ def _pour(write: Write, descriptor: int, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _said_in_a_line(path: Path) -> Iterator[None]:
+def _said_in_a_line(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -140,7 +157,7 @@ def _said_in_a_line(path: Path) -> Iterator[None]:
         reason = _system_error(error)
         if reason is None or isinstance(error, ActwiseError):
             raise
-        raise unwritable(path, reason) from error
+        raise unwritable(path, reason, remedy) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -211,11 +228,11 @@ def damaged(path: Path, line: int | None = None) -> RunError:
     )
 
 
-def unwritable(path: Path, error: OSError) -> RunError:
+def unwritable(path: Path, error: OSError, remedy: str = ELSEWHERE) -> RunError:
     """Return the one line that says why something cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunError(f"{path}: the disk is full; free some space and run the same command again")
-    return RunError(f"{path}: cannot be written: {error.strerror}; choose another --out")
+    return RunError(f"{path}: cannot be written: {error.strerror}; {remedy}")
 
 
 def _system_error(error: BaseException) -> OSError | None:

@@ -1,0 +1,67 @@
+"""What cannot be written: the option that helps is named, and nothing that was found is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from actwise.run.files import check_writable
+from integration.conftest import Actwise
+from reported import write_run
+
+LOG = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}'
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Path:
+    """A file, below which there can be no other."""
+    (tmp_path / "taken").write_text("")
+    return tmp_path / "taken"
+
+
+def test_where_eval_would_write_is_tried_before_the_model_is_opened(
+    actwise: Actwise, tmp_path: Path, taken: Path
+) -> None:
+    (tmp_path / "log.jsonl").write_text(LOG)
+    asked = ["eval", tmp_path / "log.jsonl", "--model", tmp_path / "no-model", "--out"]
+    for out in (taken, taken / "x"):
+        assert actwise(*asked, out).complaint == (
+            f"{out}: cannot be written: Not a directory; choose another --out"
+        )
+
+
+def test_trying_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--html", "--fix"])
+def test_check_names_the_option_that_named_the_file(
+    actwise: Actwise, tmp_path: Path, taken: Path, option: str
+) -> None:
+    (tmp_path / "log.jsonl").write_text(LOG)
+    done = actwise("check", tmp_path / "log.jsonl", option, taken / "x")
+    assert done.code == 2
+    assert done.err.endswith(f"cannot be written: Not a directory; choose another {option}\n")
+
+
+def test_a_report_that_cannot_be_written_is_still_a_table(actwise: Actwise, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "report.html" / "in").mkdir(parents=True)
+    table = actwise("report", write_run(tmp_path / "same")).out.rpartition("report: ")[0]
+    done = actwise("report", run)
+    assert "action" in table
+    assert done.out == table
+    assert done.complaint == (
+        f"{run / 'report.html'}: cannot be written: Is a directory; "
+        "make the folder of the run writable, or copy it"
+    )
+
+
+def test_a_comparison_whose_page_cannot_be_written_is_still_told(
+    actwise: Actwise, tmp_path: Path, taken: Path
+) -> None:
+    run = write_run(tmp_path / "run")
+    done = actwise("compare", run, run, "--page", taken / "x.html")
+    assert done.out == actwise("compare", run, run).out != ""
+    assert done.complaint.endswith("cannot be written: Not a directory; choose another --page")
