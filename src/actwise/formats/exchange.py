@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from actwise.formats.endings import cut_off
 from actwise.formats.fields import decoded
 from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known, remark_unread
-from actwise.formats.readers.openai import CUT_OFF
 from actwise.formats.record import Unusable, clip, kind_of
 
 _CHOICE = known("index finish_reason logprobs message stop_reason native_finish_reason delta")
@@ -18,7 +18,9 @@ _RESPONSE: Keys = (
         "previous_response_id completed_at billing prompt_feedback promptFeedback usageMetadata "
         "usage_metadata modelVersion model_version responseId response_id createTime "
         "prompt_filter_results request_id provider_specific_fields _hidden_params hidden_params "
-        "messages input moderation conversation background",
+        "messages input moderation conversation background "
+        "finish_reason stop_reason stopReason details metrics trace performanceConfig "
+        "additionalModelResponseFields ResponseMetadata",
         choices=[_CHOICE],
         candidates=ANY,
     )
@@ -68,20 +70,20 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
     if isinstance(response.get("output"), list):
         given = request.get("input")
         given = [{"role": "user", "content": given}] if isinstance(given, str) else given
-        kept = {key: response[key] for key in ("incomplete_details",) if response.get(key)}
+        kept = {k: response[k] for k in ("incomplete_details", "status") if response.get(k)}
         return {**request, **kept, "input": given, "output": response["output"]}
     if isinstance(response.get("messages"), list):
         return _said(request, *response["messages"])
-    if isinstance(response.get("message"), dict):
-        reason = response.get("done_reason")
-        ended = {"finish_reason": reason} if reason is not None else {}
-        return _said(request, {"role": "assistant", **response["message"], **ended})
+    ended = cut_off(response)
+    for holder in (response, response.get("output")):  # `output` is of Bedrock's Converse
+        if isinstance(holder, dict) and isinstance(holder.get("message"), dict):
+            return _said(request, {"role": "assistant", **holder["message"], **ended})
     text = next((response[key] for key in _TEXTS if isinstance(response.get(key), str)), None)
     if text is not None and "content" not in response:
-        return _said(request, {"role": "assistant", "content": text})
+        return _said(request, {"role": "assistant", "content": text, **ended})
     if "role" in response or "content" in response:
         message = {key: value for key, value in response.items() if key not in _ABOUT}
-        return _said(request, {"role": "assistant", **message})
+        return _said(request, {"role": "assistant", **message, **ended})
     problem = decoded(response.get("error")) or response
     raise Unusable(
         "no_response",
@@ -124,8 +126,7 @@ def _choice(choices: Any) -> list[Any]:
         raise Unusable(
             "no_response", f"the choice's message is {kind_of(message)}; log the whole response"
         )
-    ended = {"finish_reason": reason} if (reason := choice.get("finish_reason")) else {}
-    return [{"role": "assistant", **message, **ended}]
+    return [{"role": "assistant", **message, **cut_off(choice)}]
 
 
 def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
@@ -147,9 +148,5 @@ def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
             "no_response",
             "the candidate of Gemini's has no content, or the request no `contents`; leave it out",
         )
-    reason = candidates[0].get("finishReason", candidates[0].get("finish_reason"))
-    if isinstance(reason, str) and reason in CUT_OFF:
-        raise Unusable(
-            "cut_off", f"the response was cut off (finishReason {reason!r}); leave it out"
-        )
-    return {**request, "contents": [*contents, {"role": "model", **content}]}
+    answer = {"role": "model", **content, **cut_off(candidates[0])}
+    return {**request, "contents": [*contents, answer]}

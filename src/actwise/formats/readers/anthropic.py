@@ -12,7 +12,7 @@ from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
 from actwise.formats.readers import bedrock
-from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message, weight_of
+from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message, weighed
 from actwise.formats.readers.vercel import is_message as is_message_of_vercel
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
@@ -84,10 +84,7 @@ def _messages(entry: Any, place: str) -> list[Message]:
     speaker: Role = "user" if role == "user" else "assistant"
     turn = Turn(speaker, place)
     read_parts(entry["content"], f"{place}.content", turn, _PARTS, _BLOCK_KEYS)
-    messages = turn.messages()
-    if speaker == "assistant":
-        messages[-1] = messages[-1].model_copy(update={"weight": weight_of(entry, place)})
-    return messages
+    return weighed(turn.messages(), entry, place)
 
 
 def _call(part: dict[str, Any], place: str, turn: Turn) -> None:

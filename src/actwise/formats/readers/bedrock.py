@@ -8,6 +8,7 @@ from actwise.formats.calls import made_call
 from actwise.formats.fields import list_at, list_in, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import Turn
+from actwise.formats.readers.openai import weighed
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.tools import read_tools
 
@@ -24,7 +25,7 @@ KEYS: Keys = (
         "modelId inferenceConfig guardrailConfig additionalModelRequestFields promptVariables "
         "requestMetadata performanceConfig additionalModelResponseFieldPaths",
         system=[_BLOCK],
-        messages=[known("role", content=[_BLOCK])],
+        messages=[known("role finish_reason stopReason", content=[_BLOCK])],
         toolConfig=known("tools toolChoice"),
     )
 )
@@ -83,7 +84,7 @@ def _messages(entry: Any, place: str) -> list[Message]:
         raise Unusable("non_text_content", f"{place}.content is {kind_of(content)}; write blocks")
     for index, block in enumerate(content):
         _add(block, f"{place}.content[{index}]", turn)
-    return turn.messages()
+    return weighed(turn.messages(), entry, place)
 
 
 def _add(block: Any, place: str, turn: Turn) -> None:

@@ -12,6 +12,7 @@ from actwise.formats.calls import made_call
 from actwise.formats.fields import word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import Turn
+from actwise.formats.readers.openai import weighed
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.tools import read_tools
 
@@ -25,7 +26,7 @@ _ROLES: dict[Any, Role] = {
 }
 _CALLED = known("id name args response will_continue scheduling partial_args")
 _CONTENT = known(
-    "role",
+    "role finish_reason",
     parts=[
         known("text thought thought_signature", function_call=_CALLED, function_response=_CALLED)
     ],
@@ -120,7 +121,7 @@ def _messages(content: Any, place: str, role: Role | None = None) -> list[Messag
     turn = Turn(role or _ROLES[name], place)
     for index, part in enumerate(parts):
         _add(part, f"{place}.parts[{index}]", turn)
-    return turn.messages()
+    return weighed(turn.messages(), content, place)
 
 
 def _add(part: Any, place: str, turn: Turn) -> None:

@@ -8,7 +8,7 @@ from actwise.formats.calls import read_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
-from actwise.formats.readers.openai import CALL_KEYS, answer_beside, read_message
+from actwise.formats.readers.openai import CALL_KEYS, answer_beside, read_message, weighed
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.thoughts import thought_beside
 from actwise.formats.tools import read_tools
@@ -25,7 +25,8 @@ _ROLES: Mapping[str, Role] = {
 }
 _DATA = known(
     "type role name id content example tool_call_id status artifact response_metadata "
-    "usage_metadata additional_kwargs invalid_tool_calls chunk_position",
+    "usage_metadata additional_kwargs invalid_tool_calls chunk_position "
+    "generation_info finish_reason",
     tool_calls=CALL_KEYS,
 )
 KEYS: Keys = (
@@ -103,7 +104,7 @@ def _message(entry: Any, place: str) -> Message:
             turn.thought(thought)
     if data.get("content") is not None:
         read_parts(data["content"], f"{place}.content", turn, _PARTS, _PART_KEYS)
-    (message,) = turn.messages()
+    (message,) = weighed(turn.messages(), {**entry, **data}, place)
     return message.model_copy(update={"tool_calls": _calls(data, extra, place)})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from actwise.conversation import Conversation, Tool
 from actwise.formats.bodies import read_body
+from actwise.formats.endings import cut_off
 from actwise.formats.exchange import joined
 from actwise.formats.fields import decoded, word
 from actwise.formats.keys import Keys, family_of, known
@@ -93,7 +94,7 @@ def _joined(request: dict[str, Any], answered: Any) -> dict[str, Any]:
         while isinstance(generations, list) and len(generations) == 1:
             (generations,) = generations
         if isinstance(generations, dict):
-            answered = generations.get("message", generations.get("text"))
+            answered = _generated(generations)
         elif isinstance(generations, list):
             raise Unusable(
                 "no_response",
@@ -111,6 +112,14 @@ def _joined(request: dict[str, Any], answered: Any) -> dict[str, Any]:
     if is_message(answered):
         return {**request, "messages": [*history, answered]}
     return joined(request, answered)
+
+
+def _generated(generation: dict[str, Any]) -> Any:
+    """Return the message of a generation, which may tell beside it how it ended."""
+    message = generation.get("message", generation.get("text"))
+    if isinstance(message, str):
+        message = {"role": "assistant", "content": message}
+    return {**message, **cut_off(generation)} if isinstance(message, dict) else message
 
 
 def _same(some: list[Any], others: list[Any]) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from actwise.conversation import Conversation, Message, Role, Tool, ToolCall
 from actwise.formats.calls import read_call, result_text
+from actwise.formats.endings import cut_off
 from actwise.formats.fields import word
 from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import Turn, read_parts
@@ -27,18 +28,6 @@ _ROLES: Mapping[str, Role] = {
 }
 _LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
 _ANSWERS = ("response", "completion", "output", "reply", "answer", "choices")
-CUT_OFF = {
-    "length",
-    "max_tokens",
-    "content_filter",
-    "model_context_window_exceeded",
-    "pause_turn",
-    "error",
-    "MAX_TOKENS",
-    "SAFETY",
-    "RECITATION",
-}
-"""Why an answer ended that had more to say, as the interfaces name it."""
 _OTHERS = {
     "system",
     "traj",
@@ -230,15 +219,25 @@ def _labels(value: Any, place: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def weighed(messages: list[Message], record: dict[str, Any], place: str) -> list[Message]:
+    """Return what one record says, with the weight it gives: cut off is the last message alone."""
+    out = list(messages)
+    said = [index for index, message in enumerate(out) if message.role == "assistant"]
+    weight = weight_of(record, place) if said else 1
+    for index in said[-1:] if cut_off(record) else said:
+        out[index] = out[index].model_copy(update={"weight": weight})
+    return out
+
+
 def weight_of(message: dict[str, Any], place: str) -> Literal[0, 1]:
     """Return whether a message is learned: 0 where it was cut off, or a trainer's key says so.
 
     Raises:
         Unusable: When such a key holds something else than yes or no.
     """
-    reason = message.get("finish_reason", message.get("stop_reason"))
-    if isinstance(reason, str) and reason in CUT_OFF:
-        remark("cut_off", f"{place}: {reason}")
+    ended = cut_off(message)
+    if ended:
+        remark("cut_off", f"{place}: {ended['finish_reason']}")
         return 0
     for key in _NOT_TRAINED:
         value = message.get(key)

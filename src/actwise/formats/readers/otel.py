@@ -10,10 +10,11 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool
 from actwise.formats.calls import made_call, result_text
+from actwise.formats.endings import cut_off
 from actwise.formats.fields import decoded, list_in, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
-from actwise.formats.readers.openai import read_message, weight_of
+from actwise.formats.readers.openai import read_message, weighed
 from actwise.formats.readers.otel_dialects import (
     at,
     attributes_of,
@@ -36,6 +37,10 @@ KEYS: Keys = BOOKKEEPING | known(
     "observedTimeUnixNano span_kind status_message",
 )
 _FROM = re.compile(r"^(gen_ai\.|ai\.(prompt|response|operationId)|llm\.|input\.value)")
+_ENDED = re.compile(
+    r"(gen_ai\.response|ai\.response|llm(\.response)?)\.(finish_?reasons?|stop_reason)", re.I
+)
+"""Names of the attributes of a span that tell how its answer ended."""
 _ROLES: Mapping[Any, Role] = {
     "system": "system",
     "developer": "system",
@@ -117,12 +122,21 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
             f"the span {clip(repr(record.get('name')), 60)} of OpenTelemetry holds no messages; "
             "switch on the capturing of content in the instrumentation, or leave it out",
         )
+    if messages[-1].weight:
+        messages[-1:] = weighed(messages[-1:], _ending(found), "the span's answer")
     name = word(record, "spanId", "the span") or word(record, "span_id", "the span")
     return Conversation(
         id=name or default_id,
         messages=tuple(messages),
         tools=read_tools(declared) if declared else tools,
     )
+
+
+def _ending(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the attributes tell of how the span's answer ended."""
+    told = [value for name, value in found.items() if _ENDED.fullmatch(str(name))]
+    reasons = [reason for value in told for reason in listed(value) or [value]]
+    return cut_off(*({"finish_reason": reason} for reason in reasons))
 
 
 def _said(record: dict[str, Any], found: dict[str, Any]) -> tuple[list[Message], Any]:
@@ -185,9 +199,7 @@ def _of_parts(value: Any, place: str) -> list[Message]:
         return [read_message(value, place)]
     turn = Turn(_ROLES[role], place)
     read_parts(value["parts"], f"{place}.parts", turn, _PARTS, _PART_KEYS)
-    messages = turn.messages()
-    messages[-1] = messages[-1].model_copy(update={"weight": weight_of(value, place)})
-    return messages
+    return weighed(turn.messages(), value, place)
 
 
 def _call(part: dict[str, Any], place: str, turn: Turn) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actwise.conversation import Message
+from actwise.formats.endings import cut_off
 from actwise.formats.fields import decoded, list_in
 from actwise.formats.readers import vercel
 from actwise.formats.readers.openai import read_message
@@ -92,6 +93,7 @@ def openllmetry(entries: Any, place: str) -> list[Message]:
                 "tool_calls": entry.get("tool_calls"),
                 "tool_call_id": entry.get("tool_call_id"),
                 "reasoning": entry.get("reasoning"),
+                **cut_off(entry),
             },
             f"{place}[{index}]",
         )
@@ -128,6 +130,7 @@ def openinference(entries: Any, place: str) -> list[Message]:
                     "content": message.get("content", contents or None),
                     "tool_calls": calls or None,
                     "tool_call_id": message.get("tool_call_id"),
+                    **cut_off(entry, message),
                 },
                 f"{place}[{index}]",
             )
@@ -166,7 +169,8 @@ def first_events(span: dict[str, Any]) -> list[Message]:
         match = _MESSAGE_EVENT.fullmatch(name)
         if name == "gen_ai.choice":
             said = body.get("message")
-            body = {"role": "assistant", **(said if isinstance(said, dict) else body)}
+            said = said if isinstance(said, dict) else body
+            body = {"role": "assistant", **said, **cut_off(body)}
         elif match:
             body = {"role": match[1], "tool_call_id": body.get("id"), **body}
         else:

@@ -9,12 +9,12 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool
 from actwise.formats.calls import made_call, result_text
+from actwise.formats.endings import cut_off
 from actwise.formats.fields import word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import Turn, read_parts
-from actwise.formats.readers.openai import read_message
+from actwise.formats.readers.openai import read_message, weighed
 from actwise.formats.record import Unusable, clip, kind_of
-from actwise.formats.remarks import remark
 from actwise.formats.thoughts import thought_text
 from actwise.formats.tools import read_tools
 
@@ -95,9 +95,9 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
             f"`input` is {kind_of(given)} and `output` {kind_of(answered)}; write arrays of items",
         )
     messages += _messages([*given, *answered], "items")
-    if record.get("incomplete_details") and messages[-1:]:
-        remark("cut_off", "incomplete_details")
-        messages[-1] = messages[-1].model_copy(update={"weight": 0})
+    if messages[-1:] and messages[-1].weight:
+        ended = {"status": "incomplete"} if record.get("incomplete_details") else cut_off(record)
+        messages[-1:] = weighed(messages[-1:], ended, "the response")
     declared = record.get("tools")
     return Conversation(
         id=word(record, "id", "the record") or default_id,
@@ -109,17 +109,25 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
 def _messages(items: list[Any], place: str) -> list[Message]:
     messages: list[Message] = []
     turn: Turn | None = None
+    cut: dict[str, str] = {}
     for index, item in enumerate(items):
         here = f"{place}[{index}]"
         kind = _kind(item, here)
         if kind == "message" and item.get("role") != "assistant":
-            messages += turn.messages() if turn else []
-            turn = None
+            messages += _said(turn, cut)
+            turn, cut = None, {}
             messages.append(read_message(item, here))
         else:
             turn = turn or Turn("assistant", here)
+            if kind != "function_call_output":
+                cut = cut or cut_off(item)
             _add(item, kind, here, turn)
-    return messages + (turn.messages() if turn else [])
+    return messages + _said(turn, cut)
+
+
+def _said(turn: Turn | None, cut: dict[str, str]) -> list[Message]:
+    """Return what a turn says, as context where one of its items was cut off."""
+    return weighed(turn.messages(), cut, turn.place) if turn else []
 
 
 def _kind(item: Any, place: str) -> str:

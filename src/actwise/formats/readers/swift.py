@@ -9,7 +9,7 @@ from actwise.conversation import Conversation, Message, Tool
 from actwise.formats.calls import read_call, result_text
 from actwise.formats.fields import decoded, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
-from actwise.formats.readers.openai import MESSAGE_KEYS, messages_of, read_message
+from actwise.formats.readers.openai import MESSAGE_KEYS, messages_of, read_message, weighed
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.remarks import remark
 from actwise.formats.tools import read_tools
@@ -74,4 +74,5 @@ def _message(entry: Any, place: str) -> Message:
         raise Unusable(
             "bad_call", f"the call of {place} is {kind_of(call)}; write its name and arguments"
         )
-    return Message(role="assistant", tool_calls=(read_call(call, place),))
+    message = Message(role="assistant", tool_calls=(read_call(call, place),))
+    return weighed([message], entry, place)[0]

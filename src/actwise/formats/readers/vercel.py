@@ -11,7 +11,7 @@ from actwise.formats.calls import made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
-from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message
+from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message, weighed
 from actwise.formats.record import Unusable, kind_of
 from actwise.formats.tools import read_tools
 
@@ -29,7 +29,8 @@ KEYS: Keys = (
     | known("tools trigger messageId system")
     | {
         "messages": [
-            MESSAGE_KEYS | known("createdAt metadata providerOptions parts toolInvocations")
+            MESSAGE_KEYS
+            | known("createdAt metadata providerOptions parts toolInvocations finishReason")
         ]
     }
 )
@@ -83,7 +84,7 @@ def _messages(entry: Any, place: str) -> list[Message]:
     if isinstance(parts, list) and parts:
         for index, part in enumerate(parts):
             _add(part, f"{place}.parts[{index}]", turn)
-        return turn.messages()
+        return weighed(turn.messages(), entry, place)
     if isinstance(entry.get("reasoning"), str):
         turn.thought(entry["reasoning"])
     for index, call in enumerate(list_at({"x": entry.get("toolInvocations") or []}, "x", place)):
@@ -94,7 +95,7 @@ def _messages(entry: Any, place: str) -> list[Message]:
             _add(part, f"{place}.content[{index}]", turn)
     elif content not in (None, ""):
         read_parts(content, f"{place}.content", turn)
-    return turn.messages()
+    return weighed(turn.messages(), entry, place)
 
 
 def _add(part: Any, place: str, turn: Turn) -> None:
