@@ -18,15 +18,22 @@ from actwise.template.streaming import Delta
 TEMPLATE = Template.load(str(MODEL))
 END = TEMPLATE.stop_token_ids[0]
 HI = Conversation(id="hi", messages=(Message(role="user", content="Hi"),), tools=())
-PIECES = ["Hello", ", ", "this", " is", "\n", "\n\n", " ", "User", ":", "U", "🙂", "é", "<tool", "a"]
+PIECES = ["Hello", ", ", "this", " is", "\n", "\n\n", " ", "User", ":", "U", "🙂", "é", "<to", "a"]
 MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>", '{"name": "f", "arguments": {}}']
 
 
-def make(stops: Sequence[str], *, thinking: bool, opened: bool = False) -> Choice:
+def make_prompt(*, thinking: bool, opened: bool = False) -> Prompt:
     ids = tuple(TEMPLATE.prompt(Decision(HI, 1), thinking=thinking))
-    prompt = Prompt(TEMPLATE, Decision(HI, 1), thinking, ids, opened, 1000)
-    params = SamplingParams(999, TEMPLATE.stop_token_ids, 0.0)
-    return Choice(prompt, Request(ids, params, 0), stops)
+    return Prompt(TEMPLATE, Decision(HI, 1), thinking, ids, opened, 1000)
+
+
+def make_request(prompt: Prompt) -> Request:
+    return Request(prompt.token_ids, SamplingParams(999, TEMPLATE.stop_token_ids, 0.0), 0)
+
+
+def make(stops: Sequence[str], *, thinking: bool, opened: bool = False) -> Choice:
+    prompt = make_prompt(thinking=thinking, opened=opened)
+    return Choice(prompt, make_request(prompt), stops)
 
 
 def write(choice: Choice, pieces: Sequence[str], reads: Sequence[bool] = ()) -> list[Delta]:

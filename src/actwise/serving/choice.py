@@ -30,6 +30,8 @@ class Choice:
         self._writing = Writing(prompt, request, budget)
         self.parsed: ParsedCompletion | None = None
         """The whole completion, when it is complete."""
+        self.num_taken = 0
+        """Tokens that have come, those that a cut took away again included."""
         self._prompt = prompt
         self._stops = stops
         self._reader = prompt.reader()
@@ -64,6 +66,7 @@ class Choice:
         """
         if self.complete:
             return None
+        self.num_taken += 1
         instead = self._writing.add(token)
         if self._stops:
             self._decode()

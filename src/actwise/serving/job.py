@@ -164,10 +164,10 @@ class Job:
         while going:
             await self._wait()
             for index, choice in list(going.items()):
-                if len(choice.tokens) == seen[index]:
+                if choice.num_taken == seen[index]:
                     continue
-                seen[index] = len(choice.tokens)
-                delta = choice.read()
+                # While a piece is sent more tokens may come; they are for the next round.
+                seen[index], done, delta = choice.num_taken, choice.complete, choice.read()
                 logprobs = None
                 if choice.num_settled > told[index]:
                     logprobs = self._logprobs(choice, told[index])
@@ -175,7 +175,7 @@ class Job:
                 if delta or logprobs:
                     yield self._chunk(index, written_delta(delta, calls[index]), logprobs=logprobs)
                 calls[index] += len(delta.calls)
-                if choice.complete:
+                if done:
                     assert choice.parsed is not None
                     yield self._chunk(
                         index,
