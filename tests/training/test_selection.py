@@ -11,22 +11,33 @@ from hypothesis import strategies as st
 from actwise.training.selection import Resting, most_varied
 
 
+def awake(resting: Resting, *conversations: str, step: int) -> list[str]:
+    """Letters stand for decisions, texts for their conversations."""
+    return ["".join(of) for of in resting.awake(list(map(list, conversations)), str, step)]
+
+
 def test_a_solved_decision_rests_for_so_many_steps() -> None:
     kept: dict[str, Any] = {}
     resting = Resting(2, kept)
     resting.solved(["a"], step=5)
-    assert [resting.rests("a", step) for step in (5, 6, 7, 8)] == [True, True, True, False]
-    assert not resting.rests("b", 6)
+    assert [awake(resting, "ab", step=step) for step in (5, 6, 7, 8)] == [["b"]] * 3 + [["ab"]]
     resting.solved(["b"], step=8)
     assert kept == {"resting": {"b": 11}}  # "a" is forgotten
     again = Resting(2, dict(kept))
-    assert again.rests("b", 9)
+    assert awake(again, "ab", step=9) == ["a"]
+
+
+def test_what_rests_leaves_its_place_to_others_and_all_are_taken_where_all_rest() -> None:
+    resting = Resting(2, {})
+    resting.solved("abx", step=0)
+    assert awake(resting, "abc", "x", step=1) == ["c", ""]
+    assert awake(resting, "ab", "x", step=1) == ["ab", "x"]
 
 
 def test_nothing_rests_where_it_is_off() -> None:
     resting = Resting(0, {})
     resting.solved(["a"], step=5)
-    assert not resting.rests("a", 6)
+    assert awake(resting, "a", step=6) == ["a"]
 
 
 @pytest.mark.parametrize(

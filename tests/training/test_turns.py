@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from actwise.config import RlConfig, RunConfig, validated
+from actwise.config import RlConfig, validated
 from actwise.engine.episodes import starts_of
 from actwise.engine.rollouts import Group
 from actwise.engine.scripted import ScriptedEngine
@@ -195,14 +195,27 @@ def test_environments_that_never_work_stop_the_stage_with_a_reason(
         turns.collect(given, CONVERSATIONS[:1], training)
 
 
-def test_settings_that_mean_nothing_for_turns_are_refused() -> None:
-    for settings in (
+@pytest.mark.parametrize(
+    "settings",
+    [
         {"rl": {"unit": "turn"}, "reward": {"combine": "normalize_each"}},
+        {"rl": {"unit": "turn"}, "reward": {"combine": "all"}},
+        {"rl": {"unit": "turn"}, "reward": {"repetition": 0.5}},
+        {"rl": {"unit": "turn"}, "reward": {"thought_length_weight": 0.5}},
+        {"rl": {"unit": "turn"}, "reward": {"custom": {"x": {"function": "a:b", "weight": 1}}}},
+        {"rl": {"unit": "turn"}, "reward": {"endpoint": {"url": "http://x/v1", "model": "m"}}},
         {"rl": {"unit": "turn", "advantage": "rejection"}},
-    ):
-        with pytest.raises(ConfigError, match=r"rl\.unit=turn"):
-            validated(settings)
-    assert RunConfig().rl.unit == "decision"
+        {"rl": {"unit": "turn", "hints": {"levels": 1}}},
+        {"rl": {"search": {"iterations": 1}}},
+        {"rl": {"turns": {"steps_weight": 0.5}}},
+        {"rl": {"num_generations": 8, "selection": {"keep": 9}}},
+        {"rl": {"anchor": {"kind": "average"}}},
+        {"evaluate": {"search": 4}},
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"(rl|evaluate)\."):
+        validated(settings)
 
 
 def searched(policy: Policy, run: Run, iterations: int, **options: Any) -> list[Any]:
@@ -282,3 +295,19 @@ def test_search_is_learned_from_like_any_group(policy: Policy, run: Run) -> None
     assert Node().value == 0
     for group in root:
         assert len(group.rollouts) == 1
+
+
+def test_what_follows_a_completion_out_of_form_earns_it_nothing(policy: Policy, run: Run) -> None:
+    def tell(prompt: str, number: int) -> str:
+        """The first calls right without the thought that is asked for, all others answer wrong."""
+        last = prompt.rpartition("<|im_start|>user\n")[2]
+        if "tool_response" in last:
+            return f"{THOUGHT}It is 12 km away."
+        name = last.partition("Where is ")[2].partition("?")[0]
+        return call(name, "") if number == 0 else f"{THOUGHT}It is {20 + number} km away."
+
+    given, training = begun(policy, run, tell, search={"iterations": 4, "children": 4})
+    starts = starts_of(CONVERSATIONS[0], whole=False)[:1]
+    found = search(given, starts, Judges(given, training), training)
+    assert len(found) == 1  # no node of it is worth expanding
+    assert [attempt.reward for attempt in found[0].attempts] == [0] * 4

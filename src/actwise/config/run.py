@@ -48,12 +48,13 @@ class RunConfig(Section):
             raise ValueError("data.dev_fraction and data.test_fraction leave nothing to train on")
         if self.rl.optimiser_steps > self.rl.conversations_per_step:
             raise ValueError("rl.optimiser_steps is larger than rl.conversations_per_step")
-        if self.rl.unit == "turn" and self.reward.combine == "normalize_each":
-            raise ValueError("rl.unit=turn has one reward, so reward.combine has nothing to do")
-        if self.rl.unit == "turn" and self.rl.advantage != "group":
-            raise ValueError("rl.unit=turn compares turns, so rl.advantage must be group")
-        if self.rl.unit == "turn" and self.rl.hints.levels:
-            raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
+        self._check_unit()
+        if (self.rl.selection.keep or 0) > self.rl.num_generations:
+            raise ValueError("rl.selection.keep is larger than rl.num_generations")
+        if self.rl.anchor.kind == "average" and not self.rl.kl_coefficient:
+            raise ValueError("rl.anchor.kind=average has no effect at rl.kl_coefficient=0")
+        if self.evaluate.search and not self.evaluate.episodes:
+            raise ValueError("evaluate.search is of episodes, so evaluate.episodes is needed")
         if self.engine.kind == "vllm" and self.rl.temperature != 1:
             raise ValueError("engine.kind=vllm tells log-probs at rl.temperature=1 only")
         search = self.rl.search
@@ -67,3 +68,27 @@ class RunConfig(Section):
         ):
             raise ValueError("rounds.number: a round is a think stage and RL in thinking mode")
         return self
+
+    def _check_unit(self) -> None:
+        """Refuse what has no effect where turns are compared, or where decisions are."""
+        rl, reward = self.rl, self.reward
+        if rl.unit == "decision":
+            if rl.search.iterations or rl.turns.steps_weight:
+                raise ValueError("rl.search and rl.turns are of turns, so rl.unit=turn is needed")
+            return
+        if rl.advantage != "group":
+            raise ValueError("rl.unit=turn compares turns, so rl.advantage must be group")
+        if rl.hints.levels:
+            raise ValueError("rl.unit=turn gives no hints, so rl.hints.levels must be 0")
+        judged = {
+            "combine": reward.combine != "sum",
+            "custom": bool(reward.custom),
+            "endpoint": reward.endpoint is not None,
+            "repetition": reward.repetition > 0,
+            "thought_length_weight": reward.thought_length_weight > 0,
+        }
+        if unused := [f"reward.{name}" for name, is_set in judged.items() if is_set]:
+            raise ValueError(
+                f"rl.unit=turn rewards the end of a turn alone, so {', '.join(unused)} would do "
+                "nothing"
+            )

@@ -86,11 +86,15 @@ class Judges:
         )
         return turn_reward(
             attempt.verdict,
-            in_form=all(self._in_form(step) for step in attempt.taken.steps),
+            in_form=self.in_form(attempt.taken.steps),
             calls_score=score if paying else 0.0,
             calls_weight=turns.steps_weight,
             gated=turns.gated,
         )
+
+    def in_form(self, steps: Sequence[Step]) -> bool:
+        """Whether all completions of a turn are; one that is not costs the turn its reward."""
+        return all(map(self._in_form, steps))
 
     def _in_form(self, step: Step) -> bool:
         thoughtful = self._config.rl.mode == "direct" or not self._config.reward.require_thought

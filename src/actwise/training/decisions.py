@@ -56,12 +56,9 @@ def _groups(
         lambda group: group.live,
     )
     resting = Resting(config.selection.rest, training.kept)
-    resting.solved((g.decision.key for g in groups if _solved(g)), training.batch)
+    solved = (g.decision.key for g in groups if all(r.verdict.right for r in g.rollouts))
+    resting.solved(solved, training.batch)
     return groups
-
-
-def _solved(group: Group) -> bool:
-    return not group.live and all(r.verdict.right for r in group.rollouts)
 
 
 def _thinned(groups: Sequence[Group], config: RlConfig, judge: JudgeConfig) -> Sequence[Group]:
@@ -89,15 +86,14 @@ def roll_out(context: Context, batch: Sequence[Conversation], training: Training
     resting = Resting(config.selection.rest, training.kept)
     thinking = config.mode == "thinking"
     draw = random.Random(f"{context.config.seed}/decisions/{training.kept.get('drawn', 0)}")
-    decisions = [
-        decision
-        for conversation in batch
-        for decision in at_most(
-            taking_part(conversation, config), config.decisions_per_conversation, draw
-        )
-    ]
-    awake = [d for d in decisions if not resting.rests(d.key, training.batch)]
-    groups = groups_of(template, awake or decisions, thinking=thinking)
+    awake = resting.awake(
+        [taking_part(conversation, config) for conversation in batch],
+        lambda decision: decision.key,
+        training.batch,
+    )
+    limit = config.decisions_per_conversation
+    decisions = [d for of_one in awake for d in at_most(of_one, limit, draw)]
+    groups = groups_of(template, decisions, thinking=thinking)
     return with_advantages(_sample(context, groups, training), config, context.config.reward)
 
 

@@ -31,7 +31,7 @@ class Node:
     attempt: Attempt | None = None
     """The completion that led here, and the turn that came of it; None at the root."""
     over: bool = False
-    """Whether the completion ended the turn."""
+    """Whether the completion ended the turn, or was out of form."""
     visits: int = 0
     total: float = 0.0
     """Sum of what the turns through this node earned."""
@@ -100,7 +100,9 @@ def _expand(
         for episode in of_one:
             (turn,) = episode.turns
             deep = len(path) >= episodes.steps
-            node = Node(turn.own, over=turn.end is not End.STEPS or deep)
+            # What went out of form earns nothing, and nor does anything that follows it.
+            ended = turn.end is not End.STEPS or deep or not judges.in_form(turn.steps)
+            node = Node(turn.own, over=ended)
             path[-1].children.append(node)
             children.append(([*path, node], turn))
     follow = [
@@ -115,7 +117,6 @@ def _expand(
             ((episode,),) = [next(followed)]
             (end,) = episode.turns
         attempt = judges.judged(end, turn.steps)
-        # A completion out of form earns nothing, however well the turn went on.
         whole = replace(end, steps=[*turn.steps, *(end.steps if end is not turn else [])])
         (attempt,) = judges.rewarded([replace(attempt, taken=whole)], paying=True)
         path[-1].attempt = attempt

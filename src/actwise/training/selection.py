@@ -72,10 +72,13 @@ class Resting:
         self._kept = kept
         kept.setdefault("resting", {})
 
-    def rests(self, key: str, step: int) -> bool:
-        """Return whether a decision is left out in a step."""
-        until: int = self._kept["resting"].get(key, 0)
-        return until > step
+    def awake(
+        self, batch: Sequence[list[T]], key: Callable[[T], str], step: int
+    ) -> Sequence[list[T]]:
+        """Return what takes part in a step, by conversation; all of it where all of it rests."""
+        resting: dict[str, int] = self._kept["resting"]
+        found = [[item for item in items if resting.get(key(item), 0) <= step] for items in batch]
+        return found if any(found) else batch
 
     def solved(self, keys: Iterable[str], step: int) -> None:
         """Let decisions rest after this step."""

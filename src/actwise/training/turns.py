@@ -36,9 +36,12 @@ def collect(
 
     def sample(batch: Sequence[Conversation]) -> list[Compared]:
         draw = random.Random(f"{seed}/turns/{training.kept['drawn'] - 1}")
-        starts = [s for c in batch for s in _starts(c, config, draw)]
-        awake = [s for s in starts if not resting.rests(s.turn.key, training.batch)]
-        return attempt(context, awake or starts, judges, training)
+        awake = resting.awake(
+            [_starts(c, config) for c in batch], lambda start: start.turn.key, training.batch
+        )
+        limit = config.decisions_per_conversation
+        starts = [s for of_one in awake for s in at_most(of_one, limit, draw)]
+        return attempt(context, starts, judges, training)
 
     found = refilled(conversations, config, seed, training.kept, sample, _differ)
     _check_environments(found)
@@ -55,7 +58,7 @@ def collect(
 
 def takes_part(conversation: Conversation, config: RlConfig) -> bool:
     """Return whether a conversation has turns that are learned from."""
-    return bool(_starts(conversation, config, random.Random(0)))
+    return bool(_starts(conversation, config))
 
 
 def _check_environments(found: Sequence[Compared]) -> None:
@@ -67,10 +70,9 @@ def _check_environments(found: Sequence[Compared]) -> None:
         )
 
 
-def _starts(conversation: Conversation, config: RlConfig, draw: random.Random) -> list[Start]:
+def _starts(conversation: Conversation, config: RlConfig) -> list[Start]:
     starts = starts_of(conversation, whole=False)
-    taking_part = [s for s in starts if config.decisions == "all" or s.turn.calls]
-    return at_most(taking_part, config.decisions_per_conversation, draw)
+    return [s for s in starts if config.decisions == "all" or s.turn.calls]
 
 
 def _paid(found: Sequence[Compared], judges: Judges) -> list[Compared]:
