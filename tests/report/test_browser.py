@@ -175,6 +175,18 @@ def test_a_decision_side_by_side(page: "Page", address: str) -> None:
     assert rl.locator("ins").all_inner_texts() == ["1"]
 
 
+def test_numbers_that_a_browser_would_round_stay(page: "Page", tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    for name in ("conversations", "evaluations/sft-direct-test"):
+        file = folder / f"{name}.jsonl"
+        text = file.read_text().replace('{"id": 1}', '{"id": 1234567890123456789, "eur": 10.0}')
+        file.write_text(text.replace('{"id": 7}', '{"id": 1234567890123456790, "eur": 10.0}'))
+    opened(page, write_report(folder).as_uri(), "#decisions?open=c-1%232")
+    recorded, _, _, sft, _ = page.locator("details.example[open] .answer").all()
+    assert recorded.locator("pre").inner_text() == "find\n  id: 1234567890123456789\n  eur: 10.0"
+    assert sft.locator("ins").all_inner_texts() == ["1234567890123456790"]
+
+
 def test_a_conversation_with_its_tools(page: "Page", address: str) -> None:
     opened(page, address, "#decisions?open=c-1%235")
     body = page.locator("details.example[open] .body")

@@ -114,12 +114,40 @@ def test_the_table_has_what_was_measured_besides(tmp_path: Path) -> None:
     assert ["RL", "test", "thought", "of", "16", "200", "60.0", "55.0–65.0"] in cells
 
 
+EXACT = '{"id": 1234567890123456789, "2": 10.0, "1": {"é": [1.50, true, null]}}'
+
+
 def content(html: str) -> dict[str, Any]:
     """What the page carries for its script."""
     data = re.search(r'id="data"[^>]*>\s*([A-Za-z0-9+/=]*)\s*</script>', html)
     assert data is not None
     carried: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(data[1])))
     return carried
+
+
+def test_numbers_are_carried_as_they_were_written(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    file = folder / "conversations.jsonl"
+    text = file.read_text().replace('"arguments": {"id": 1}', f'"arguments": {EXACT}')
+    file.write_text(text.replace('"parameters": {', '"parameters": {"maximum": 1e400, "k": 2.0, '))
+    file = folder / "evaluations" / "sft-direct-test.jsonl"
+    file.write_text(file.read_text().replace('{"id": 7}', '{"id": 1234567890123456790}'))
+    carried = content(write_report(folder).read_text())
+    assert carried["conversations"][0]["messages"][2]["calls"] == [
+        {
+            "name": "find",
+            "arguments": [
+                ["id", "1234567890123456789"],
+                ["2", "10.0"],
+                ["1", '{"é": [1.5, true, null]}'],
+            ],
+        }
+    ]
+    sft = next(i for i, model in enumerate(carried["models"]) if model["name"] == "sft")
+    did = carried["decisions"][0]["did"][str(sft)]
+    assert did["calls"] == [{"name": "find", "arguments": [["id", "1234567890123456790"]]}]
+    parameters = carried["tools"][0][0]["function"]["parameters"]
+    assert parameters == '{\n "maximum": Infinity,\n "k": 2.0,\n "type": "object"\n}'
 
 
 def test_counts_what_went_wrong(tmp_path: Path) -> None:
@@ -161,6 +189,8 @@ def test_carries_each_conversation_once(tmp_path: Path) -> None:
     assert [c["id"] for c in carried["conversations"]] == ["c-1", "c-2", "d-0", "d-1", "d-2"]
     assert carried["texts"] == [policy["content"]]
     assert [c["tools"] for c in carried["conversations"]] == [0, 1, 0, 0, 0]
+    for tool in tools:
+        tool["function"]["parameters"] = '{\n "type": "object"\n}'
     assert carried["tools"] == [tools, []]
     assert [(d["of"], d["at"], list(d["did"])) for d in carried["decisions"]] == [
         (0, 2, ["0", "1", "2", "3"]),

@@ -19,7 +19,7 @@ function node(name, attributes = {}, ...children) {
 
 function actionText(calls, answer) {
   const shown = calls.map(({ name, arguments: given }) =>
-    [name, ...Object.entries(given).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`)].join("\n"),
+    [name, ...given.map(([key, value]) => `  ${key}: ${value}`)].join("\n"),
   );
   return [...shown, answer].filter(Boolean).join("\n");
 }
@@ -248,7 +248,7 @@ class Explorer {
           { class: "message tool" },
           node("b", {}, tool.name),
           node("p", {}, tool.description ?? ""),
-          folded("Parameters", () => [node("pre", { class: "call" }, JSON.stringify(tool.parameters ?? {}, null, 1))]),
+          folded("Parameters", () => [node("pre", { class: "call" }, tool.parameters)]),
         ),
       ),
     );

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from actwise.report.judged import Decisions, Record, Tested
+from actwise.report.judged import Decisions, Function, Record, Tested
 from actwise.results.failures import outcome
 
 _LONG = 200
@@ -28,7 +28,9 @@ def payload(decisions: Decisions, titles: dict[str, str]) -> dict[str, Any]:
         "models" (name, mode, title), "texts", "tools" (lists of tools), "conversations" and
         "decisions". A message's text may be an index of "texts"; a conversation's tools are an
         index of "tools". A decision has the index of its conversation, that of its message, and
-        what each model did by the index of the model.
+        what each model did by the index of the model. Arguments of calls are pairs of a name and
+        its value as JSON, parameters of tools are JSON, too: a browser would read 10.0 as 10, and
+        round long numbers.
     """
     models = list(dict.fromkeys((m.model, m.mode) for m in decisions.evaluations))
     did: dict[str, dict[int, Record]] = {}
@@ -48,7 +50,7 @@ def payload(decisions: Decisions, titles: dict[str, str]) -> dict[str, Any]:
             _conversation(conversation, shared, toolsets)
             for conversation in decisions.conversations
         ],
-        "tools": [json.loads(tools) for tools in toolsets],
+        "tools": [[_tool(tool) for tool in json.loads(tools)] for tools in toolsets],
         "decisions": [
             {"of": number, "at": int(key.rpartition("#")[2]), "did": did[key]}
             for number, conversation in enumerate(decisions.conversations)
@@ -73,11 +75,23 @@ def _completion(record: Record) -> Record:
         "outcome": outcome(record),
         "reward": round(verdict["reward"], 4),
         "thought": record["thought"],
-        "calls": record["calls"],
+        "calls": [_call(Function.model_validate(call)) for call in record["calls"]],
         "answer": record["answer"],
         "text": record["text"],
         "notes": [*verdict["notes"], *verdict["errors"]],
     }
+
+
+def _call(call: Function) -> dict[str, Any]:
+    given = call.arguments.items()
+    written = [(key, json.dumps(value, ensure_ascii=False)) for key, value in given]
+    return {"name": call.name, "arguments": written}
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function", {})
+    parameters = json.dumps(function.get("parameters", {}), ensure_ascii=False, indent=1)
+    return {**tool, "function": {**function, "parameters": parameters}}
 
 
 def _shared_texts(conversations: list[Tested]) -> dict[str, int]:
@@ -98,7 +112,7 @@ def _conversation(
             {
                 "role": message.role,
                 "text": shared.get(message.content, message.content),
-                "calls": [call.function.model_dump() for call in message.tool_calls],
+                "calls": [_call(call.function) for call in message.tool_calls],
                 "labels": message.labels,
             }
             for message in conversation.messages
