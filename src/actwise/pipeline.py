@@ -19,6 +19,7 @@ from actwise.conversation import all_decisions
 from actwise.data.fingerprint import SIDES_FILE
 from actwise.data.prepare import Prepared, fit
 from actwise.engine.opening import open_engine
+from actwise.environments.source import environment_digest
 from actwise.errors import ConfigError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.judging import spent, spent_since
@@ -127,7 +128,8 @@ class Pipeline:
                 self._tracking.log(stage.name, training.step, figures)
                 known = math.isfinite(training.best_score)
                 best = training.best_score if known else None
-                show(training.step, **{name: figures[name] for name in course.shown}, best=best)
+                shown = {name: figures[name] for name in course.shown}
+                show(training.step, training.end, **shown, best=best)
         training.finish()
         self._development[stage.name] = training.best_score
         if not self._run.intact(f"models/{stage.name}"):
@@ -331,7 +333,10 @@ def run_pipeline(
         for stage in stages_of(config):
             stage.check(policy.template, fitted.splits.train, config)
         # Not before model and data are known to fit each other.
-        run.begin(policy.digests() | source_digests(config.reward))
+        sources = source_digests(config.reward)
+        if config.rl.unit == "turn" or config.evaluate.episodes:
+            sources |= environment_digest(config.episodes)
+        run.begin(policy.digests() | sources)
         choose_threads(run, config.model, policy)
         choose_checkpointing(policy, config, fitted.splits.train)
         if begin_from is not None:

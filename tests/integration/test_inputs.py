@@ -130,6 +130,17 @@ def test_what_changed_between_two_calls_is_named(run: Command) -> None:
     assert run()[0] == 0
 
 
+def test_another_environment_is_another_run(run: Command) -> None:
+    tools = run.folder / "shop_tools.py"
+    tools.write_text("class Shop:\n    pass\n")
+    asked = ("--set=episodes.environment=shop_tools:Shop", "--set=evaluate.episodes=true")
+    assert run(*asked)[0] == 0
+    tools.write_text("class Shop:\n    open = True\n")
+    code, said = run(*asked)
+    assert code == 2
+    assert "holds a run with other episodes.environment (shop_tools.py);" in said
+
+
 def test_other_versions_are_told_and_the_run_goes_on(
     run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

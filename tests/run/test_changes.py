@@ -68,6 +68,15 @@ def test_a_stage_that_is_new_supersedes_nothing() -> None:
     assert found.differences == ["rl.steps: 0, now 4"]
 
 
+@pytest.mark.parametrize(("ahead", "counts"), [(0, False), (1, True)])
+def test_where_steps_are_sampled_ahead_it_counts_how_often_a_checkpoint_is_made(
+    ahead: int, counts: bool
+) -> None:
+    """At a checkpoint nothing is sampled ahead, so other weights sample the next step."""
+    before, now = (request(engine={"ahead": ahead}, checkpoint_every=n) for n in (20, 1))
+    assert (compare(before, now, STAGES) is None) is counts
+
+
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"reward__tool_weight": 2.0}, {"model__dtype": "bfloat16"}]
 )

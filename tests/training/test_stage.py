@@ -248,6 +248,16 @@ def test_weights_that_become_no_numbers_are_not_saved(policy: Policy, run: Run) 
     assert not (run.folder / "checkpoints").exists()
 
 
+def test_a_later_round_is_told_settings_that_there_are(policy: Policy, run: Run) -> None:
+    training = Training(run, "rl_2", policy, RlConfig(), steps=9, checkpoint_every=20, seed=0)
+    give_gradients(policy, 0)
+    with pytest.raises(
+        RunError, match=r"^rl_2: .*; lower rl\.learning_rate.* or rl\.max"
+    ) as caught:
+        training.update(math.nan)
+    assert "weights of step" not in str(caught.value)  # none was kept yet
+
+
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_small_steps_add_up_in_weights_of_bfloat16(
     optimiser: Literal["adamw", "muon"], policy: Policy, run: Run

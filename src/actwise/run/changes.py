@@ -45,7 +45,10 @@ def compare(
         None where the configurations differ in what every stage depends on.
     """
     differing = _differing(before.get("config"), now.get("config"))
-    shared = [key for key in differing if key.split(".")[0] not in stages and key not in NEUTRAL]
+    neutral = set(NEUTRAL)
+    if any(side.get("config", {}).get("engine", {}).get("ahead") for side in (before, now)):
+        neutral.discard("checkpoint_every")  # at a checkpoint nothing is sampled ahead
+    shared = [key for key in differing if key.split(".")[0] not in stages and key not in neutral]
     if shared:
         return None
     earlier, later = dict(before.get("stages", {})), dict(now["stages"])

@@ -49,8 +49,9 @@ class Progress:
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
         """Show how far a stage is and how long it will take.
 
-        Yields a function of the steps done and figures worth showing, None for one that is not
-        known yet. On a terminal it draws a bar; elsewhere it prints a line every ten seconds.
+        Yields a function of the steps done, their total if it has changed, and figures worth
+        showing, None for one that is not known yet. On a terminal it draws a bar; elsewhere it
+        prints a line every ten seconds.
         """
         bar = Bar(
             TextColumn("{task.description:<22}"),
@@ -66,10 +67,11 @@ class Progress:
         task = bar.add_task(title, total=total, completed=done, figures="")
         begin = last = time.monotonic()
 
-        def update(now_done: int, **figures: float | None) -> None:
-            nonlocal last
+        def update(now_done: int, now_total: int | None = None, /, **figures: float | None) -> None:
+            nonlocal last, total
+            total = total if now_total is None else now_total
             shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures.items())
-            bar.update(task, completed=now_done, figures=shown)
+            bar.update(task, total=total, completed=now_done, figures=shown)
             now = time.monotonic()
             if not self._console.is_terminal and (now - last > 10 or now_done == total):
                 last = now

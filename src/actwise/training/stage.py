@@ -202,11 +202,12 @@ class Training:
     def _check_number(self, what: str, size: float) -> None:
         if not math.isfinite(size):
             last = self.step - self.step % self._checkpoint_every
+            kept = f"the weights of step {last} are kept in the run folder; " if last else ""
+            section = self.stage.partition("_")[0]  # of all rounds
             raise RunError(
                 f"{self.stage}: in step {self.step + 1} the {what} became no number (NaN or "
-                f"infinity); the weights of step {last} are kept in the run folder; lower "
-                f"{self.stage}.learning_rate, which is {self._peak:.3g}, or "
-                f"{self.stage}.max_grad_norm, and begin with another --out"
+                f"infinity); {kept}lower {section}.learning_rate, which is {self._peak:.3g}, or "
+                f"{section}.max_grad_norm, and begin with another --out"
             )
 
     def offer(self, score: float) -> None:

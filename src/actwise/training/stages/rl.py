@@ -114,7 +114,8 @@ def _steps(
                 if anchor.offer(figures["dev_action_accuracy"], context.policy):
                     training.forget()
             training.metrics.append({"step": step, **figures})
-            training.rollouts.append(*({"step": step, **record} for record in collected.records))
+            said = {"step": step, "syntax": context.policy.template.syntax.name}
+            training.rollouts.append(*(said | record for record in collected.records))
             training.end_step()
             if training.step % WATCHED_STEPS == 0:
                 _warn(context, stage, told)

@@ -67,9 +67,10 @@ def begin(context: Context, stage: Stage = THINK) -> Course:
 
     def batch(step: int) -> list[list[Target]]:
         batch = batch_of(direct, direct_per_step, step, seed)
-        for i, pool in enumerate(pools):  # in equal parts; what is left over goes to the first
-            number = (thinking_per_step + len(pools) - 1 - i) // len(pools)
-            batch += batch_of(pool, number, step, f"{seed}/thoughts")
+        dealt = range(step * thinking_per_step, (step + 1) * thinking_per_step)
+        for i, pool in enumerate(pools):  # in turn, so that each has an equal part in the end
+            turns = [number // len(pools) for number in dealt if number % len(pools) == i]
+            batch += [c for turn in turns for c in batch_of(pool, 1, turn, f"{seed}/thoughts")]
         return batch
 
     return supervised(context, stage, config, batch)
