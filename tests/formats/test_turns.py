@@ -96,6 +96,7 @@ def test_results_that_are_no_complete_group_stay_where_they_are() -> None:
         assert remarks == []
 
 
+PLAN = {"type": "string", "enum": ["None", "Basic"]}
 WRITTEN = [
     'weather(city="Bonn")',
     "[weather(city='Bonn')]",
@@ -119,6 +120,27 @@ def test_calls_written_as_text_are_calls(tmp_path: Path, text: str) -> None:
         ("assistant", "Rain."),
     ]
     assert codes(item) == ["call_from_text"]
+
+
+@pytest.mark.parametrize(
+    ("written", "schema", "value"),
+    [
+        ("12345", {"type": "string"}, "12345"),
+        ("None", {"$ref": "#/$defs/Plan"}, "None"),
+        ("True", {"type": "boolean"}, True),
+        ("12345", {"type": "integer"}, 12345),
+        ("[1]", {}, [1]),
+    ],
+)
+def test_arguments_written_without_a_type_get_that_of_the_schema(
+    tmp_path: Path, written: str, schema: Any, value: Any
+) -> None:
+    parameters = {"type": "object", "properties": {"x": schema}, "$defs": {"Plan": PLAN}}
+    tool = {"type": "function", "function": {"name": "look", "parameters": parameters}}
+    text = f"<function=look>\n<parameter=x>\n{written}\n</parameter>\n</function>"
+    asked = {"role": "user", "content": "Well?"}
+    item = one(tmp_path, {"messages": [asked, says(text)], "tools": [tool]})
+    assert outline(item)[1:] == [("assistant", "", ("look", {"x": value}))]
 
 
 def test_words_before_a_tagged_call_stay(tmp_path: Path) -> None:

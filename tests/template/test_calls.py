@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from actwise.template.calls import typed
+from actwise.template.calls import argument, typed
 from actwise.template.parse import parse_completion
 from actwise.template.syntaxes import SYNTAXES
 
@@ -163,8 +164,88 @@ def test_deep_values_are_read_as_they_are() -> None:
     ],
 )
 def test_text_gets_the_type_of_its_schema(text: str, schema: Any, value: Any) -> None:
-    found = typed(text, schema)
+    found = typed(text, schema, {})
     assert found == value and type(found) is type(value)
+
+
+def referring(schema: dict[str, Any], way: str) -> dict[str, Any]:
+    """Return the schema of arguments whose `x` has a schema, said in another way."""
+    x = {"$ref": "#/$defs/X"}
+    plain = {"type": "object", "properties": {"x": x}}
+    base = {"type": "object", "properties": {"y": {"type": "string"}}}
+    defs = {"X": schema, "Same": x, "Args": plain, "Base": base}
+    ways: dict[str, dict[str, Any]] = {
+        "plain": {"properties": {"x": schema}},
+        "ref": plain,
+        "two refs": {"properties": {"x": {"$ref": "#/$defs/Same"}}},
+        "allOf": {"properties": {"x": {"allOf": [x], "description": "An x."}}},
+        "allOf of two": {
+            "properties": {"x": {"allOf": [{"title": "X"}, {"$ref": "#/$defs/Same"}]}}
+        },
+        "optional": {"properties": {"x": {"anyOf": [x, {"type": "null"}], "default": None}}},
+        "oneOf": {"properties": {"x": {"oneOf": [x]}}},
+        "all arguments": {"$ref": "#/$defs/Args"},
+        "inherited": {"allOf": [{"$ref": "#/$defs/Base"}, plain]},
+        "inherited twice": {"allOf": [{"$ref": "#/$defs/Base"}, {"$ref": "#/$defs/Args"}]},
+        "any name": {"type": "object", "additionalProperties": x},
+    }
+    return {**ways[way], "$defs": defs}
+
+
+WAYS = [
+    *("plain", "ref", "two refs", "allOf", "allOf of two", "optional", "oneOf"),
+    *("all arguments", "inherited", "inherited twice", "any name"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("row", ["qwen-xml", "minicpm"])
+@pytest.mark.parametrize(
+    ("text", "schema", "value"),
+    [
+        ("12345", {"type": "string"}, "12345"),
+        ("None", {"type": "string", "enum": ["None", "Basic"]}, "None"),
+        ("true", {"const": "true"}, "true"),
+        ("[1]", {"type": "string"}, "[1]"),
+        ("12345", {"type": "integer"}, 12345),
+        ("1", {"enum": ["auto", 1]}, 1),
+        ("auto", {"enum": ["auto", 1]}, "auto"),
+        ('{"a": "1"}', {"type": "object"}, {"a": "1"}),
+    ],
+)
+def test_a_type_is_found_wherever_the_schema_says_it(
+    text: str, schema: dict[str, Any], value: Any, row: str, way: str
+) -> None:
+    parameters = referring(schema, way)
+    assert Draft202012Validator(parameters).is_valid({"x": value})
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    written = {
+        "qwen-xml": f"<tool_call>\n<function=f>\n<parameter=x>\n{text}\n</parameter>\n"
+        "</function>\n</tool_call>",
+        "minicpm": f'<function name="f"><param name="x">{text}</param></function>',
+    }
+    parsed = parse_completion(written[row], thinking=False, syntax=ROWS[row], tools=(tool,))
+    (call,) = parsed.calls
+    assert call.arguments == {"x": value} and type(call.arguments["x"]) is type(value)
+
+
+@pytest.mark.parametrize("text", ["(1, 2)", "{1, 2}", "1+2j", "b'a'", "...", '"quoted"'])
+def test_what_is_no_json_stays_text(text: str) -> None:
+    assert typed(text, {}, {}) == text
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+        {"allOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"properties": {"x": {"$ref": "#/properties/x"}}},
+        {"properties": {"x": {"$ref": "#/nowhere"}}},
+    ],
+)
+def test_references_in_circles_say_nothing_of_a_type(schema: dict[str, Any]) -> None:
+    assert argument("12", "x", schema) == 12
 
 
 MARKS = st.sampled_from(

@@ -9,11 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from actwise.conversation import Conversation, Message, ToolCall, tool_name
+from actwise.conversation import Conversation, Message, ToolCall, tool_name, tool_parameters
 from actwise.formats.literal import read_literal
 from actwise.formats.record import clip
 from actwise.formats.remarks import remark
 from actwise.formats.tags import between
+from actwise.template.calls import Schemas, argument
 
 _FENCED = re.compile(r"```(?:json|tool_call|tool_code)?[ \t]*\n(\{.*\}|\[.*\])\s*```", re.DOTALL)
 _LONGEST = 10_000
@@ -30,9 +31,9 @@ def settled(conversation: Conversation) -> Conversation:
     first would teach to stop where the second begins. Results stand in the order of their calls.
     What the assistant says before anybody has asked is context.
     """
-    names = {tool_name(tool) for tool in conversation.tools}
+    schemas = {tool_name(tool): tool_parameters(tool) for tool in conversation.tools}
     messages = [
-        _with_calls(m, f"messages[{i}]", names) for i, m in enumerate(conversation.messages)
+        _with_calls(m, f"messages[{i}]", schemas) for i, m in enumerate(conversation.messages)
     ]
     messages = _merged(messages)
     messages = _in_order(messages)
@@ -40,27 +41,28 @@ def settled(conversation: Conversation) -> Conversation:
     return conversation.model_copy(update={"messages": tuple(messages)})
 
 
-def _with_calls(message: Message, place: str, names: set[str]) -> Message:
+def _with_calls(message: Message, place: str, schemas: Schemas) -> Message:
     """Return a message whose text is nothing but calls of declared tools as one that calls."""
-    if message.role != "assistant" or message.tool_calls or not names:
+    if message.role != "assistant" or message.tool_calls or not schemas:
         return message
     text = message.content.strip()
     if not (_BEGINS.match(text) or "<tool_call>" in text):
         return message
-    rest, calls = _calls_in(text)
-    if not calls or any(call.name not in names for call in calls):
+    rest, calls = _calls_in(text, schemas)
+    if not calls or any(call.name not in schemas for call in calls):
         return message
     remark("call_from_text", place)
     return message.model_copy(update={"content": rest, "tool_calls": tuple(calls)})
 
 
-def _calls_in(text: str) -> tuple[str, list[ToolCall]]:
+def _calls_in(text: str, schemas: Schemas) -> tuple[str, list[ToolCall]]:
     """Return the words before the calls in a text, and the calls; none where there is more."""
     rest, tagged = between(text, "<tool_call>", "</tool_call>")
     functions = between("".join(tagged) if tagged else text, "<function=", "</function>")
     if functions[1]:
         left = rest.strip() if tagged else ""
-        return left, [] if functions[0].strip() else [_function(body) for body in functions[1]]
+        called = [] if functions[0].strip() else functions[1]
+        return left, [_function(body, schemas) for body in called]
     if tagged:
         return rest.strip(), _parsed(tagged)
     if text.rstrip("]").endswith(")"):
@@ -70,14 +72,15 @@ def _calls_in(text: str) -> tuple[str, list[ToolCall]]:
     return "", _parsed([inner]) if inner[:1] in "[{" else []
 
 
-def _function(body: str) -> ToolCall:
+def _function(body: str, schemas: Schemas) -> ToolCall:
     """Return the call that stands between tags as Qwen3-Coder writes it."""
     name, _, inner = body.partition(">")
     found = (part.partition(">") for part in between(inner, "<parameter=", "</parameter>")[1])
     return ToolCall(
         name=name,
         arguments={
-            key: _plain(text.removeprefix("\n").removesuffix("\n")) for key, _, text in found
+            key: argument(text.removeprefix("\n").removesuffix("\n"), key, schemas.get(name, {}))
+            for key, _, text in found
         },
     )
 
@@ -100,13 +103,6 @@ def _pythonic(text: str) -> list[ToolCall]:
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return []
     return calls
-
-
-def _plain(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _parsed(texts: Sequence[str]) -> list[ToolCall]:

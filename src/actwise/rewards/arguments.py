@@ -45,8 +45,8 @@ from actwise.rewards.scalars import (
     same_text,
     same_undeclared,
 )
-from actwise.rewards.schema import alternatives, json_types, mapping, types_of
 from actwise.rewards.settings import ArgumentConfig, JudgeConfig, TextMatch, ToolConfig
+from actwise.template.schema import alternatives, json_types, mapping, types_of
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from actwise.conversation import ToolCall
+from actwise.template.schema import alternatives, json_types, mapping, members, types_of
 
 Schemas = Mapping[str, Mapping[str, Any]]
 """JSON schemas of the arguments, by the name of the tool."""
@@ -110,13 +111,13 @@ def tagged(begin: str, parameter: str, end: str = "") -> Read:
         if not text.endswith(end):
             return [FormatError.BROKEN_JSON]
         text = text.removesuffix(end)
-        properties = schemas.get(opened[1], {}).get("properties") or {}
+        schema = schemas.get(opened[1], {})
         arguments: dict[str, Any] = {}
         at = opened.end()
         for found in parameters.finditer(text, at):
             if text[at : found.start()].strip() or found[1] in arguments:
                 return [FormatError.BROKEN_JSON]
-            arguments[found[1]] = typed(found[2], properties.get(found[1]))
+            arguments[found[1]] = argument(found[2], found[1], schema)
             at = found.end()
         if text[at:].strip():
             return [FormatError.BROKEN_JSON]
@@ -125,47 +126,48 @@ def tagged(begin: str, parameter: str, end: str = "") -> Read:
     return read
 
 
-def typed(text: str, schema: Any) -> Any:
+def argument(text: str, name: str, schema: Mapping[str, Any]) -> Any:
+    """Return the value that a text stands for as an argument of a tool.
+
+    Args:
+        text: What was written.
+        name: The argument's.
+        schema: That of all arguments.
+    """
+    found = [
+        mapping(plain.get("properties")).get(name, plain.get("additionalProperties"))
+        for plain in alternatives(schema, schema)
+    ]
+    return typed(text, {"anyOf": found}, schema)
+
+
+def typed(text: str, schema: Any, root: Mapping[str, Any]) -> Any:
     """Return the value that a text stands for where a schema is expected.
 
     A text that the schema takes as it is stays one. Otherwise it is read as JSON or as Python
-    writes it, where that has a type which the schema names; where the schema names none, where it
+    writes it, where the schema lists that or names its type; where the schema names none, where it
     is JSON and no string.
+
+    Args:
+        text: What was written.
+        schema: What is expected.
+        root: Where the schema's references are looked up.
     """
-    types = set(_types(schema))
-    if "string" in types and not (types == {"string", "null"} and text in ("None", "null")):
+    plain = alternatives(schema, root)
+    listed = [member for one in plain for member in members(one)]
+    types = set().union(*map(types_of, plain))
+    is_text = "string" in types
+    if text in listed or (is_text and not listed and text not in ("None", "null")):
         return text
     try:
         value = _json_or_python(text)
     except ValueError:
         return text
-    if (not types and not isinstance(value, str)) or types & _names(value):
+    kinds = json_types(value)
+    if any(value == member and kinds == json_types(member) for member in listed):
         return value
-    return text
-
-
-def _types(schema: Any) -> Iterator[str]:
-    if not isinstance(schema, Mapping):
-        return
-    kind = schema.get("type")
-    yield from [kind] if isinstance(kind, str) else kind or ()
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if kind is None and isinstance(values, list):
-        yield from {name for value in values for name in _names(value)}
-    for union in ("anyOf", "oneOf"):
-        for choice in schema.get(union) or ():
-            yield from _types(choice)
-
-
-def _names(value: Any) -> set[str]:
-    """Return the names that JSON schema has for a value's type."""
-    if isinstance(value, bool):
-        return {"boolean"}
-    if isinstance(value, float) and not value.is_integer():
-        return {"number"}
-    kinds = {int: "integer", float: "integer", str: "string", list: "array", dict: "object"}
-    name = kinds.get(type(value), "null")
-    return {name, "number"} if name == "integer" else {name}
+    fits = types & kinds and (not is_text or value is None)
+    return value if fits or not (types or kinds & {"string", ""}) else text
 
 
 class _Cursor:

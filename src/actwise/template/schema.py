@@ -1,5 +1,6 @@
 """Read the schema of one value, leniently: a part that is not well formed constrains nothing."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -25,20 +26,27 @@ _PLURAL = frozenset(("$ref", "allOf", "anyOf", "oneOf"))
 
 
 def _expand(schema: Any, root: Mapping[str, Any], refs: int) -> Iterator[dict[str, Any]]:
-    plain = dict(mapping(schema))
-    if isinstance(ref := plain.pop("$ref", None), str) and refs:
-        yield from _expand({**_look_up(ref, root), **plain}, root, refs - 1)
-        return
-    for part in sequence(plain.pop("allOf", None)):
-        plain = {**mapping(part), **plain}
-    if "$ref" in plain and refs:
-        yield from _expand(plain, root, refs - 1)
-        return
+    plain, refs = _united(schema, root, refs)
     branches = [*sequence(plain.pop("anyOf", None)), *sequence(plain.pop("oneOf", None))]
     if not branches or not refs:
         yield plain
     for branch in branches if refs else ():
         yield from _expand({**plain, **mapping(branch)}, root, refs - 1)
+
+
+def _united(schema: Any, root: Mapping[str, Any], refs: int) -> tuple[dict[str, Any], int]:
+    """Return a schema with all that has to hold beside it, and how many references are left."""
+    plain: dict[str, Any] = {}
+    parts = deque([schema])
+    while parts:
+        part = dict(mapping(parts.popleft()))
+        parts.extendleft(reversed(sequence(part.pop("allOf", None))))
+        if isinstance(ref := part.pop("$ref", None), str) and refs:
+            parts.appendleft(_look_up(ref, root))
+            refs -= 1
+        properties = {**mapping(part.get("properties")), **mapping(plain.get("properties"))}
+        plain = {**part, **plain} | ({"properties": properties} if properties else {})
+    return plain, refs
 
 
 def _look_up(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -59,7 +67,7 @@ def sequence(value: Any) -> list[Any]:
 
 
 def types_of(schema: Mapping[str, Any]) -> set[str]:
-    """Return the JSON types that a plain schema allows: declared, or those of its enum's members.
+    """Return the JSON types that a plain schema allows: declared, or those of its `members`.
 
     An empty set allows all.
     """
@@ -68,7 +76,12 @@ def types_of(schema: Mapping[str, Any]) -> set[str]:
         return {declared}
     if isinstance(declared, list):
         return {item for item in declared if isinstance(item, str)}
-    return set().union(*(json_types(member) for member in sequence(schema.get("enum"))))
+    return set().union(*(json_types(member) for member in members(schema)))
+
+
+def members(schema: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a plain schema lists, by `enum` or `const`."""
+    return [schema["const"]] if "const" in schema else sequence(schema.get("enum"))
 
 
 def json_types(value: Any) -> set[str]:
