@@ -1,6 +1,7 @@
 """Chat: the turns of a session, the desk's tools, and the terminal."""
 
 import builtins
+import io
 import json
 import shlex
 import sys
@@ -15,7 +16,7 @@ import pytest
 from actwise.chat.desk import DeskTools
 from actwise.chat.mcp import McpTools
 from actwise.chat.session import MAX_ROUNDS, Result, Session
-from actwise.chat.terminal import Terminal
+from actwise.chat.terminal import Terminal, ask_result
 from actwise.chat.toolbox import TypedResults, run_checked
 from actwise.conversation import ToolCall
 from actwise.desk import generate
@@ -318,6 +319,36 @@ def test_ctrl_c_breaks_a_turn_off(talk: Talk) -> None:
     session = Session(Interrupted(), typed(), thinking=False)
     shown = talk(session, "Hi", "/quit", "never read")
     assert "answer   I was about\n(broken off)\n" in shown and session.messages == []
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_line_that_is_no_utf8_is_asked_for_again(
+    errors: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed_in = io.BytesIO(b"caf\xe9\nHi\n\xff\nshelf 1\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(typed_in, "utf-8", errors))
+    actor = ScriptedActor(call(("find", 1)), "Here.")
+    session = Session(actor, TypedResults((TOOL,), ask_result), thinking=False)
+    Terminal(session).talk()
+    assert [m["content"] for m in session.messages if m["role"] != "assistant"] == ["Hi", "shelf 1"]
+    assert capsys.readouterr().out.count("that is no UTF-8; type it again") == 2
+
+
+@pytest.mark.parametrize("lines", ["", "Hi\n"])
+def test_the_end_of_the_input_leaves_wherever_it_comes(
+    lines: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    actor = ScriptedActor(call(("find", 1)))
+    session = Session(actor, TypedResults((TOOL,), ask_result), thinking=False)
+    Terminal(session).talk()
+    if lines:  # it ended where the result was asked for
+        assert json.loads(session.messages[-1]["content"]) == {"error": "interrupted"}
+
+
+def test_an_input_that_is_closed_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    Terminal(Session(ScriptedActor(), typed())).talk()
 
 
 def test_the_verb_talks_about_the_desk(

@@ -9,6 +9,8 @@ from rich.console import Console
 from actwise.desk import MODEL, generate
 from actwise.engine.acting import Action, LocalActor
 from actwise.engine.local import LocalEngine
+from actwise.engine.prompt import read_prompt
+from actwise.errors import InputError
 from actwise.evaluation.evaluate import Evaluator
 from actwise.evaluation.given import at_budget
 from actwise.model.policy import Policy
@@ -96,3 +98,22 @@ def test_a_second_turn_is_read_from_where_the_first_ended(policy: Policy) -> Non
     whole = [len(policy.template.prompt(d, thinking=True)) for d in (first, second)]
     assert passes[0] == whole[0] and passes[1:3] == [1, 1]
     assert passes[3] == whole[1] - whole[0]  # the template begins every action alike
+
+
+def test_half_a_character_is_refused_wherever_it_stands(policy: Policy) -> None:
+    half = "\ud83d hi"
+    hi = {"role": "user", "content": "Hi"}
+    tool = {"type": "function", "function": {"name": "find", "description": half}}
+    made = {"name": "find", "arguments": {"x": half}}
+    called = [
+        {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": made}]},
+        {"role": "tool", "tool_call_id": "c", "content": "{}"},
+    ]
+    for messages, tools in [
+        ([{"role": "user", "content": half}], []),
+        ([{"role": "system", "content": half}, hi], []),
+        ([hi, *called], []),
+        ([hi], [tool]),
+    ]:
+        with pytest.raises(InputError, match="half of a surrogate pair"):
+            read_prompt(policy, messages, tools, thinking=True)

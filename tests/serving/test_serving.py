@@ -281,6 +281,45 @@ def test_bodies_that_are_no_requests(url: str, start: Start) -> None:
     assert answer.status_code == 413 and "100 bytes" in answer.json()["error"]["message"]
 
 
+HALF = "\ud83d hi"
+FIND = {"type": "function", "function": {"name": "find", "description": HALF}}
+ARGUMENTS = {"name": "find", "arguments": '{"x": "\\ud83d"}'}
+CALLED = [
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "type": "function", "function": ARGUMENTS}],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "{}"},
+]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"messages": [{"role": "user", "content": HALF}]},
+        {"messages": [{"role": "system", "content": HALF}, *HI]},
+        {"messages": [*HI, *CALLED], "tools": [NAMED]},
+        {"tools": [FIND]},
+        {HALF: 1},
+    ],
+    ids=["user", "system", "arguments", "tool", "field"],
+)
+def test_half_a_character_is_refused(url: str, changes: dict[str, Any]) -> None:
+    before = metric(url, "actwise_requests_total")
+    body = {"model": "base", "messages": HI, **changes}
+    answer = httpx.post(
+        f"{url}/v1/chat/completions",
+        content=json.dumps(body),
+        headers={"content-type": "application/json"},
+        timeout=60,
+    )
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    assert "half of a" in error["message"]
+    assert metric(url, "actwise_requests_total") == before + 1
+
+
 def test_a_key_is_demanded_where_there_is_one(start: Start) -> None:
     address = start(api_key="sk-right")
     for key, right in (("sk-right", True), ("sk-wrong", False), ("sk-rïght", False)):

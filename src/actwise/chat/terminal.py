@@ -1,7 +1,10 @@
 """A session in a terminal: what is written as it is written, and a few commands."""
 
 import contextlib
+import io
 import json
+import re
+import sys
 from collections.abc import Callable
 
 import click
@@ -19,6 +22,8 @@ HELP = """\
 /tools                 the tools on offer
 /quit                  leave (or Ctrl-D)
 Ctrl-C breaks off what the model is writing."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What is read for bytes that are no UTF-8."""
 
 
 class Terminal:
@@ -34,22 +39,25 @@ class Terminal:
 
     def talk(self) -> None:
         """Go on until the person leaves."""
+        if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors == "strict":
+            # Else what was read together with bytes that are no UTF-8 is lost, too.
+            sys.stdin.reconfigure(errors="surrogateescape")
         self._introduce()
-        while True:
-            try:
-                line = input("you> ").strip()
-            except EOFError:
-                click.echo()
-                return
-            except KeyboardInterrupt:
-                click.echo("\n/quit or Ctrl-D leaves")
-                continue
-            if line == "/quit":
-                return
-            if line.startswith("/"):
-                self._command(line)
-            elif line:
-                self._turn(line)
+        try:
+            while (line := self._listen()) != "/quit":
+                if line.startswith("/"):
+                    self._command(line)
+                elif line:
+                    self._turn(line)
+        except EOFError:  # also where the result of a call was asked for
+            click.echo()
+
+    def _listen(self) -> str:
+        try:
+            return _read_line("you> ").strip()
+        except KeyboardInterrupt:
+            click.echo("\n/quit or Ctrl-D leaves")
+            return ""
 
     def _introduce(self) -> None:
         if self._session.toolbox.introduction:
@@ -143,7 +151,18 @@ class Terminal:
 
 def ask_result(call: ToolCall) -> str:
     """Ask the person what a tool returns."""
-    return input(f"result of {printable(call.name)}> ")
+    return _read_line(f"result of {printable(call.name)}> ")
+
+
+def _read_line(prompt: str) -> str:
+    """Ask until a line is text; a standard input that is closed has ended."""
+    if sys.stdin is None:
+        raise EOFError
+    while True:
+        line = input(prompt)
+        if not _NO_TEXT.search(line):
+            return line
+        click.echo("that is no UTF-8; type it again")
 
 
 def written(call: ToolCall) -> str:

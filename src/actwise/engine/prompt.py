@@ -4,6 +4,7 @@ It is rendered as every prompt that is trained or measured on, so a model that i
 what it has learned from.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from actwise.model.policy import Policy
 from actwise.template.parse import ParsedCompletion
 from actwise.template.render import Template
 from actwise.template.streaming import CompletionReader
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""JSON can hold it; no tokenizer takes it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,12 @@ def read_prompt(
     template = policy.template
     decision = Decision(conversation, len(conversation.messages))
     text = template.prompt_text(decision, thinking=thinking)
+    if _HALF.search(text):
+        raise InputError(
+            "a text holds half of a surrogate pair, which is no character",
+            file="messages",
+            remedy="leave it out",
+        )
     token_ids = tuple(template.encode(text))
     room = policy.context_length - len(token_ids)
     if room < 1:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from actwise.conversation import ToolCall
 from actwise.engine.batch import Token
 from actwise.errors import ActwiseError
+from actwise.formats.record import strict_json
 from actwise.template.render import Template
 from actwise.template.streaming import Delta
 
@@ -144,8 +145,8 @@ def read_request(body: bytes) -> ChatRequest:
         ApiError: It is no request, or asks for something that cannot be done.
     """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        value = strict_json(body.decode())
+    except ValueError as error:
         raise ApiError(400, f"the body is not JSON: {error}") from error
     try:
         return ChatRequest.model_validate(value)
