@@ -348,8 +348,8 @@ def test_logs_that_have_moved_can_be_named(make_run: Any, tmp_path: Path) -> Non
     assert "extra_calls" not in audit.windows[0].figures
     assert audit.suspects == []
     assert audit_run(folder, [moved]).not_examined == []
-    moved.write_text(moved.read_text() + "\n")
-    with pytest.raises(InputError, match="bytes differ"):
+    moved.write_text(moved.read_text().replace("12 km", "13 km"))
+    with pytest.raises(InputError, match="content differs"):
         audit_run(folder, [moved])
     with pytest.raises(InputError, match="made from 1"):
         audit_run(folder, [moved, moved])

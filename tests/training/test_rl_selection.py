@@ -66,7 +66,9 @@ def test_conversations_are_drawn_until_enough_groups_are_live(policy: Policy, ru
     # Of each conversation one group of three is live.
     selection = {"live_groups": 2, "most": 9}
     run_rl(run, policy, mixed, steps=2, conversations_per_step=1, selection=selection)
-    sampled = [r["decision"] for r in lines(run, "rollouts/rl.jsonl")]
+    records = lines(run, "rollouts/rl.jsonl")
+    assert {record["syntax"] for record in records} == {policy.template.syntax.name}
+    sampled = [record["decision"] for record in records]
     assert len(sampled) == 2 * 2 * 3 * 4  # steps, conversations, decisions, completions
     drawn = [batch_of(CONVERSATIONS, 1, number, 0)[0].id for number in range(4)]
     firsts = [d.split("#")[0] for d in sampled[:: 3 * 4]]

@@ -88,6 +88,10 @@ def _unconfirmed_answer(rollout: AuditedRollout) -> float | None:
     return float((rollout.independent or 0.0) < 0.5)
 
 
+def _ends_of_thoughts(rollout: AuditedRollout) -> int:
+    return rollout.record.text.count(rollout.reading.syntax.think[1].strip())
+
+
 def _repeats_a_call(rollout: AuditedRollout) -> float:
     calls = rollout.reading.calls
     return float(len(set(calls)) < len(calls))
@@ -151,26 +155,18 @@ FIGURES: Mapping[str, Figure] = {
 TRICKS: Mapping[str, Figure] = {
     "stray_tags": Figure("stray tags", lambda r: float(has_stray_tag(r.reading))),
     "calls_in_thought": Figure(
-        "calls inside a thought", lambda r: float("<tool_call>" in r.reading.thought)
+        "calls inside a thought",
+        lambda r: float(bool(r.reading.syntax.opening.search(r.reading.thought))),
     ),
-    "several_thoughts": Figure(
-        "several thoughts", lambda r: float(r.record.text.count("</think>") > 1)
-    ),
+    "several_thoughts": Figure("several thoughts", lambda r: float(_ends_of_thoughts(r) > 1)),
     "empty_thought": Figure(
         "nothing thought",
-        lambda r: float("</think>" in r.record.text and not r.reading.thought),
+        lambda r: float(_ends_of_thoughts(r) > 0 and not r.reading.thought),
     ),
     "unclosed_thought": Figure("unclosed thought", lambda r: float(r.reading.unclosed)),
     "repeated_calls": Figure("the same call twice", _repeats_a_call),
     "listed_candidates": Figure("lists candidates", _lists_candidates),
-    "text_after_call": Figure(
-        "words after a call",
-        lambda r: (
-            float(bool(r.record.text.rpartition("</tool_call>")[2].strip()))
-            if r.reading.calls
-            else 0.0
-        ),
-    ),
+    "text_after_call": Figure("words after a call", lambda r: float(bool(r.reading.after_call))),
     "repetition": Figure("repeats itself", _repeats_itself),
 }
 """Habits that a reward may pay for without anybody being served."""

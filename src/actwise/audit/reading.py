@@ -2,19 +2,21 @@
 
 The judge reads completions with `template.parse` and facts with `rewards.facts`. A fault there is
 invisible to everything that goes through them; what is here goes through neither, and is as plain
-as can be.
+as can be. Only what families of models write in place of JSON is read by their rows of
+`template.syntaxes`.
 """
 
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from actwise.conversation import CONTROL_TAG, Message
+from actwise.conversation import Message, Tool, ToolCall, tool_name, tool_parameters
+from actwise.template.syntaxes import QWEN, Syntax
 
-_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _DIGITS = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _WORD = re.compile(r"\w+(?:'\w+)?")
 _NOT = re.compile(r"\b(?:no|not|never|cannot|unable|sorry)\b|n['’]t\b", re.IGNORECASE)
@@ -28,11 +30,15 @@ class ReadCompletion:
     thought: str
     """Up to the first end of a thought; the whole text where a thought never ends."""
     calls: tuple[str, ...]
-    """Texts between the tags of calls; a last call may be without its end."""
+    """Calls as JSON, or what stands in their place; a last call may be without its end."""
     answer: str
     """The rest, stripped."""
     unclosed: bool
     """A thought begins and never ends."""
+    after_call: str
+    """What stands after the last call."""
+    syntax: Syntax = QWEN
+    """How its model writes thoughts and calls."""
 
     @cached_property
     def thought_words(self) -> list[str]:
@@ -45,20 +51,48 @@ class ReadCompletion:
         return words(self.answer)
 
 
-def read(text: str) -> ReadCompletion:
-    """Cut a completion at its tags."""
-    head, closed, rest = text.partition("</think>")
-    unclosed = not closed and "<think>" in text
+def read(text: str, syntax: Syntax = QWEN, tools: Sequence[Tool] = ()) -> ReadCompletion:
+    """Cut a completion at its tags.
+
+    Args:
+        text: The completion.
+        syntax: How its model writes thoughts and calls.
+        tools: On offer; types for arguments that are written without.
+    """
+    begin, end = (mark.strip() for mark in syntax.think)
+    head, closed, rest = text.partition(end)
+    unclosed = not closed and begin in text
     thought = head if closed or unclosed else ""
     if not closed:
         rest = "" if unclosed else text
+    # Without a mark after it a call lasts to the next one.
+    body = (
+        f"(.*?)(?:{re.escape(syntax.close)}|\\Z)" if syntax.close else f"(.+?)(?={syntax.open}|\\Z)"
+    )
+    call = re.compile(syntax.open + body, re.DOTALL)
+    found = list(call.finditer(rest))
     return ReadCompletion(
         text,
-        thought.replace("<think>", "").strip(),
-        tuple(body.strip() for body in _CALL.findall(rest)),
-        _CALL.sub("\n", rest).strip(),
+        thought.replace(begin, "").strip(),
+        tuple(written for match in found for written in _calls(match[1].strip(), syntax, tools)),
+        call.sub("\n", rest).strip(),
         unclosed,
+        rest[found[-1].end() :].strip() if found else "",
+        syntax,
     )
+
+
+def _calls(body: str, syntax: Syntax, tools: Sequence[Tool]) -> list[str]:
+    """Return what stands between the marks as JSON texts of calls."""
+    if syntax is QWEN:
+        return [body]
+    schemas = {tool_name(tool): tool_parameters(tool) for tool in tools}
+    return [
+        json.dumps({"name": found.name, "arguments": found.arguments}, sort_keys=True)
+        if isinstance(found, ToolCall)
+        else body
+        for found in syntax.read(body, schemas)
+    ]
 
 
 def words(text: str) -> list[str]:
@@ -113,4 +147,5 @@ def _canonical(value: Any) -> str:
 
 def has_stray_tag(reading: ReadCompletion) -> bool:
     """Whether a control tag stands inside the thought or the answer."""
-    return bool(CONTROL_TAG.search(reading.thought) or CONTROL_TAG.search(reading.answer))
+    control = reading.syntax.control
+    return bool(control.search(reading.thought) or control.search(reading.answer))

@@ -4,13 +4,16 @@ Rollouts name their decisions; what was recorded there is in the logs alone.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from actwise.config import RunConfig, validated
 from actwise.conversation import Conversation, Decision, all_decisions
-from actwise.desk import SPLITS, generate
-from actwise.errors import InputError
-from actwise.formats import Rejected, read_files
+from actwise.data.load import read_logs
+from actwise.data.prepare import prepare
+from actwise.desk import SPLITS
+from actwise.desk.splits import prepare_desk
+from actwise.errors import ConfigError, InputError
 from actwise.report.folder import DataFile, RunRecord
 from actwise.run.files import fingerprint
 
@@ -19,11 +22,14 @@ _DESK = {f"desk/{split}": split for split in SPLITS}
 
 
 def recorded_decisions(record: RunRecord, files: Sequence[Path] = ()) -> dict[str, Decision]:
-    """Read the conversations of a run again; decisions by key.
+    """Read the conversations of a run again, with the names that it gave their tools.
 
     Args:
-        record: What run.json holds.
+        record: What run.json holds. Where `data.renamed` is set its split is made again, too.
         files: Where its logs are now, in the order of the run; where they were if empty.
+
+    Returns:
+        Decisions by key.
 
     Raises:
         InputError: The logs are not there, or not what they were.
@@ -34,42 +40,69 @@ def recorded_decisions(record: RunRecord, files: Sequence[Path] = ()) -> dict[st
             file=str(files[0]),
             remedy="name all of them, in the order of the run",
         )
-    conversations: list[Conversation] = []
+    config = _config(record)
     if not files and all(data.file in _DESK for data in record.data):
-        for data in record.data:
-            conversations += _of_desk(data, record.seed or 0)
+        conversations = _of_desk(record.data, config)
     else:
-        paths = list(files) or [Path(data.file) for data in record.data]
-        for data, path in zip(record.data, paths, strict=True):
-            _check(data, path)
-        section = record.config.get("data", {})
-        tools = section.get("tools")
-        read = read_files(paths, format=section.get("format"), tools=Path(tools) if tools else None)
-        conversations += [item for item in read if not isinstance(item, Rejected)]
+        conversations = _of_logs(record.data, files, config)
     return {decision.key: decision for decision in all_decisions(conversations)}
 
 
-def _of_desk(data: DataFile, seed: int) -> list[Conversation]:
-    made = generate(_DESK[data.file], data.conversations, seed=seed)
-    if sha256("\n".join(c.to_json() for c in made).encode()).hexdigest() != data.sha256:
+def _config(record: RunRecord) -> RunConfig:
+    """Return the settings by which conversations were read and their tools renamed."""
+    sizes = {_DESK[data.file]: data.conversations for data in record.data if data.file in _DESK}
+    settings: dict[str, Any] = {
+        "seed": record.seed or 0,
+        "data": record.config.get("data", {}),
+        "reward": {"tools": record.config.get("reward", {}).get("tools", {})},
+        "desk": sizes,
+    }
+    try:
+        return validated(settings)
+    except ConfigError as error:
         raise InputError(
-            "this version of actwise generates other conversations than the run was trained on",
-            file=data.file,
+            f"not a setting of this version of actwise: {error}",
+            file="run.json",
             remedy="audit with the version that made the run",
-        )
-    return made
+        ) from error
 
 
-def _check(data: DataFile, path: Path) -> None:
-    if not path.is_file():
-        raise InputError(
-            "the run's logs are not there",
-            file=str(path),
-            remedy="say where they are now with --data",
-        )
-    if fingerprint(path) != data.sha256:
-        raise InputError(
-            "not what the run was trained on, for its bytes differ",
-            file=str(path),
-            remedy="name the logs of the run with --data",
-        )
+def _of_desk(made: Sequence[DataFile], config: RunConfig) -> Sequence[Conversation]:
+    prepared = prepare_desk(config)
+    now = {data["file"]: data["sha256"] for data in prepared.fingerprints}
+    for data in made:
+        if now[data.file] != data.sha256:
+            raise InputError(
+                "this version of actwise generates other conversations than the run was trained on",
+                file=data.file,
+                remedy="audit with the version that made the run",
+            )
+    return prepared.splits.train
+
+
+def _of_logs(
+    made: Sequence[DataFile], files: Sequence[Path], config: RunConfig
+) -> Sequence[Conversation]:
+    paths = list(files) or [Path(data.file) for data in made]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(
+                "the run's logs are not there",
+                file=str(path),
+                remedy="say where they are now with --data",
+            )
+    if config.data.renamed:
+        prepared = prepare(paths, config)
+        conversations, now = prepared.splits.train, prepared.fingerprints
+    else:
+        logs = read_logs(paths, config)
+        conversations, now = logs.conversations, logs.fingerprints
+    for data, path, read in zip(made, paths, now, strict=True):
+        # What was read of a file, and in older runs the file itself.
+        if data.sha256 not in (read["sha256"], fingerprint(path)):
+            raise InputError(
+                "not what the run was trained on, for its content differs",
+                file=str(path),
+                remedy="name the logs of the run with --data",
+            )
+    return conversations

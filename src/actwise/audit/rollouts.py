@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 
 from actwise.audit.copying import Context
 from actwise.audit.reading import ReadCompletion, independent_verdict, read
 from actwise.conversation import Decision
 from actwise.errors import InputError
+from actwise.template.syntaxes import QWEN, SYNTAXES
+
+_SYNTAXES = {syntax.name: syntax for syntax in SYNTAXES}
 
 
 class Record(BaseModel):
@@ -26,6 +29,15 @@ class Record(BaseModel):
     advantage: float
     given: int = 0
     """Tokens of it that were given: a hint."""
+    syntax: str = QWEN.name
+    """How its model writes; older runs do not say it."""
+
+    @field_validator("syntax")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in _SYNTAXES:
+            raise ValueError(f"{name} is not known to this version of actwise")
+        return name
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,8 @@ class AuditedRollout:
     @cached_property
     def reading(self) -> ReadCompletion:
         """The completion, cut at its tags."""
-        return read(self.record.text)
+        tools = () if self.decision is None else self.decision.conversation.tools
+        return read(self.record.text, _SYNTAXES[self.record.syntax], tools)
 
     @cached_property
     def independent(self) -> float | None:
