@@ -29,6 +29,7 @@ from serving.conftest import Start
 CONVERSATIONS = generate("test", 3, seed=5)
 DECISIONS = [decision for c in CONVERSATIONS for decision in c.decisions()]
 NAMED = {"type": "function", "function": {"name": "find"}}
+TYPELESS = {"type": "function", "function": {"name": "find", "parameters": 3}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
 HI = [{"role": "user", "content": "Hi"}]
 DIRECT = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -223,6 +224,9 @@ def test_models_are_listed(client: OpenAI) -> None:
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages", "role"),
         ({"messages": [{"role": "user", "content": "x " * 20000}]}, "messages", "the model holds"),
         ({"tools": [{"type": "function", "function": {}}]}, "messages", "name"),
+        ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools", "custom: no function"),
+        ({"tools": [{"type": "web_search"}]}, "tools", "web_search: no function"),
+        ({"tools": [TYPELESS]}, "tools", "find: it is a number: its schema cannot be used"),
         ({"max_tokens": 201}, "max_tokens", "at most 200 here"),
         ({"max_completion_tokens": 201}, "max_completion_tokens", "at most 200 here"),
         ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
@@ -255,6 +259,19 @@ def test_what_cannot_be_done_is_refused_by_name(
     assert answer.status_code == 400
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert problem in error["message"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["stream", "stream_options", "tools", "stop", "n", "temperature", "logprobs", "logit_bias"],
+)
+def test_null_asks_for_nothing(url: str, field: str) -> None:
+    body = {"model": "base", "messages": HI, "max_tokens": 3}
+    plain, null = (
+        httpx.post(f"{url}/v1/chat/completions", json=asking, timeout=60).json()["choices"]
+        for asking in (body, {**body, field: None})
+    )
+    assert null == plain
 
 
 def test_the_official_client_knows_the_errors(client: OpenAI) -> None:
@@ -356,6 +373,17 @@ def test_more_than_may_wait_are_refused(start: Start) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(ask, range(6)))
     assert "refused" in found and found.count("answered") >= 1
+
+
+def test_several_choices_are_answered_where_there_is_room(start: Start) -> None:
+    asker = OpenAI(
+        base_url=f"{start(limits=Limits(max_running=2, max_waiting=1))}/v1",
+        api_key="any",
+        max_retries=0,
+    )
+    for _ in range(2):
+        answer = asker.chat.completions.create(model="base", messages=HI, max_tokens=3, n=2)
+        assert len(answer.choices) == 2
 
 
 def metric(url: str, name: str) -> float:

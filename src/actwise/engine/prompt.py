@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actwise.conversation import Conversation, Decision, Message
+from actwise.conversation import Conversation, Decision, Message, Tool
 from actwise.engine.rollouts import after_thought
 from actwise.errors import InputError
 from actwise.formats.readers.openai import read_messages
 from actwise.formats.record import Unusable
+from actwise.formats.remarks import collected
 from actwise.formats.tools import read_tools
 from actwise.model.policy import Policy
 from actwise.template.parse import ParsedCompletion
@@ -87,7 +88,7 @@ def read_prompt(
         conversation = Conversation(
             id="conversation",
             messages=read_messages([dict(message) for message in messages]),
-            tools=read_tools([dict(tool) for tool in tools]),
+            tools=_read_tools(tools),
         )
     except Unusable as error:
         raise InputError(error.detail, file="messages") from error
@@ -111,3 +112,17 @@ def read_prompt(
         )
     opened = thinking and text.rstrip().endswith(template.syntax.think[0].strip())
     return Prompt(template, decision, thinking, token_ids, opened, room)
+
+
+def _read_tools(tools: Sequence[Mapping[str, Any]]) -> tuple[Tool, ...]:
+    with collected() as remarks:
+        read = read_tools([dict(tool) for tool in tools])
+    problems = {"unread_tool": "no function", "unusable_schema": "its schema cannot be used"}
+    for remark in remarks:
+        if remark.code in problems:
+            raise InputError(
+                f"{remark.detail}: {problems[remark.code]}",
+                file="tools",
+                remedy="offer functions with JSON schemas",
+            )
+    return read

@@ -304,7 +304,8 @@ def _prompt(model: Served, ask: ChatRequest) -> Prompt:
         )
     except InputError as error:
         code = "context_length_exceeded" if "the model holds" in error.problem else None
-        raise ApiError(400, str(error), param="messages", code=code) from error
+        param = "tools" if error.file == "tools" else "messages"
+        raise ApiError(400, str(error), param=param, code=code) from error
 
 
 async def _disconnected(request: HttpRequest) -> None:

@@ -8,7 +8,7 @@ import json
 import secrets
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from actwise.conversation import ToolCall
 from actwise.engine.batch import Token
@@ -43,6 +43,13 @@ class ApiError(ActwiseError):
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_asks_for_nothing(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: part for key, part in value.items() if part is not None}
 
 
 class StreamOptions(_Part):
@@ -103,11 +110,6 @@ class ChatRequest(_Part):
     safety_identifier: Any = None
     prompt_cache_key: Any = None
 
-    @field_validator("tools", "stop", "n", "temperature", "top_p", "logprobs", mode="before")
-    @classmethod
-    def _default_for_null(cls, value: Any, info: Any) -> Any:
-        return cls.model_fields[info.field_name].default if value is None else value
-
     @field_validator("stop", mode="before")
     @classmethod
     def _one_stop(cls, value: Any) -> Any:
@@ -119,11 +121,6 @@ class ChatRequest(_Part):
         if "" in value:
             raise ValueError("an empty stop would end everything")
         return value
-
-    @field_validator("chat_template_kwargs", mode="before")
-    @classmethod
-    def _no_options(cls, value: Any) -> Any:
-        return TemplateOptions() if value is None else value
 
     @property
     def thinking(self) -> bool | None:

@@ -50,7 +50,8 @@ class Scheduler:
 
         Args:
             max_running: Completions decoded at the same time at most.
-            max_waiting: Completions that wait for their turn at most.
+            max_waiting: Completions that wait for their turn at most, beside those for which there
+                is room.
             max_kept: Bytes of what is kept of prompts at most, for all models together.
             observe: Is told the number of completions of each step of a batch.
         """
@@ -74,7 +75,8 @@ class Scheduler:
             Full: Too many wait already; none of these will be computed.
         """
         with self._changed:
-            if len(self._waiting) + len(requests) > self._max_waiting:
+            room = self._max_running - len(self._deliver)
+            if len(self._waiting) + len(requests) > room + self._max_waiting:
                 raise Full
             self._waiting += [_Waiting(policy, request, deliver) for request in requests]
             self._changed.notify()
