@@ -110,6 +110,49 @@ def test_a_card_names_the_shipped_model_in_words(base: str) -> None:
     assert "rl, from the desk's own model" in told and str(MODEL) not in told
 
 
+def card_of(**told: Any) -> str:
+    parsers = parsers_of(Template(AutoTokenizer.from_pretrained(MODEL)))
+    common: dict[str, Any] = {"thinking": True, "dtype": "float32", "results": None, "data": []}
+    return write_card("rl", parsers=parsers, **common | told)
+
+
+@pytest.mark.parametrize(("rank", "asked"), [(2, ""), (16, ""), (17, "32"), (200, "256")])
+def test_vllm_is_asked_for_adapters_that_it_does_not_take_unasked(rank: int, asked: str) -> None:
+    card = card_of(base="me/small", lora_rank=rank)
+    assert "vllm serve me/small --dtype float32 --enable-lora --lora-modules rl=FOLDER" in card
+    assert re.findall(r"--max-lora-rank (\d+)", card) == ([asked] if asked else [])
+
+
+def test_a_base_is_not_said_to_have_been_trained(run: Any, actwise: Any, tmp_path: Path) -> None:
+    to = tmp_path / "b"
+    assert actwise("export", run.folder, "--stage", "base", "--to", to).code == 0
+    card = (to / "README.md").read_text()
+    assert "rained from" not in card and "was trained" not in card
+    assert "which has not changed it" in card
+    assert "It was measured on conversations of:" in card
+
+
+def test_the_vector_with_which_a_model_was_measured_goes_with_it(
+    run: Any, actwise: Any, tmp_path: Path
+) -> None:
+    vector = run.folder / "steering" / "rl.json"
+    vector.parent.mkdir()
+    vector.write_text('{"layer": 1}')
+    try:
+        for stage in ("rl", "sft"):
+            to = tmp_path / stage
+            assert actwise("export", run.folder, "--stage", stage, "--to", to).code == 0
+    finally:
+        vector.unlink()
+    assert (tmp_path / "rl" / "steering.json").read_text() == '{"layer": 1}'
+    card = (tmp_path / "rl" / "README.md").read_text()
+    assert "steered when it was measured" in card
+    assert "actwise serve FOLDER --steer FOLDER/steering.json" in card
+    assert json.loads((tmp_path / "rl" / "actwise.json").read_text())["steering"]
+    assert not (tmp_path / "sft" / "steering.json").exists()
+    assert "steer" not in (tmp_path / "sft" / "README.md").read_text()
+
+
 def test_adapters_make_the_model_of_their_base(
     run: Any, actwise: Any, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
@@ -122,6 +165,15 @@ def test_adapters_make_the_model_of_their_base(
     base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
     adapted = PeftModel.from_pretrained(base, to)
     whole = AutoModelForCausalLM.from_pretrained(run.models["rl"])
+    # Of this machine nothing is told: not where the base lies, either.
+    for file in to.iterdir():
+        assert str(tiny_model_dir).encode() not in file.read_bytes(), file
+    config = json.loads((to / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == tiny_model_dir.name
+    card = (to / "README.md").read_text()
+    assert "transformers serve" not in card and "actwise serve" not in card
+    assert f"{tiny_model_dir.name} is needed beside them, here as BASE" in card
+    assert "vllm serve BASE --dtype float32 --enable-lora --lora-modules rl=FOLDER " in card
     ids = torch.arange(40)[None]
     with torch.no_grad():
         torch.testing.assert_close(adapted(ids).logits, whole(ids).logits, atol=1e-5, rtol=1e-5)

@@ -45,6 +45,12 @@ class NamedModel:
         file = None if self.run is None else self.run / "results.json"
         return json.loads(file.read_bytes()) if file is not None and file.exists() else None
 
+    @property
+    def steering(self) -> Path | None:
+        """File of the vector with which it was measured; None where with none."""
+        file = None if self.run is None else self.run / STEERING.format(self.name)
+        return file if file is not None and file.exists() else None
+
     def load(self) -> "Policy":
         """Load it as it was measured.
 
@@ -68,10 +74,8 @@ class NamedModel:
         """
         from actwise.engine.steering import read_steering
 
-        if chosen is None and self.run is not None:
-            own = self.run / STEERING.format(self.name)
-            chosen = str(own) if own.exists() else None
-        return None if chosen is None or chosen == "none" else read_steering(policy, Path(chosen))
+        file = self.steering if chosen is None else Path(chosen)
+        return None if file is None or chosen == "none" else read_steering(policy, file)
 
     def load_adapters(self) -> "Policy":
         """Load the model that was trained, with its adapters as they are after this stage.

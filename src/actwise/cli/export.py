@@ -34,6 +34,7 @@ def export(
     prepare_torch()
     from actwise.export.bundle import write_bundle
     from actwise.export.push import check_push, push
+    from actwise.training.stages import BASE
 
     if repo is not None:
         check_push(repo)
@@ -45,6 +46,8 @@ def export(
         thinking=model.thinking,
         record=model.record,
         results=model.results,
+        trained=model.run is not None and model.name != BASE,
+        steering=model.steering,
         adapters=adapter,
         gguf=gguf,
     )

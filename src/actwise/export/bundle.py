@@ -1,12 +1,14 @@
 """The bundle: a folder with all that is needed to serve a model as it was measured."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
 from actwise.errors import RunError
-from actwise.export.card import facts, write_card
+from actwise.export.card import facts, public_name, write_card
 from actwise.export.gguf import check_gguf, write_gguf
 from actwise.export.parsers import parsers_of
 from actwise.model.policy import Policy
@@ -22,6 +24,8 @@ def write_bundle(
     thinking: bool,
     record: dict[str, Any],
     results: dict[str, Any] | None,
+    trained: bool,
+    steering: Path | None = None,
     adapters: bool = False,
     gguf: bool = False,
 ) -> str | None:
@@ -35,6 +39,8 @@ def write_bundle(
         thinking: The mode in which it was measured.
         record: What `run.json` holds, or nothing.
         results: What `results.json` holds; None without a finished run.
+        trained: Whether its run has trained it; its base it has only measured.
+        steering: File of the vector with which it was measured, if with one.
         adapters: Whether only the policy's adapters are written.
         gguf: Whether the weights are written in GGUF, too.
 
@@ -60,17 +66,24 @@ def write_bundle(
         parsers=parsers,
         results=results,
         data=record.get("data", []),
+        trained=trained,
+        steered=steering is not None,
+        lora_rank=policy.model.active_peft_config.r if adapters else None,
     )
 
     remarks: list[str | None] = [None]
 
     def write(folder: Path) -> None:
         if adapters:
-            _write_adapters(policy, folder)
+            _write_adapters(policy, folder, public_name(base))
         else:
             policy.save(folder)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        told = facts(stage, thinking=thinking, parsers=parsers, record=record)
+        if steering is not None:
+            shutil.copyfile(steering, folder / "steering.json")
+        told = facts(
+            stage, thinking=thinking, parsers=parsers, record=record, steered=steering is not None
+        )
         (folder / "actwise.json").write_text(told, encoding="utf-8")
         if gguf:
             remarks.append(write_gguf(folder, folder / "model.gguf", name=to.name))
@@ -91,6 +104,10 @@ def _as_measured(policy: Policy, results: dict[str, Any] | None) -> GenerationCo
     )
 
 
-def _write_adapters(policy: Policy, folder: Path) -> None:
+def _write_adapters(policy: Policy, folder: Path, base: str) -> None:
     policy.model.save_pretrained(folder)
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_bytes())
+    # peft writes where the base lies on this machine.
+    file.write_text(json.dumps(config | {"base_model_name_or_path": base}, indent=2) + "\n")
     policy.template.tokenizer.save_pretrained(folder)

@@ -24,6 +24,9 @@ def write_card(
     parsers: Parsers,
     results: dict[str, Any] | None,
     data: list[dict[str, Any]],
+    trained: bool = True,
+    steered: bool = False,
+    lora_rank: int | None = None,
 ) -> str:
     """Return a model card in Markdown.
 
@@ -35,20 +38,30 @@ def write_card(
         parsers: How others read its completions.
         results: What `results.json` of its run holds; None without a finished run.
         data: Fingerprints of what it was trained and measured on.
+        trained: Whether its run has trained it.
+        steered: Whether it was measured with a vector, which lies in `steering.json`.
+        lora_rank: Rank of the adapters, where only these are there.
     """
     found = {} if results is None else results
     content = Results.model_validate(found)
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    named = "the desk's own model" if model_name(base) == SHIPPED else base
-    if Path(named).exists():
-        named = Path(named).name  # where it lies is nobody's business
+    name = public_name(base)
+    named = "the desk's own model" if name == SHIPPED else name
     return environment.get_template("card.md.j2").render(
-        title=f"{stage}, from {named}",
-        summary="A model that calls tools and answers, trained from conversation logs.",
+        title=f"{stage}, from {named}" if trained else named,
+        stage=stage,
+        trained=trained,
+        steered=steered,
+        lora_rank=lora_rank,
+        # vLLM takes adapters of rank 16 unasked, and is asked for one of these.
+        max_lora_rank=next(
+            (r for r in (16, 32, 64, 128, 256, 320, 512) if r >= (lora_rank or 0)), 512
+        ),
         version=__version__,
         base=named,
+        base_name=name,
         hub_base="/" in named,
         folder="FOLDER",
         thinking=thinking,
@@ -77,6 +90,12 @@ def write_card(
     )
 
 
+def public_name(base: str) -> str:
+    """Return the name of a base model: of a folder its name alone, for where it lies is private."""
+    name = model_name(base)
+    return Path(name).name if Path(name).exists() else name
+
+
 def without_paths(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return fingerprints with the names of the files alone: paths tell of their owner."""
     return [{**item, "file": Path(str(item["file"])).name} for item in data]
@@ -86,7 +105,9 @@ def _accuracy(metrics: dict[str, Range]) -> Range:
     return metrics.get("action_accuracy", Range())
 
 
-def facts(stage: str, *, thinking: bool, parsers: Parsers, record: dict[str, Any]) -> str:
+def facts(
+    stage: str, *, thinking: bool, parsers: Parsers, record: dict[str, Any], steered: bool = False
+) -> str:
     """Return `actwise.json`: the card's facts for programs."""
     told: dict[str, Any] = {
         "stage": stage,
@@ -94,5 +115,6 @@ def facts(stage: str, *, thinking: bool, parsers: Parsers, record: dict[str, Any
         "vllm": {"tool_call_parser": parsers.tool, "reasoning_parser": parsers.reasoning},
         "data": without_paths(record.get("data", [])),
     }
+    told |= {"steering": "steering.json"} if steered else {}
     told |= {key: record[key] for key in ("actwise", "versions", "seed") if key in record}
     return json.dumps(told, indent=1) + "\n"
