@@ -132,6 +132,8 @@ CUT: dict[str, Any] = {
         BLOCKS, {"output": {"message": BLOCKS[1]}, "stopReason": "guardrail_intervened"}
     ),
     "vercel": {"messages": [*PARTS, {**PARTS[1], "metadata": {"finishReason": "length"}}]},
+    "record, response": {"messages": CHAT, "response": HALF, "finish_reason": "length"},
+    "record, messages": {"messages": [*CHAT, SAID], "metadata": {"finishReason": "length"}},
     "langchain": {"messages": [*CHAIN, ai(response_metadata={"finish_reason": "length"})]},
     "langchain, bedrock": {
         "messages": [*CHAIN, ai(response_metadata={"stopReason": "max_tokens"})]
@@ -232,3 +234,9 @@ def test_what_a_trainer_s_key_takes_out_is_context_in_every_shape(key: str, tmp_
         last = {**messages[-1], key: 0}
         item = one(tmp_path, {"messages": [*messages[:-1], last]})
         assert [m.weight for m in item.messages] == [1, 1, 1, 0]
+
+
+def test_the_status_of_something_else_is_none_of_an_answer(tmp_path: Path) -> None:
+    messages = [*CHAT, {**SAID, "metadata": {"status": "cancelled"}}]
+    record = {"messages": messages, "status": "failed", "metadata": {"status": "error"}}
+    assert [m.weight for m in one(tmp_path, record).messages] == [1, 1, 1, 1]

@@ -196,7 +196,7 @@ def test_a_page_of_vercel_holds_several_steps_in_one_message(tmp_path: Path) -> 
     [
         ({"output": {"type": "text", "value": "rain"}}, "rain"),
         ({"output": {"type": "json", "value": {"sky": 1}}}, '{"sky": 1}'),
-        ({"output": {"type": "error-text", "value": "down"}}, "down"),
+        ({"output": {"type": "error-text", "value": "down"}}, "Error: down"),
         ({"output": {"type": "content", "value": [{"type": "text", "text": "rain"}]}}, "rain"),
         ({"result": {"sky": 1}}, '{"sky": 1}'),
     ],
@@ -257,3 +257,31 @@ def test_calls_in_messages_of_the_fourth_version_of_vercel(tmp_path: Path) -> No
     ):
         item = one(tmp_path, {"messages": [asked, message], "tools": TOOLS})
         assert outline(item)[1:] == [LOOKED_UP, ("tool", "rain"), ("assistant", "Rain.")]
+
+
+def test_a_call_that_failed_says_so_in_every_shape(tmp_path: Path) -> None:
+    """What the model sees of a result is its text alone."""
+    asked = {"role": "user", "content": "Rain in Bonn?"}
+    called = {"toolCallId": "c1", "toolName": "weather", "input": {"city": "Bonn"}}
+    part = {"type": "tool-call", **called}
+    result = {"type": "tool-result", "toolCallId": "c1", "toolName": "weather"}
+    page = {"type": "tool-weather", **called, "state": "output-error", "errorText": "boom"}
+    chain = {"name": "weather", "args": {"city": "Bonn"}, "id": "c1"}
+    shapes = [
+        [asked, {"role": "assistant", "content": [part]}, {"role": "tool", "content": [failed]}]
+        for failed in (
+            {**result, "output": {"type": "error-text", "value": "boom"}},
+            {**result, "result": "boom", "isError": True},
+        )
+    ]
+    shapes += [
+        [asked, {"role": "assistant", "parts": [page]}],
+        [
+            {"type": "human", "content": "Rain in Bonn?"},
+            {"type": "ai", "content": "", "tool_calls": [chain]},
+            {"type": "tool", "content": "boom", "tool_call_id": "c1", "status": "error"},
+        ],
+    ]
+    for messages in shapes:
+        item = one(tmp_path, {"messages": messages, "tools": TOOLS})
+        assert outline(item)[2] == ("tool", "Error: boom"), messages

@@ -8,7 +8,7 @@ import pytest
 
 from actwise.conversation import Conversation, tool_name
 from actwise.formats import read_files
-from formats.reading import LOOKED_UP, one, outline
+from formats.reading import LOOKED_UP, one, outline, refused, thoughts
 from formats.samples import ASKED, CALLING, CHOICE, SAMPLES, SPAN, TOOL, TOOLS
 
 
@@ -172,3 +172,31 @@ def test_the_project_of_langsmith_is_no_session(tmp_path: Path) -> None:
     assert one(tmp_path, SAMPLES["langsmith"]).group == "th1"
     record = SAMPLES["langsmith"] | {"extra": {"invocation_params": {"tools": TOOLS}}}
     assert one(tmp_path, record).group == "t1"
+
+
+def told(*events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    listed = [{"name": f"gen_ai.{name}", "attributes": body} for name, body in events]
+    return {"spanId": "s", "attributes": {"gen_ai.system": "m"}, "events": listed}
+
+
+@pytest.mark.parametrize("words", ['{"a": 1}', '"quoted"', "[1,  2]", "plain"])
+def test_words_of_events_stay_as_they_were_written(tmp_path: Path, words: str) -> None:
+    asked, said = ("user.message", {"content": words}), ("choice", {"content": words})
+    assert outline(one(tmp_path, told(asked, said))) == [("user", words), ("assistant", words)]
+
+
+def test_a_span_with_two_answers_tells_not_which_was_used(tmp_path: Path) -> None:
+    said = {"role": "assistant", "content": "Yes."}
+    choices = [("choice", {"index": i, "message": json.dumps(said)}) for i in (0, 1)]
+    events = told(("user.message", {"content": "Rain?"}), *choices)
+    attributes = flat("gen_ai.prompt", [{"role": "user", "content": "Rain?"}])
+    attributes |= flat("gen_ai.completion", [said, said])
+    for record in (events, {"spanId": "s", "attributes": attributes}):
+        assert refused(tmp_path, record).reason == "no_response"
+
+
+def test_thoughts_of_vercel_s_telemetry_are_kept(tmp_path: Path) -> None:
+    asked = json.dumps([{"role": "user", "content": "Rain?"}])
+    answer = {"ai.response.reasoning": "It is May.", "ai.response.text": "No."}
+    record = {"spanId": "s", "attributes": {"ai.prompt.messages": asked} | answer}
+    assert thoughts(one(tmp_path, record)) == ["It is May."]

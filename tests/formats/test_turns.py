@@ -143,6 +143,27 @@ def test_arguments_written_without_a_type_get_that_of_the_schema(
     assert outline(item)[1:] == [("assistant", "", ("look", {"x": value}))]
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "so\n<parameter=city>\nBonn\n</parameter>",
+        "<parameter=city>\nBonn\n</parameter>\n<parameter=day>\n2",
+        "<parameter=city>\nBonn\n<parameter=day>\n2\n</parameter>",
+        "<parameter=city>\nBonn\n</parameter>\n<parameter=city>\nUlm\n</parameter>",
+        "<parameter=city>\nBo</parameter>nn\n</parameter>",
+    ],
+)
+def test_of_a_call_that_cannot_be_read_whole_nothing_is_read(tmp_path: Path, inside: str) -> None:
+    text = f"<function=weather>\n{inside}\n</function>"
+    assert outline(one(tmp_path, chat(says(text))))[2:] == [("assistant", text)]
+    tagged = chat(says(f"<tool_call>\n{text}\n</tool_call>"))
+    assert refused(tmp_path, tagged).reason == "control_tag"
+
+
+def test_words_after_a_call_are_not_put_before_it(tmp_path: Path) -> None:
+    assert refused(tmp_path, chat(says(f"{WRITTEN[2]}\nIt rains."))).reason == "control_tag"
+
+
 def test_words_before_a_tagged_call_stay(tmp_path: Path) -> None:
     item = one(tmp_path, chat(says(f"One moment.\n{WRITTEN[2]}")))
     assert outline(item)[2:] == [("assistant", "One moment.", CALLED)]

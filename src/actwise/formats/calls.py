@@ -112,6 +112,11 @@ def result_text(value: Any, place: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def failed_text(text: str) -> str:
+    """Return what a tool returned that failed, so that the text says so."""
+    return text if "error" in text.lower() else f"Error: {text}"
+
+
 _MEDIA = {
     "image",
     "image_url",

@@ -1,10 +1,16 @@
 """Why an answer ended, as the many interfaces name it."""
 
+from collections.abc import Iterator
 from typing import Any
 
-_NAMES = ("finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason", "status")
-_ABOUT = ("response_metadata", "generation_info", "metadata", "details")
-"""Members of an answer that tell about it."""
+NAMES = ("finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason")
+_ABOUT = {
+    "response_metadata": (*NAMES, "status"),
+    "generation_info": NAMES,
+    "metadata": NAMES,  # whose status may be that of anything
+    "details": NAMES,
+}
+"""Members of an answer that tell about it, and what of them does."""
 _CUT_OFF = {
     "length",
     "incomplete",
@@ -33,19 +39,24 @@ _CUT_OFF = {
 
 
 def cut_off(*answers: Any) -> dict[str, str]:
-    """Return the member `finish_reason` of an answer that was cut off, else nothing.
+    """Return the member `finish_reason` of an answer that was cut off or failed, else nothing.
 
     Args:
         answers: The answer, and whatever else may tell how it ended; what is no object says
             nothing.
     """
-    known = [answer for answer in answers if isinstance(answer, dict)]
-    known += [inner for a in known for key in _ABOUT if isinstance(inner := a.get(key), dict)]
-    for holder in known:
-        for reason in map(holder.get, _NAMES):
+    for answer in answers:
+        for reason in _told(answer):
             if isinstance(reason, str) and _plain(reason) in _CUT_OFF:
                 return {"finish_reason": reason}
     return {}
+
+
+def _told(answer: Any) -> Iterator[Any]:
+    if isinstance(answer, dict):
+        yield from map(answer.get, (*NAMES, "status"))
+        for key, names in _ABOUT.items():
+            yield from map(answer[key].get, names) if isinstance(answer.get(key), dict) else ()
 
 
 def _plain(reason: str) -> str:

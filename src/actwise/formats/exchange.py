@@ -88,7 +88,8 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
     raise Unusable(
         "no_response",
         f"`response.choices` holds no choices ({clip(str(problem), 80)}): the request failed, or "
-        "the response is not in the record; leave it out",
+        "the response is not in the record; leave it out, or log an answer that is JSON as the "
+        "`content` of a message",
     )
 
 

@@ -50,7 +50,7 @@ BOOKKEEPING = known(
     "duration_ms metadata tags request_tags labels usage cost user user_id userId end_user "
     "model model_id model_group provider custom_llm_provider api_base source dataset split "
     "language lang version status system_fingerprint service_tier status_code environment "
-    "index license"
+    "index license finish_reason stop_reason finishReason stopReason"
 ) | dict.fromkeys(_FAMILY, ANY)
 """Keys about a record, which say nothing of what was said in it."""
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from actwise.conversation import Conversation, Tool
 from actwise.errors import InputError
 from actwise.formats.bodies import Body
+from actwise.formats.endings import cut_off
 from actwise.formats.keys import Keys, family_of, remark_unread
 from actwise.formats.layout import unwrapped
 from actwise.formats.readers import (
@@ -40,6 +41,7 @@ from actwise.formats.readers import (
     when2call,
     xlam,
 )
+from actwise.formats.readers.openai import weighed
 from actwise.formats.record import Rejected, Unusable, clip, kind_of, strict_json
 from actwise.formats.remarks import collected
 from actwise.formats.settle import settled
@@ -260,13 +262,24 @@ def _read_record(
     return result
 
 
+def _ended(conversation: Conversation, record: Any) -> Conversation:
+    """Return a conversation with its last answer as context, where the record says it was cut."""
+    *before, last = conversation.messages or (None,)
+    if last is None or not last.weight or not isinstance(record, dict):
+        return conversation
+    ended = cut_off({**record, "status": None})  # a record's may be that of anything
+    return conversation.model_copy(
+        update={"messages": (*before, *weighed([last], ended, "the record"))}
+    )
+
+
 def _usable(
     path: Path, line: int, value: Any, name: str, reader: Reader, tools: tuple[Tool, ...]
 ) -> Conversation | Rejected:
     """Read one record, put its turns in order, and hold it to the rules for all formats."""
     with collected() as remarks:
         remark_unread(value, reader.keys)
-        conversation = settled(reader.read(value, default_id=name, tools=tools))
+        conversation = settled(_ended(reader.read(value, default_id=name, tools=tools), value))
     conversation = conversation.model_copy(
         update={
             "source": f"{path}:{line}",

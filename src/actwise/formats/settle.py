@@ -59,10 +59,13 @@ def _calls_in(text: str, schemas: Schemas) -> tuple[str, list[ToolCall]]:
     """Return the words before the calls in a text, and the calls; none where there is more."""
     rest, tagged = between(text, "<tool_call>", "</tool_call>")
     functions = between("".join(tagged) if tagged else text, "<function=", "</function>")
+    if tagged and not text.endswith("</tool_call>"):
+        return text, []  # words after a call, whose result nobody knew yet
     if functions[1]:
         left = rest.strip() if tagged else ""
-        called = [] if functions[0].strip() else functions[1]
-        return left, [_function(body, schemas) for body in called]
+        called = [_function(body, schemas) for body in functions[1]]
+        calls = [call for call in called if call is not None]
+        return left, [] if functions[0].strip() or len(calls) < len(called) else calls
     if tagged:
         return rest.strip(), _parsed(tagged)
     if text.rstrip("]").endswith(")"):
@@ -72,17 +75,19 @@ def _calls_in(text: str, schemas: Schemas) -> tuple[str, list[ToolCall]]:
     return "", _parsed([inner]) if inner[:1] in "[{" else []
 
 
-def _function(body: str, schemas: Schemas) -> ToolCall:
-    """Return the call that stands between tags as Qwen3-Coder writes it."""
+def _function(body: str, schemas: Schemas) -> ToolCall | None:
+    """Return the call that stands between tags as Qwen3-Coder writes it, None where more does."""
     name, _, inner = body.partition(">")
-    found = (part.partition(">") for part in between(inner, "<parameter=", "</parameter>")[1])
-    return ToolCall(
-        name=name,
-        arguments={
-            key: argument(text.removeprefix("\n").removesuffix("\n"), key, schemas.get(name, {}))
-            for key, _, text in found
-        },
-    )
+    rest, parts = between(inner, "<parameter=", "</parameter>")
+    texts = {key: text for key, _, text in (part.partition(">") for part in parts)}
+    if rest.strip() or len(texts) < len(parts) or any("<parameter=" in t for t in texts.values()):
+        return None
+    schema = schemas.get(name, {})
+    arguments = {
+        key: argument(text.removeprefix("\n").removesuffix("\n"), key, schema)
+        for key, text in texts.items()
+    }
+    return ToolCall(name=name, arguments=arguments)
 
 
 def _pythonic(text: str) -> list[ToolCall]:

@@ -7,7 +7,7 @@ and become messages of their own before the user's words.
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool
-from actwise.formats.calls import made_call, result_text
+from actwise.formats.calls import failed_text, made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, read_parts
@@ -93,8 +93,7 @@ def _call(part: dict[str, Any], place: str, turn: Turn) -> None:
 
 def _result(part: dict[str, Any], place: str, turn: Turn) -> None:
     text = result_text(part.get("content"), place)
-    if part.get("is_error") is True and "error" not in text.lower():
-        text = f"Error: {text}"
+    text = failed_text(text) if part.get("is_error") is True else text
     turn.result(text, word(part, "tool_use_id", place))
 
 

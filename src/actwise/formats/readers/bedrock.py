@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool
-from actwise.formats.calls import made_call
+from actwise.formats.calls import failed_text, made_call
 from actwise.formats.fields import list_at, list_in, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import Turn
@@ -122,5 +122,4 @@ def _result(result: dict[str, Any], place: str) -> str:
                 "non_text_content", f"{place} holds a result that is no text; leave it out"
             )
     text = "".join(parts)
-    failed = result.get("status") == "error" and "error" not in text.lower()
-    return f"Error: {text}" if failed else text
+    return failed_text(text) if result.get("status") == "error" else text

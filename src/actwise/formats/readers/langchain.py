@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool, ToolCall
-from actwise.formats.calls import read_call, result_text
+from actwise.formats.calls import failed_text, read_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
@@ -89,9 +89,10 @@ def _message(entry: Any, place: str) -> Message:
     role = _ROLES[_kind(entry)]
     data = next((entry[k] for k in ("kwargs", "data") if isinstance(entry.get(k), dict)), entry)
     if role == "tool":
+        text = result_text(data.get("content"), place)
         return Message(
             role="tool",
-            content=result_text(data.get("content"), place),
+            content=failed_text(text) if data.get("status") == "error" else text,
             tool_call_id=word(data, "tool_call_id", place),
             name=word(data, "name", place),
         )

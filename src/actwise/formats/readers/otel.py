@@ -21,6 +21,7 @@ from actwise.formats.readers.otel_dialects import (
     first_events,
     listed,
     nested,
+    only_one,
     openinference,
     openllmetry,
     vercel_sdk,
@@ -149,6 +150,7 @@ def _said(record: dict[str, Any], found: dict[str, Any]) -> tuple[list[Message],
     if any(name.startswith("gen_ai.prompt.") for name in map(str, found)):
         tree = nested(found)
         prompt, done = (at(tree, "gen_ai", key) for key in ("prompt", "completion"))
+        only_one(done)
         return openllmetry(prompt, "prompt") + openllmetry(done, "completion"), at(
             tree, "llm", "request", "functions"
         )
@@ -166,11 +168,7 @@ def _said(record: dict[str, Any], found: dict[str, Any]) -> tuple[list[Message],
 def _conventional(found: dict[str, Any]) -> list[Message]:
     instructions = decoded(found.get("gen_ai.system_instructions"))
     answers = decoded(found.get("gen_ai.output.messages"))
-    if isinstance(answers, list) and len(answers) > 1:
-        raise Unusable(
-            "no_response",
-            f"the span holds {len(answers)} answers; leave exactly the one that was used",
-        )
+    only_one(answers)
     messages: list[Message] = []
     if instructions:
         turn = Turn("system", "gen_ai.system_instructions")

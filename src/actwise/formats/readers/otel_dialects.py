@@ -149,7 +149,9 @@ def vercel_sdk(found: dict[str, Any]) -> list[Message]:
         if isinstance(call, dict)
     ]
     text = found.get("ai.response.text")
-    content = ([{"type": "text", "text": text}] if text else []) + calls
+    thought = found.get("ai.response.reasoning")
+    content = [{"type": "reasoning", "text": thought}] if thought else []
+    content += ([{"type": "text", "text": text}] if text else []) + calls
     answer = [{"role": "assistant", "content": content}] if content else []
     if not isinstance(given, list):
         raise Unusable("no_messages", f"ai.prompt.messages is {kind_of(given)}; write an array")
@@ -157,15 +159,36 @@ def vercel_sdk(found: dict[str, Any]) -> list[Message]:
     return list(vercel.read(record, default_id="x", tools=()).messages) if given else []
 
 
+def _told(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of an event with its JSON decoded; words stay as they are."""
+    words = () if _is_parts(body) else ("content",)
+    return {key: value if key in words else decoded(value) for key, value in body.items()}
+
+
+def only_one(answers: Any) -> None:
+    """Refuse a span with several answers: which of them was used is not told.
+
+    Raises:
+        Unusable: When there are several.
+    """
+    if isinstance(answers, list) and len(answers) > 1:
+        raise Unusable(
+            "no_response",
+            f"the span holds {len(answers)} answers; leave exactly the one that was used",
+        )
+
+
 def first_events(span: dict[str, Any]) -> list[Message]:
     """Read the events of the first versions of the conventions."""
     messages = []
+    choices = [e for e in list_in(span, "events") if at(e, "name") == "gen_ai.choice"]
+    only_one(choices)
     for index, event in enumerate(list_in(span, "events")):
         if not isinstance(event, dict):
             continue
         name = str(event.get("name", ""))
         body = event.get("body") or event.get("attributes")
-        body = {key: decoded(value) for key, value in attributes_of(body).items()}
+        body = _told(attributes_of(body))
         match = _MESSAGE_EVENT.fullmatch(name)
         if name == "gen_ai.choice":
             said = body.get("message")

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Role, Tool
-from actwise.formats.calls import made_call, result_text
+from actwise.formats.calls import failed_text, made_call, result_text
 from actwise.formats.fields import list_at, word
 from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
@@ -119,10 +119,9 @@ def _call(part: dict[str, Any], place: str, turn: Turn) -> None:
 
 
 def _result(part: dict[str, Any], place: str, turn: Turn) -> None:
-    value = part["output"] if "output" in part else part.get("result")
-    turn.result(
-        _output(value, place), word(part, "toolCallId", place), word(part, "toolName", place)
-    )
+    text = _output(part["output"] if "output" in part else part.get("result"), place)
+    text = failed_text(text) if part.get("isError") is True else text
+    turn.result(text, word(part, "toolCallId", place), word(part, "toolName", place))
 
 
 def _output(value: Any, place: str) -> str:
@@ -130,9 +129,11 @@ def _output(value: Any, place: str) -> str:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return result_text(value, place)
     kind = value["type"]
-    if kind in ("text", "error-text", "content") and "value" in value:
+    if kind.startswith("error-"):
+        return failed_text(_output({**value, "type": kind.removeprefix("error-")}, place))
+    if kind in ("text", "content") and "value" in value:
         return result_text(value["value"], place)
-    if kind in ("json", "error-json") and "value" in value:
+    if kind == "json" and "value" in value:
         return json.dumps(value["value"], ensure_ascii=False)
     if kind == "execution-denied":
         return str(value.get("reason") or "The call was denied.")
@@ -148,7 +149,7 @@ def _both(part: Any, place: str, turn: Turn) -> None:
     call_id, name = word(inner, "toolCallId", place), inner.get("toolName")
     turn.call(made_call(name, arguments, call_id, place), same_step=True)
     if inner.get("errorText") is not None:
-        turn.result(result_text(inner["errorText"], place), call_id, name)
+        turn.result(failed_text(result_text(inner["errorText"], place)), call_id, name)
     elif "output" in inner or "result" in inner:
         value = inner["output"] if "output" in inner else inner["result"]
         turn.result(_output(value, place), call_id, name)
