@@ -13,7 +13,7 @@ import pytest
 import actwise
 from actwise.api.naming import chosen, models_of
 from actwise.desk import generate
-from actwise.errors import ConfigError, InputError, RunError
+from actwise.errors import ConfigError, InputError, ModelError, RunError
 from actwise.evaluation.evaluate import Evaluator
 from finding import conversation
 
@@ -133,6 +133,39 @@ def test_mistakes_are_told_in_one_line(
         model.act([{"role": "robot", "content": "Hi"}])
     with pytest.raises(InputError, match="tokens and the model holds 8192"):
         model.act([{"role": "user", "content": "x" * 9000}])
+
+
+def test_a_mode_may_stand_alone_and_has_to_be_one(log: Path, tiny_model_dir: Path) -> None:
+    found = actwise.evaluate(str(tiny_model_dir), log, modes="direct", config=SMALL)
+    assert [row["mode"] for row in found.results["rows"]] == ["direct"]
+    for modes in ("thinkin", ["direct", "fast"], []):
+        for measure in (actwise.evaluate, actwise.evaluate_episodes):
+            with pytest.raises(ConfigError, match=r"modes: .*name direct, thinking, or both"):
+                measure(str(tiny_model_dir), log, modes=modes)  # type: ignore[arg-type]
+
+
+def test_a_relative_name_is_of_its_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = models_of(str(run.models["sft"]))["sft"]
+    assert not whole.thinking
+    for place, name in ((run.folder / "models", "sft"), (run.models["sft"], ".")):
+        monkeypatch.chdir(place)
+        assert models_of(name) == {"sft": whole}
+    monkeypatch.chdir(run.folder)
+    with pytest.raises(ModelError, match="models/nothing: no such folder"):
+        models_of("models/nothing")
+
+
+def test_damaged_results_are_told_in_one_line(run: Any, tmp_path: Path) -> None:
+    for text in ('{"models": [', "3"):
+        (tmp_path / "run.json").write_bytes((run.folder / "run.json").read_bytes())
+        (tmp_path / "results.json").write_text(text)
+        for opened in (lambda: chosen(str(tmp_path), None), lambda: models_of_results(tmp_path)):
+            with pytest.raises(RunError, match=r"results\.json: damaged"):
+                opened()
+
+
+def models_of_results(folder: Path) -> Any:
+    return models_of(str(folder))["base"].results
 
 
 def test_a_name_stands_for_the_models_of_a_run_or_for_one(run: Any, tiny_model_dir: Path) -> None:

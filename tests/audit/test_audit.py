@@ -405,6 +405,18 @@ def test_the_command_writes_json_and_a_page(make_run: Any) -> None:
     assert "&lt;b&gt;99&lt;/b&gt;" in page and "<b>99</b>" not in page
 
 
+@pytest.mark.parametrize(("given", "key"), [(None, "thought_tokens"), (9, "max_completion_tokens")])
+def test_cut_completions_get_advice_that_has_an_effect(
+    make_run: Any, given: int | None, key: str
+) -> None:
+    folder = make_run(lambda step, generation: {"stop": "length"})
+    record = json.loads((folder / "run.json").read_text())
+    record["config"]["evaluate"] = {"max_completion_tokens": given}
+    (folder / "run.json").write_text(json.dumps(record))
+    (finding,) = (f for f in audit_run(folder).findings if f.code == "cut_off")
+    assert finding.remedy.startswith(f"Raise evaluate.{key}, ")
+
+
 def test_an_audit_that_cannot_be_written_is_still_printed(make_run: Any) -> None:
     folder = make_run(lambda step, generation: {"text": THINK + FIND})
     (folder / "audit.html" / "in").mkdir(parents=True)

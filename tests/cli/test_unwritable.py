@@ -45,6 +45,22 @@ def test_check_names_the_option_that_named_the_file(
     assert done.err.endswith(f"cannot be written: Not a directory; choose another {option}\n")
 
 
+def test_two_results_cannot_have_one_file(actwise: Actwise, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(LOG)
+    (tmp_path / "link").symlink_to("x")
+    for html in ("x", "link"):
+        done = actwise(
+            "check", tmp_path / "log.jsonl", "--fix", tmp_path / "x", "--html", tmp_path / html
+        )
+        assert done.complaint == f"--fix and --html are the same file, {tmp_path / 'x'}; name two"
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_port_that_is_none_is_refused(actwise: Actwise, tmp_path: Path) -> None:
+    done = actwise("report", write_run(tmp_path / "run"), "--watch", "--port", "70000")
+    assert "'--port': 70000 is not in the range 0<=x<=65535" in done.complaint
+
+
 def test_a_report_that_cannot_be_written_is_still_a_table(actwise: Actwise, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     (run / "report.html" / "in").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """The documentation can be built, and nothing in it leads nowhere."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_files_that_are_named_are_there() -> None:
+    """NAME stands for what a reader is to put there."""
+    named = re.compile(r"\b(?:tests|src|docs|benchmarks|examples|tools)/[\w./-]+\.\w+\b")
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    missing = [
+        f"{text.relative_to(ROOT)}: {name}"
+        for text in texts
+        for name in named.findall(text.read_text("utf-8"))
+        if "NAME" not in name and not (ROOT / name).exists()
+    ]
+    assert missing == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,14 @@ def test_thoughts_that_do_not_fit_the_budget_are_a_warning(tiny_model_dir: Path)
     found = examine(tiny_model_dir, given)
     (finding,) = others(found)
     assert (finding.code, finding.severity, finding.count) == ("thoughts_too_long", "warning", 1)
+    assert "evaluate.thought_tokens=" in finding.remedy
     assert others(examine(tiny_model_dir, given, "evaluate.thought_tokens=200")) == []
+    # Where the budget is set, the room for a thought has no effect on it.
+    assert found.longest_action is not None
+    tight = f"evaluate.max_completion_tokens={found.longest_action + 16}"
+    (finding,) = others(examine(tiny_model_dir, given, tight))
+    (setting,) = re.findall(r"--set (evaluate\.max_completion_tokens=\d+)", finding.remedy)
+    assert others(examine(tiny_model_dir, given, setting)) == []
 
 
 def test_a_context_that_is_too_short_is_refused(tiny_model_dir: Path) -> None:

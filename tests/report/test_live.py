@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,9 +99,11 @@ def test_watching_ends_with_the_run(going: tuple[Path, IO[str]]) -> None:
 
 
 def test_nothing_is_watched_where_no_process_works(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "done")
-    with pytest.raises(RunError, match="no process works on this run"):
+    folder = write_run(tmp_path / "it's done")
+    with pytest.raises(RunError, match="no process works on this run") as caught:
         watch(folder, print)
+    (command,) = re.findall("`(.*)`", str(caught.value))
+    assert shlex.split(command) == ["actwise", "report", str(folder)]
 
 
 def test_only_this_machine_is_answered(going: tuple[Path, IO[str]]) -> None:

@@ -156,7 +156,7 @@ def evaluate(
     model: str,
     files: Files | Logs,
     *,
-    modes: Sequence[Mode] = MODES,
+    modes: Mode | Sequence[Mode] = MODES,
     split: str | None = None,
     config: Settings = None,
     console: Console | None = None,
@@ -166,7 +166,7 @@ def evaluate(
     Args:
         model: Folder or hub name; "base" is the small one that is shipped.
         files: The logs, or what was read of them.
-        modes: In which the model answers.
+        modes: In which the model answers: "direct", "thinking" or both.
         split: Only measure on the conversations on this side of the split that the model was
             trained on, such as "test".
         config: Sections `model`, `reward` and `evaluate` count, and `data`. What `evaluate` asks
@@ -179,7 +179,7 @@ def evaluate(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
-    resolved = as_config(config)
+    resolved, modes = as_config(config), _modes(modes)
     if (resolved.evaluate.budgets or resolved.evaluate.diagnose) and "thinking" not in modes:
         raise ConfigError("thoughts are measured in thinking mode; add it to the modes")
     console = console or Console(quiet=True)
@@ -207,7 +207,7 @@ def evaluate_episodes(
     model: str,
     files: Files | Logs | None = None,
     *,
-    modes: Sequence[Mode] = MODES,
+    modes: Mode | Sequence[Mode] = MODES,
     split: str | None = None,
     config: Settings = None,
     console: Console | None = None,
@@ -218,7 +218,7 @@ def evaluate_episodes(
         model: Folder or hub name; "base" is the small one that is shipped.
         files: The logs, or what was read of them; None takes the splits `test` and `shifted` of the
             desk, as many conversations as the section `desk` says.
-        modes: In which the model acts.
+        modes: In which the model acts: "direct", "thinking" or both.
         split: As in `evaluate`.
         config: The section `episodes` says in what the model acts, and how far it may go; with
             `evaluate.search` it is measured, too, with each step chosen among so many by its value
@@ -231,7 +231,7 @@ def evaluate_episodes(
     Raises:
         ActwiseError: Whatever the user can mend.
     """
-    resolved = as_config(config)
+    resolved, modes = as_config(config), _modes(modes)
     console = console or Console(quiet=True)
     if files is None:
         from actwise.desk.splits import prepare_desk
@@ -298,6 +298,18 @@ def as_config(settings: Settings) -> RunConfig:
     if isinstance(settings, Mapping):
         return validated(dict(settings))
     return load_config(None if settings is None else Path(settings))
+
+
+def _modes(modes: Mode | Sequence[Mode]) -> tuple[Mode, ...]:
+    """Return modes, of which one may stand alone.
+
+    Raises:
+        ConfigError: It is no mode, or there is none.
+    """
+    given = (modes,) if isinstance(modes, str) else tuple(modes)
+    if not given or not set(given) <= set(MODES):
+        raise ConfigError(f"modes: {given!r}; name {', '.join(MODES)}, or both")
+    return given
 
 
 def _paths(files: Files) -> list[Path]:

@@ -1,6 +1,7 @@
 """Which models a name on the command line stands for: those of a run folder, or one model."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,9 @@ class NamedModel:
     @property
     def results(self) -> dict[str, Any] | None:
         """What `results.json` of its run holds; None without a finished run."""
-        file = None if self.run is None else self.run / "results.json"
-        return json.loads(file.read_bytes()) if file is not None and file.exists() else None
+        from actwise.api.runs import read_results
+
+        return None if self.run is None else read_results(self.run)
 
     @property
     def steering(self) -> Path | None:
@@ -113,8 +115,11 @@ def models_of(name: str) -> dict[str, NamedModel]:
     path = Path(name)
     if is_run(path):
         return models_of_run(path)
-    if path.parent.name == "models" and is_run(path.parent.parent):
-        return {path.name: models_of_run(path.parent.parent)[path.name]}
+    if path.is_dir():
+        path = Path(os.path.abspath(path))  # where `.` or `sft` lies tells whose it is
+    run = path.parent.parent
+    if path.parent.name == "models" and is_run(run) and path.name in (of_run := models_of_run(run)):
+        return {path.name: of_run[path.name]}
     return {path.name: NamedModel(path.name, model_path(name), True, RunConfig())}
 
 

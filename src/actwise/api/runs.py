@@ -14,7 +14,7 @@ from actwise.report.charts import standalone
 from actwise.report.folder import Results
 from actwise.report.sections import budget_charts
 from actwise.results.failures import failures_sentence
-from actwise.run.files import read_records
+from actwise.run.files import damaged, read_records
 from actwise.run.folder import CONVERSATIONS
 
 if TYPE_CHECKING:
@@ -101,12 +101,11 @@ class LoadedRun:
         """What `results.json` holds.
 
         Raises:
-            RunError: The run is not finished.
+            RunError: The run is not finished, or the file is damaged.
         """
-        file = self.folder / "results.json"
-        if not file.exists():
+        results = read_results(self.folder)
+        if results is None:
             raise RunError(f"{self.folder}: not finished; run its command again to go on with it")
-        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return results
 
     @property
@@ -187,6 +186,21 @@ class LoadedRun:
         if name not in models:
             raise RunError(f"{self.folder}: has no model {name!r}; there are {', '.join(models)}")
         return load_model(models[name].path, models[name].config)
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """Return what `results.json` of a run holds; None where it is not finished.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    file = folder / "results.json"
+    if not file.exists():
+        return None
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damaged(file) from error
 
 
 def as_frame(rows: Any) -> Any:

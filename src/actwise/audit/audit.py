@@ -22,6 +22,7 @@ from actwise.audit.figures import (
 from actwise.audit.findings import Evidence, findings
 from actwise.audit.recorded import recorded_decisions
 from actwise.audit.rollouts import AuditedRollout, read_rollouts
+from actwise.config import EvaluateConfig
 from actwise.conversation import Decision
 from actwise.errors import InputError, RunError
 from actwise.findings.finding import Finding
@@ -148,6 +149,7 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
         (development[0][1], development[-1][1]) if len(development) > 1 else None,
         _on_test(run, stage),
         parts[-1],
+        _budget_key(run.record.config.get("evaluate", {})),
     )
     return Audit(
         run.name,
@@ -161,6 +163,11 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
         suspects(rollouts, examples),
         not_examined,
     )
+
+
+def _budget_key(settings: Mapping[str, Any]) -> str:
+    given = settings.get("max_completion_tokens")
+    return EvaluateConfig.model_construct(max_completion_tokens=given).budget_key
 
 
 def _window(rollouts: Sequence[AuditedRollout]) -> Window:

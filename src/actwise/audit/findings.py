@@ -33,6 +33,8 @@ class Evidence:
     test: Interval | None
     """Action accuracy on the test split: the stage's result less what it began with."""
     last_rollouts: Sequence[AuditedRollout]
+    budget_key: str
+    """The setting that gives completions more room."""
 
     def grew(self, name: str) -> bool:
         """Whether the whole interval of a figure's change lies above 0."""
@@ -207,7 +209,7 @@ def _length(of: Evidence) -> Iterator[Finding]:
             0,
             f"{_share(of.last['truncated'])} of the completions hit their budget",
             "They earn nothing whatever they say.",
-            "Raise evaluate.thought_tokens, or train the stop longer (sft.steps, think.steps).",
+            f"Raise {of.budget_key}, or train the stop longer (sft.steps, think.steps).",
         )
 
 

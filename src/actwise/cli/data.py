@@ -1,5 +1,6 @@
 """Looking at logs and writing them in another format."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 
 from actwise.cli.console import echo_json, echo_skipped, error_console, print_result
 from actwise.cli.options import FILES, FORMAT, TOOLS
-from actwise.errors import InputError, printable
+from actwise.errors import ConfigError, InputError, printable
 from actwise.run.cores import num_cores
 from actwise.run.progress import Progress
 
@@ -60,6 +61,8 @@ def check(
         return
     for written in (html, fix):
         _check_apart(written, [*files, *held_out], tools)
+    if html is not None and fix is not None and os.path.realpath(html) == os.path.realpath(fix):
+        raise ConfigError(f"--fix and --html are the same file, {fix}; name two")
     with Progress(error_console()).reading([*held_out, *files]) as told:
         diagnosis, mending = examine_files(
             files,

@@ -243,7 +243,12 @@ def _echo_found(results: dict[str, Any], records: Mapping["Mode", list[dict[str,
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--watch", "live", is_flag=True, help="Serve a live page until the run ends.")
-@click.option("--port", default=0, help="Port of the live page; any free one if absent.")
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Port of the live page; any free one if absent.",
+)
 @QUIET
 @JSON
 def report(folder: Path, live: bool, port: int, quiet: bool, as_json: bool) -> None:

@@ -64,3 +64,9 @@ class EvaluateConfig(Section):
     diagnose: bool = False
     """Measure from parts of the recorded thoughts on, too."""
     steering: SteeringConfig = SteeringConfig()
+
+    @property
+    def budget_key(self) -> str:
+        """The setting to raise for longer completions: what is set counts alone."""
+        given = self.max_completion_tokens is not None
+        return "evaluate.max_completion_tokens" if given else "evaluate.thought_tokens"

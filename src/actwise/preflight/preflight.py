@@ -231,13 +231,16 @@ def _budget_findings(
             f"Set a longer one: {remedy}",
         )
     if long_thoughts:
+        key = config.evaluate.budget_key
+        room = max(thoughts) - min(lengths)
+        most = room if key.endswith("thought_tokens") else max(thoughts)
         yield Finding(
             "warning",
             "thoughts_too_long",
             long_thoughts,
             f"recorded thoughts and their actions are longer than the budget of {budget} tokens",
             "The think stage teaches thoughts that RL and evaluation cut off.",
-            f"--set evaluate.thought_tokens={max(thoughts) - min(lengths)}, or shorten them.",
+            f"--set {key}={most}, or shorten them.",
         )
 
 
@@ -321,5 +324,5 @@ def _sample_findings(samples: Samples | None, config: RunConfig) -> Iterator[Fin
             f"{100 * samples.truncated:.0f} % of the samples hit their budget",
             "They earn nothing, and sampling is slow"
             + ("; the supervised stages teach to stop." if learns_first else "."),
-            "Raise evaluate.thought_tokens, or train sft and think first.",
+            f"Raise {config.evaluate.budget_key}, or train sft and think first.",
         )

@@ -5,6 +5,7 @@ The page asks it every two seconds, and both end with the run.
 """
 
 import json
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,9 +47,8 @@ def watch(folder: Path, say: Callable[[str], None], *, port: int = 0) -> None:
         RunError: No process works on the run; the port is taken.
     """
     if not going_on(folder):
-        raise RunError(
-            f"{folder}: no process works on this run; `actwise report {folder}` shows what there is"
-        )
+        command = shlex.join(["actwise", "report", str(folder)])
+        raise RunError(f"{folder}: no process works on this run; `{command}` shows what there is")
     with serving(folder, port) as server:
         say(f"{server.address} shows {folder} until the run ends")
         while going_on(folder):
