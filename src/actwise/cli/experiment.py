@@ -151,6 +151,7 @@ def _experiment(
     others: Sequence[Path],
     settings: Sequence[str],
 ) -> dict[str, Any]:
+    from actwise.experiment.certainty import no_surer_than_seeds
     from actwise.experiment.collect import collect, finished_seeds
     from actwise.experiment.page import page as render
     from actwise.experiment.page import write_block
@@ -171,7 +172,7 @@ def _experiment(
     if not parts or finished_seeds(design.arms[0], out, seeds):
         parts.insert(0, (collect(design, out, seeds), str(own)))
         write_json(own, parts[0][0])
-    figures = pooled(parts)
+    figures = no_surer_than_seeds(pooled(parts))
     if page is not None and beside is not None:
         write_block(page, "figures", render(figures), heading=heading)
         write_json(beside, figures)

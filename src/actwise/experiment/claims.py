@@ -26,7 +26,7 @@ def claims(figures: Figures) -> str:
         lines.append(
             [
                 *cells,
-                _so(test["difference"], claim["sign"], claim["margin"]),
+                _so(test, claim["sign"], claim["margin"]),
                 str(len(test["seeds"])),
                 *map(" / ".join, zip(*costs, strict=True)),
             ]
@@ -36,8 +36,8 @@ def claims(figures: Figures) -> str:
         "the number that it is held against), and "
         "differences on the same decisions, turns or attempts, shares in points; what is expected "
         "to be the same (=) is so where the whole interval lies within the margin that the recipe "
-        "names. Steps of RL, tokens sampled in them and minutes of all that was not shared, means "
-        f"over the seeds.\n\n{markdown(header, lines)}"
+        "names. Steps of RL, tokens sampled in them and minutes of all that was not shared, which "
+        f"depend on what else the machine did; means over the seeds.\n\n{markdown(header, lines)}"
     )
 
 
@@ -62,12 +62,15 @@ def _cell(pair: Figures | None, share: bool) -> str:
     return signed(pair["difference"], factor=1) + relative
 
 
-def _so(difference: Figures, sign: str, margin: float) -> str:
-    low, high = difference["low"], difference["high"]
+def _so(pair: Figures, sign: str, margin: float) -> str:
+    low, high = pair["difference"]["low"], pair["difference"]["high"]
+    if low == high and len(pair["seeds"]) == 1:
+        return "one seed"  # a slope is one number of each, and knows nothing of chance
     if sign == "=":
         if -margin < low and high < margin:
             return "**as expected**"
-        return "**the other way**" if low > margin or high < -margin else "not told apart"
+        outside = low > margin or high < -margin
+        return "**the other way**" if outside else "not within the margin for sure"
     if low <= 0 <= high:
         return "not told apart"
     return "**as expected**" if (low > 0) == (sign == "+") else "**the other way**"

@@ -3,8 +3,8 @@
 Every arm begins from the base. In those with thoughts both modes are learned in one stage, the
 thoughts being those of so many annotated conversations or, with none, such as are derived from all
 records, and GRPO goes on from there. They are held against the recorded actions alone (SFT without
-thinking, at its best, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as
-many completions, and the thoughts of half of all conversations, which is the ceiling.
+thinking, and GRPO after it), the same thoughts by SFT alone, rejection sampling of as many
+completions, and the thoughts of half of all conversations, which is the ceiling.
 """
 
 from actwise.experiment.design import Arm, Experiment, Model
@@ -65,7 +65,7 @@ PAPER = Experiment(
             "rejection",
             (_NO_SFT, "rl.advantage=rejection", "rl.likelihood.weight=0"),
             (*_BASE, stages.THINK.name),
-            "rejection sampling in place of GRPO",
+            "rejection sampling in place of GRPO, without the record's likelihood",
         ),
         Arm(
             "prolonged",

@@ -95,7 +95,7 @@ def read_figures(file: Path) -> Figures:
         InputError: It cannot be read, or holds something else.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = _with_ends(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(
             f"cannot be read ({type(error).__name__})", file=str(file), remedy=_REMEDY
@@ -189,7 +189,7 @@ def _merged(one: Any, other: Any, seeds: tuple[int, int]) -> Any:
         return other if one is None else one
     if isinstance(one, dict):
         if one.keys() == set(_ENDS):
-            return pooled_interval([_interval(one), _interval(other)], seeds)._asdict()
+            return pooled_interval([Interval(**one), Interval(**other)], seeds)._asdict()
         return {k: _merged(one.get(k), other.get(k), seeds) for k in {**one, **other}}
     if isinstance(one, list):
         return [*one, *other]
@@ -198,10 +198,13 @@ def _merged(one: Any, other: Any, seeds: tuple[int, int]) -> Any:
     return one + other if isinstance(one, int) else one
 
 
-def _interval(found: Mapping[str, Any]) -> Interval:
-    # A gain over next to nothing has no upper end, which JSON writes as null.
-    value, low, high = (math.inf if found[name] is None else found[name] for name in _ENDS)
-    return Interval(value, low, high)
+def _with_ends(found: Any) -> Any:
+    """Return figures with the ends that JSON writes as null: a gain over nothing has none."""
+    if isinstance(found, dict):
+        if found.keys() == set(_ENDS):
+            return {name: math.inf if end is None else end for name, end in found.items()}
+        return {name: _with_ends(part) for name, part in found.items()}
+    return [_with_ends(part) for part in found] if isinstance(found, list) else found
 
 
 def _by(entries: Sequence[Figures], key: Sequence[str]) -> dict[tuple[Any, ...], Figures]:

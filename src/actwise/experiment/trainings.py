@@ -15,10 +15,10 @@ def on_the_way(figures: Figures) -> str:
     header.append("in 100 steps")
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
-        runs = [r for r in figures["runs"] if r["arm"] == arm and stages.RL.name in r["trainings"]]
+        runs = [r for r in figures["runs"] if r["arm"] == arm and _last_rl(r)]
         if not runs:
             continue
-        trainings = [run["trainings"][stages.RL.name] for run in runs]
+        trainings = [run["trainings"][_last_rl(run)] for run in runs]
         before = sum(map(_before_rl, runs)) / len(runs)
         scores = [[_score_after(t, n / _PARTS_OF_GRPO) for t in trainings] for n in _numbers()]
         lines.append(
@@ -83,9 +83,7 @@ def course(figures: Figures) -> str:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in figures["runs"]):
         runs = [run for run in figures["runs"] if run["arm"] == arm]
-        rl = [
-            run["trainings"][stages.RL.name] for run in runs if stages.RL.name in run["trainings"]
-        ]
+        rl = [run["trainings"][name] for run in runs if (name := _last_rl(run))]
         if not rl:
             continue
         before = [_before_rl(run) for run in runs]
@@ -101,9 +99,9 @@ def course(figures: Figures) -> str:
             ]
         )
     return (
-        "## How GRPO went\n\nMeans over the seeds. Development scores before it, the best of its "
-        "own evaluations and the last one; and from its first tenth to its last: reward, share of "
-        "live groups, entropy in nats per token, and words of thought.\n\n"
+        "## How GRPO went\n\nMeans over the seeds, of several rounds the last. Development scores "
+        "before it, the best of its own evaluations and the last one; and from its first tenth to "
+        "its last: reward, share of live groups, entropy in nats per token, words of thought.\n\n"
         + markdown(header, lines)
     )
 
@@ -124,6 +122,12 @@ def _rise(trainings: Sequence[Figures]) -> str:
     scores = [{int(step): score for step, score in t["scores"].items()} for t in trainings]
     slopes = [slope for of_seed in scores if (slope := late_slope(of_seed)) is not None]
     return f"{100 * sum(slopes) / len(slopes):+.2f}" if slopes else "–"
+
+
+def _last_rl(run: Figures) -> str:
+    """Return the name of the last stage of RL; "" where there is none."""
+    found = [name for name in run["trainings"] if name.partition("_")[0] == stages.RL.name]
+    return found[-1] if found else ""
 
 
 def _numbers() -> range:
@@ -147,5 +151,6 @@ def _from_to(trainings: Sequence[Figures], name: str) -> str:
 
 def _before_rl(run: Figures) -> float:
     development: dict[str, float] = run["development"]
-    before = (stages.THINK.name, stages.SFT.name, stages.BASE)
+    of_round = _last_rl(run).removeprefix(stages.RL.name)  # "_2" of the second
+    before = (f"{stages.THINK.name}{of_round}", stages.SFT.name, stages.BASE)
     return next(development[name] for name in before if name in development)
