@@ -230,10 +230,22 @@ def test_of_a_page_s_message_only_the_last_step_was_cut_off(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("key", ["weight", "loss", "train"])
 def test_what_a_trainer_s_key_takes_out_is_context_in_every_shape(key: str, tmp_path: Path) -> None:
-    for messages in ([*PARTS, PARTS[1]], [*BLOCKS, BLOCKS[1]], [*CHAT, CHAT[1]]):
-        last = {**messages[-1], key: 0}
-        item = one(tmp_path, {"messages": [*messages[:-1], last]})
+    turns = [{"from": KINDS[role].replace("ai", "gpt"), "value": text} for role, text in TEXTS]
+    for messages in (PARTS, BLOCKS, CHAT, turns):
+        taken_out = {**messages[1], key: 0}
+        name = "conversations" if messages is turns else "messages"
+        item = one(tmp_path, {name: [*messages, taken_out]})
         assert [m.weight for m in item.messages] == [1, 1, 1, 0]
+        assert codes(item) == ["not_learned"]
+
+
+def test_a_call_of_swift_s_that_is_not_to_be_learned_is_context(tmp_path: Path) -> None:
+    call = {"role": "tool_call", "content": json.dumps({"name": "look", "arguments": {}})}
+    tool = {"type": "function", "function": {"name": "look", "parameters": {}}}
+    result = {"role": "tool_response", "content": "rain"}
+    messages = [CHAT[0], {**call, "loss": False}, result, CHAT[1]]
+    item = one(tmp_path, {"messages": messages, "tools": [tool]})
+    assert [m.weight for m in item.messages] == [1, 0, 1, 1]
 
 
 def test_the_status_of_something_else_is_none_of_an_answer(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ _OTHERS = {
     "toolConfig",
 }
 """Keys of records that have `messages`, too, and are another format's."""
-_NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
+NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
 
 CALL_KEYS: Keys = [known("id type index name args arguments", function=known("name arguments"))]
 MESSAGE_KEYS = known(
@@ -46,7 +46,7 @@ MESSAGE_KEYS = known(
     "logprobs provider_specific_fields cache_control tool_name status prefix "
     "finish_reason stop_reason",
     tool_calls=CALL_KEYS,
-) | dict.fromkeys((*BESIDE, *_NOT_TRAINED), ANY)
+) | dict.fromkeys((*BESIDE, *NOT_TRAINED), ANY)
 KEYS: Keys = (
     BOOKKEEPING
     | SETTINGS
@@ -239,7 +239,7 @@ def weight_of(message: dict[str, Any], place: str) -> Literal[0, 1]:
     if ended:
         remark("cut_off", f"{place}: {ended['finish_reason']}")
         return 0
-    for key in _NOT_TRAINED:
+    for key in NOT_TRAINED:
         value = message.get(key)
         if value is None:
             continue

@@ -15,6 +15,7 @@ from actwise.formats.calls import read_call
 from actwise.formats.fields import word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.literal import read_literal
+from actwise.formats.readers.openai import NOT_TRAINED, weighed
 from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.tags import between
 from actwise.formats.thoughts import split_thought
@@ -32,7 +33,7 @@ _KINDS: Mapping[str, str] = {
     "function_response": "tool",
 }
 KEYS: Keys = BOOKKEEPING | known(
-    "system tools", conversations=[known("from value weight loss train name")]
+    "system tools", conversations=[known("from value name " + " ".join(NOT_TRAINED))]
 )
 _BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
 _EACH_CALL = "For each function call"
@@ -70,7 +71,7 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
             declared = declared or found
             messages += [Message(role="system", content=text)] if text else []
         else:
-            messages += _messages(kind, text, place)
+            messages += weighed(_messages(kind, text, place), entry, place)
     return Conversation(
         id=word(record, "id", "the record") or default_id,
         messages=tuple(messages),
