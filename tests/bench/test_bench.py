@@ -150,8 +150,17 @@ def test_a_step_of_trl_takes_the_whole_workload(
 
     monkeypatch.setattr(trl.GRPOTrainer, "_compute_loss", watched)
     step = peers.trl_step(folder, work, RunConfig(), DEVICE)
+    scored.clear()  # before it, steps are tried
     assert step().wall > 0
     assert [mask.shape for mask in scored] == [(4, 5)] * work.num_decisions
+
+
+def test_trl_may_sample_few_or_many_decisions_together(work: Workload) -> None:
+    """Of each number all steps are whole, or TRL would compute the old log-probs once more."""
+    tried = peers.decisions_at_once(work, DEVICE)
+    assert tried[0] == 1
+    assert all(work.num_decisions % number == 0 for number in tried)
+    assert peers.decisions_at_once(work, torch.device("cuda")) == [work.num_decisions]
 
 
 def test_another_trl_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
