@@ -203,7 +203,8 @@ def trl_step(
     """Return a function that lets TRL take one step and returns the step's seconds.
 
     Of several numbers of decisions that TRL may sample together the fastest is taken, by the better
-    of two steps of each. Preparations of `train()`, which a longer run has once, are not in the seconds.
+    of two steps of each. Preparations of `train()`, which a longer run has once, are not in the
+    seconds.
     """
     steps = [
         _step_of(trl_trainer(folder, work, config, device, at_once=number), device)
