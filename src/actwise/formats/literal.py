@@ -17,11 +17,19 @@ def read_literal(text: str) -> Any:
         return strict_json(text)
     except ValueError as error:
         try:
-            value = ast.literal_eval(text.strip())
+            parsed = ast.parse(text.strip(), mode="eval")
+            value = ast.literal_eval(parsed)
             # Whatever JSON would write otherwise than it stands there (a tuple, a key that is a
             # number, a set) is no value of a log.
-            if json.loads(json.dumps(value, allow_nan=False)) == value:
+            if strict_json(json.dumps(value, allow_nan=False)) == value and not _repeats(parsed):
                 return value
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             pass
         raise error
+
+
+def _repeats(parsed: ast.AST) -> bool:
+    """Return whether a key occurs twice in one object, of which Python keeps the last."""
+    objects = (node.keys for node in ast.walk(parsed) if isinstance(node, ast.Dict))
+    names = ([ast.dump(key) for key in keys if key is not None] for keys in objects)
+    return any(len(found) > len(set(found)) for found in names)

@@ -11,7 +11,7 @@ from typing import Any
 
 from actwise.conversation import Conversation, Message, ToolCall, tool_name, tool_parameters
 from actwise.formats.literal import read_literal
-from actwise.formats.record import clip
+from actwise.formats.record import clip, strict_json
 from actwise.formats.remarks import remark
 from actwise.formats.tags import between
 from actwise.template.calls import Schemas, argument
@@ -102,7 +102,7 @@ def _pythonic(text: str) -> list[ToolCall]:
             if not isinstance(node, ast.Call) or node.args:
                 return []
             values = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
-            if None in values or json.loads(json.dumps(values)) != values:
+            if None in values or strict_json(json.dumps(values, allow_nan=False)) != values:
                 return []
             calls.append(ToolCall(name=ast.unparse(node.func), arguments=values))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
