@@ -71,9 +71,13 @@ def test_failed_are_decisions_without_a_right_completion_that_have_a_wrong_one(
     assert [failed(g) for g in groups] == [False, True, False]  # "Goodbye." can be neither
     texts["W1#1"][1] = wrong
     groups = judged(policy, texts)
-    given = hinted(policy.template, groups, HintsConfig(levels=4), Random(0), 1.0)
+    given = hinted(policy.template, groups, HintsConfig(levels=4), Random(0), 1.0, 999)
     assert [g.decision.key for g in given] == ["W1#1", "W1#3"]
-    assert hinted(policy.template, groups, HintsConfig(levels=4), Random(0), 0.0) == []
+    assert hinted(policy.template, groups, HintsConfig(levels=4), Random(0), 0.0, 999) == []
+    # A hint that leaves no room for a completion is none.
+    room = len(given[1].prompt) - 1
+    of_room = hinted(policy.template, groups, HintsConfig(levels=4), Random(0), 1.0, room)
+    assert [g.decision.key for g in of_room] == ["W1#1"]
     assert [g.decision.key for g in beside(groups, given)] == [
         "W1#1",
         "W1#3",

@@ -100,6 +100,7 @@ def divide(
     *,
     context: int,
     completion: int,
+    thoughts: bool = False,
     progress: Progress = QUIET,
 ) -> tuple[Sequence[Conversation], list[Unfit]]:
     """Divide conversations into those that a context holds and the others; see `fitting`."""
@@ -107,6 +108,8 @@ def divide(
     for number, conversation in enumerate(progress.through("fit", conversations)):
         last = conversation.decisions()[-1]
         tokens = len(template.prompt(last, thinking=True)) + completion
+        if thoughts:
+            tokens = max(tokens, _longest_with_thought(template, conversation, completion))
         if tokens <= context:
             kept.append(number)
         else:
@@ -117,12 +120,28 @@ def divide(
     return chosen(conversations, kept), too_long
 
 
+def _longest_with_thought(template: "Template", conversation: Conversation, completion: int) -> int:
+    """Return the most tokens up to the end of an action whose thought may be too long."""
+    return max(
+        (
+            len(template.prompt(decision, thinking=True))
+            + len(template.completion(decision, thought=thought))
+            for decision in conversation.decisions()
+            # A token is a byte at least, so shorter thoughts are within the completion's budget.
+            if (thought := decision.gold.reasoning_content)
+            and len(thought.encode(errors="replace")) > completion
+        ),
+        default=0,
+    )
+
+
 def fitting(
     template: "Template",
     splits: Splits,
     *,
     context: int,
     completion: int,
+    thoughts: bool = False,
     progress: Progress = QUIET,
 ) -> tuple[Splits, list[Unfit]]:
     """Leave out the conversations whose last prompt and completion exceed the context.
@@ -132,6 +151,7 @@ def fitting(
         splits: What is to be trained and measured on.
         context: Tokens that the model holds.
         completion: Tokens kept free for a completion.
+        thoughts: Whether recorded thoughts are trained on, which may be longer than that.
         progress: Where it is shown how far that is.
 
     Returns:
@@ -144,7 +164,12 @@ def fitting(
 
     def keep(name: str, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
         kept, left_out = divide(
-            template, conversations, context=context, completion=completion, progress=progress
+            template,
+            conversations,
+            context=context,
+            completion=completion,
+            thoughts=thoughts and name == "train",
+            progress=progress,
         )
         too_long.extend(left_out)
         if not kept:

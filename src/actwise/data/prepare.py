@@ -90,7 +90,12 @@ def fit(
     budget = completion_budget(template, train, config)
     context = context_of(context_length, config)
     splits, too_long = fitting(
-        template, prepared.splits, context=context, completion=budget, progress=progress
+        template,
+        prepared.splits,
+        context=context,
+        completion=budget,
+        thoughts=bool(config.think.steps) and config.think.source not in ("derived", "self"),
+        progress=progress,
     )
     skipped = [*prepared.skipped, *count_left_out(too_long, config)]
     return replace(prepared, splits=splits, skipped=skipped, max_tokens=budget)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from actwise.config import RlConfig
 from actwise.conversation import Conversation, Decision
+from actwise.data.fit import context_of
 from actwise.engine import SamplingParams
 from actwise.engine.rollouts import Group, Rollout, groups_of
 from actwise.evaluation.judging import judge_groups
@@ -117,7 +118,8 @@ def _tried_again(context: Context, groups: Sequence[Group], training: Training) 
     config, step = context.config.rl, training.batch
     draw = random.Random(f"{context.config.seed}/hints/{step}")
     left = 1 - step / training.end
-    asked = hinted(context.policy.template, groups, config.hints, draw, left)
+    room = context_of(context.policy.context_length, context.config) - context.max_tokens
+    asked = hinted(context.policy.template, groups, config.hints, draw, left, room)
     return _sample(context, asked, training) if asked else []
 
 

@@ -40,7 +40,12 @@ def check_hints(train: Sequence[Conversation], config: RlConfig) -> None:
 
 
 def hinted(
-    template: Template, groups: Sequence[Group], config: HintsConfig, draw: Random, left: float
+    template: Template,
+    groups: Sequence[Group],
+    config: HintsConfig,
+    draw: Random,
+    left: float,
+    room: int,
 ) -> list[Group]:
     """Return groups without rollouts, for a share of those decisions that were always failed.
 
@@ -50,12 +55,14 @@ def hinted(
         config: How long hints may be.
         draw: Decides who gets a hint, and which.
         left: Share of the stage that is left, in [0, 1].
+        room: Tokens that prompt and hint may have; what is longer is left out.
     """
-    return [
+    given = (
         hint(template, group.decision, draw.randint(1, config.levels))
         for group in groups
         if failed(group) and group.decision.gold.reasoning_content and draw.random() < left
-    ]
+    )
+    return [group for group in given if len(group.prompt) <= room]
 
 
 def failed(group: Group) -> bool:
