@@ -80,6 +80,8 @@ class Pipeline:
         self._steered: dict[str, Evaluator] = {}
         self._further: dict[str, list[dict[str, Any]]] = {}
         self._development: dict[str, float] = {}
+        self._base_mode: Mode = config.rl.mode
+        """In which the base was better on the development split."""
         self._costs: list[dict[str, Any]] = []
         self._begin = 0.0
 
@@ -112,10 +114,14 @@ class Pipeline:
     def _base(self) -> None:
         file = f"checkpoints/{BASE}.development.json"
         if not self._run.intact(file):
-            score = max(self._development_score(mode) for mode in MODES)
-            self._run.write_json(file, score)
-        score = self._run.read_json(file)
-        self._development[BASE] = math.nan if score is None else score
+            scores: dict[str, float] = {mode: self._development_score(mode) for mode in MODES}
+            best = best_on_development(scores)
+            self._run.write_json(file, {"mode": best, "score": scores[best]})
+        found = self._run.read_json(file)
+        # Older runs have written down the score alone.
+        known = found if isinstance(found, dict) else {"mode": self._config.rl.mode, "score": found}
+        self._base_mode = known["mode"]
+        self._development[BASE] = math.nan if known["score"] is None else known["score"]
         for mode in MODES:
             self._measure(BASE, mode)
 
@@ -244,6 +250,7 @@ class Pipeline:
             "paired": differences,
             "development": self._development,
             "promoted": promoted,
+            "promoted_mode": self._promoted_mode(promoted),
             "verdict": verdict_sentence(self._rows, differences, promoted, self._headline()),
             "stages": self._costs,
             "skipped": self._prepared.skipped,
@@ -253,6 +260,10 @@ class Pipeline:
         self._run.processes.agreed(lambda: write_report(self._run.folder))
         self._tracking.finish(results)
         return results
+
+    def _promoted_mode(self, promoted: str) -> Mode:
+        stage = stage_named(promoted)
+        return self._base_mode if stage is None else stage.mode(self._config)
 
     def _differences(self, split: str) -> list[dict[str, Any]]:
         return [

@@ -12,9 +12,13 @@ import pytest
 
 import actwise
 from actwise.api.naming import chosen, models_of
+from actwise.config import Mode
 from actwise.desk import generate
 from actwise.errors import ConfigError, InputError, ModelError, RunError
 from actwise.evaluation.evaluate import Evaluator
+from actwise.pipeline import Pipeline
+from actwise.results.failures import failures_sentence
+from actwise.run.files import read_records
 from finding import conversation
 
 SMALL = {
@@ -135,6 +139,33 @@ def test_mistakes_are_told_in_one_line(
         model.act([{"role": "user", "content": "x" * 9000}])
 
 
+@pytest.mark.parametrize("better", ["direct", "thinking"])
+def test_a_promoted_base_is_taken_in_the_mode_in_which_it_won(
+    log: Path, tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better: Mode
+) -> None:
+    # No stage beats the base: of equals the earliest is promoted.
+    monkeypatch.setattr(
+        Pipeline, "_development_score", lambda _, mode: 0.9 if mode == better else 0.1
+    )
+    other: Mode = "direct" if better == "thinking" else "thinking"
+    stages = {name: {"steps": 0} for name in ("think", "rl")}
+    config = SMALL | stages | {"rl": {"steps": 0, "mode": other}}
+    run = actwise.train(log, tmp_path / "run", model=str(tiny_model_dir), config=config)
+    assert (run.promoted, run.promoted_mode) == ("base", better)
+    development = json.loads((run.folder / "checkpoints" / "base.development.json").read_text())
+    assert development == {"mode": better, "score": 0.9}
+    assert chosen(str(run.folder), None).mode == better
+    records = read_records(run.folder / "evaluations" / f"base-{better}-test.jsonl")
+    assert run.failures == failures_sentence(records)
+    # An older run does not say it: what was assumed is assumed.
+    results = json.loads((run.folder / "results.json").read_text())
+    results.pop("promoted_mode")
+    (run.folder / "results.json").write_text(json.dumps(results))
+    older = actwise.load_run(run.folder)
+    assert (older.promoted_mode, chosen(str(run.folder), None).mode) == (None, other)
+    assert older.failures
+
+
 def test_a_mode_may_stand_alone_and_has_to_be_one(log: Path, tiny_model_dir: Path) -> None:
     found = actwise.evaluate(str(tiny_model_dir), log, modes="direct", config=SMALL)
     assert [row["mode"] for row in found.results["rows"]] == ["direct"]
@@ -171,7 +202,8 @@ def models_of_results(folder: Path) -> Any:
 def test_a_name_stands_for_the_models_of_a_run_or_for_one(run: Any, tiny_model_dir: Path) -> None:
     models = models_of(str(run.folder))
     modes = {name: model.thinking for name, model in models.items()}
-    assert modes == {"base": True, "sft": False, "think": True, "rl": True}
+    of_base = run.promoted_mode if run.promoted == "base" else "thinking"
+    assert modes == {"base": of_base == "thinking", "sft": False, "think": True, "rl": True}
     assert models["base"].path == str(tiny_model_dir)
     assert models["rl"].config.rl.steps == 1
     assert models_of(str(run.models["sft"])) == {"sft": models["sft"]}

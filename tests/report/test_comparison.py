@@ -12,10 +12,13 @@ from click.testing import CliRunner
 
 from actwise.cli import cli
 from actwise.errors import InputError, RunError
+from actwise.report import write_report
 from actwise.report.comparison import compare_runs, write_comparison, write_page
+from actwise.report.folder import read_run_folder
 from actwise.report.listing import list_runs, write_listing
+from actwise.report.page import headline
 from actwise.run.lock import is_locked, take_lock
-from reported import judged, write_lines, write_run
+from reported import judged, row_by_hand, write_lines, write_run
 
 
 @pytest.fixture
@@ -83,6 +86,51 @@ def test_another_model_can_be_named(runs: Path) -> None:
     assert overall["difference"] == {"value": 0, "low": 0, "high": 0}
     with pytest.raises(RunError, match=r"has not measured think \(thinking\)"):
         compare_runs([runs / "a", runs / "b"], model="think")
+
+
+def promote_base(folder: Path, mode: str | None) -> None:
+    """Let a base be promoted that is right on 25 % direct and on 40 % thinking."""
+    results = json.loads((folder / "results.json").read_text())
+    results["rows"].append(row_by_hand("base", "thinking", "test", 0.4))
+    results |= {"promoted": "base"} | ({} if mode is None else {"promoted_mode": mode})
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+@pytest.mark.parametrize(
+    ("mode", "accuracy"), [("direct", 0.25), ("thinking", 0.4), (None, 0.25)], ids=str
+)
+def test_a_promoted_base_is_shown_in_the_mode_in_which_it_won(
+    tmp_path: Path, mode: str | None, accuracy: float
+) -> None:
+    folder = write_run(tmp_path / "run")
+    promote_base(folder, mode)
+    (listed,) = list_runs(tmp_path).runs
+    assert listed.accuracy["test"].value == accuracy
+    results = read_run_folder(folder).results
+    assert results is not None
+    (tile,) = headline(results)
+    assert tile["figure"].value == accuracy
+    page = write_report(folder).read_text("utf-8")
+    assert page.count('<tr class="promoted">') == (2 if mode is None else 1)
+
+
+def test_a_promoted_base_is_compared_in_the_mode_in_which_it_won(tmp_path: Path) -> None:
+    for name, right in (("a", range(5)), ("b", range(10))):
+        folder = write_run(tmp_path / name)
+        shutil.rmtree(folder / "evaluations")
+        measured(folder, "base-direct", right)
+        promote_base(folder, "direct")
+    rows = compare_runs([tmp_path / "a", tmp_path / "b"]).results["rows"]
+    assert [(row["mode"], row["metrics"]["action_accuracy"]["value"]) for row in rows] == [
+        ("direct", 0.25),
+        ("direct", 0.5),
+    ]
+    results = json.loads((folder / "results.json").read_text())
+    results.pop("promoted_mode")
+    # Of an older run the mode is not known: the last stage's is taken.
+    (folder / "results.json").write_text(json.dumps(results))
+    with pytest.raises(RunError, match=r"b: has not measured base \(thinking\)"):
+        compare_runs([tmp_path / "a", tmp_path / "b"])
 
 
 def test_runs_of_one_name_are_told_apart(runs: Path) -> None:

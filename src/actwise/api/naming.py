@@ -149,13 +149,16 @@ def models_of_run(folder: Path) -> dict[str, NamedModel]:
     """Return the models of a run folder by their stages, the base first.
 
     Raises:
-        RunError: `run.json` is damaged.
+        RunError: `run.json` or `results.json` is damaged.
     """
+    from actwise.api.runs import read_results
     from actwise.training.stages import BASE
 
     record = read_record(folder)
     config = as_measured(validated(record["config"]))
-    thinking = config.rl.mode == "thinking"
+    results = read_results(folder) or {}
+    of_base = results.get("promoted_mode") if results.get("promoted") == BASE else None
+    thinking = (of_base or config.rl.mode) == "thinking"
     found = {BASE: NamedModel(BASE, model_path(record["model"]), thinking, config, folder)}
     for name, mode in record["stages"].items():
         path = folder / "models" / name

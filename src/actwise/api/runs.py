@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actwise.config import dotted
+from actwise.config import Mode, dotted
 from actwise.errors import RunError
 from actwise.report import write_episodes, write_table
 from actwise.report.charts import standalone
@@ -124,6 +124,12 @@ class LoadedRun:
         return str(self.results["promoted"])
 
     @property
+    def promoted_mode(self) -> Mode | None:
+        """The mode in which it was best there; None where the run is of a version without it."""
+        mode: Mode | None = self.results.get("promoted_mode")
+        return mode
+
+    @property
     def split(self) -> str:
         """Name of the first test split, of which the verdict is."""
         return str(self.results["rows"][0]["split"])
@@ -134,7 +140,9 @@ class LoadedRun:
         row = next(
             row
             for row in reversed(self.results["rows"])
-            if row["model"] == self.promoted and row["split"] == self.split
+            if row["model"] == self.promoted
+            and row["split"] == self.split
+            and self.promoted_mode in (None, row["mode"])
         )
         file = f"evaluations/{row['model']}-{row['mode']}-{row['split']}.jsonl"
         return failures_sentence(read_records(self.folder / file))

@@ -164,8 +164,13 @@ def _side(folder: Path, name: str, model: str | None) -> _Side:
 
 
 def _mode(run: RunFolder, model: str) -> str:
-    """Return the mode in which a model is compared: its stage's; for the base, the last stage's."""
-    modes = run.record.stages
+    """Return the mode in which a model is compared.
+
+    That of its stage; for the base the one in which it was promoted, or the last stage's.
+    """
+    results, modes = run.results, run.record.stages
+    if results is not None and results.promoted == model and results.promoted_mode is not None:
+        return results.promoted_mode
     return modes.get(model) or next(reversed(modes.values()), "direct")
 
 

@@ -147,6 +147,8 @@ class Results(BaseModel):
     """Action accuracy of trivial policies, by split."""
     paired: list[Paired] = []
     promoted: str | None = None
+    promoted_mode: Literal["direct", "thinking"] | None = None
+    """In which it was best on the development split; older runs do not say it."""
     verdict: str = ""
     stages: list[StageTime] = []
     skipped: list[Skipped] = []
@@ -154,6 +156,14 @@ class Results(BaseModel):
     def splits(self) -> list[str]:
         """Return the splits in the order of the rows."""
         return list(dict.fromkeys(row.split for row in self.rows))
+
+    def promoted_row(self, split: str) -> Row | None:
+        """Return what the promoted model reaches on a split, in the mode in which it is best."""
+        return next((row for row in self.of_split(split) if self.is_promoted(row)), None)
+
+    def is_promoted(self, row: Row) -> bool:
+        """Whether a row is of the promoted model in that mode, or in any where none is known."""
+        return row.model == self.promoted and self.promoted_mode in (None, row.mode)
 
     def of_split(self, split: str) -> list[Row]:
         """Return the rows of one split."""

@@ -114,10 +114,8 @@ def _folders(folder: Path) -> list[Path]:
 def _listed(path: Path, name: str) -> ListedRun:
     run = read_run_folder(path)
     results, record = run.results or Results(), run.record
-    accuracy: dict[str, Range] = {}
-    for row in results.rows:
-        if row.model == results.promoted:  # its first row on a split is the one a headline quotes
-            accuracy.setdefault(row.split, row.metrics.get("action_accuracy", Range()))
+    rows = filter(None, map(results.promoted_row, results.splits()))
+    accuracy = {row.split: row.metrics.get("action_accuracy", Range()) for row in rows}
     return ListedRun(
         name=name,
         begun=record.created,

@@ -85,7 +85,7 @@ def headline(results: Results) -> list[dict[str, Any]]:
     """Return, for each split, what the promoted model reaches and how it compares."""
     tiles = []
     for split in results.splits():
-        row = next((r for r in results.of_split(split) if r.model == results.promoted), None)
+        row = results.promoted_row(split)
         if row is None:
             continue
         names = (row.model, f"{row.model} ({row.mode})")
