@@ -62,6 +62,21 @@ def test_the_ridge_is_the_one_that_is_best_on_what_was_held_out() -> None:
     assert model.weights_D.tolist() == pytest.approx(slopes(states, values, best), abs=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_are_those_of_a_loop_over_all(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    found, values = (draw.integers(0, 4, 30).tolist() for _ in range(2))
+    node = draw.integers(0, 6, 30).tolist()
+    right = [
+        0.5 if found[i] == found[j] else float(found[i] > found[j])
+        for i in range(30)
+        for j in range(30)
+        if node[i] == node[j] and values[i] > values[j]
+    ]
+    expected = sum(right) / len(right)
+    assert pairs_right(*map(torch.tensor, (found, values, node))) == pytest.approx(expected)
+
+
 def test_only_children_of_one_node_are_compared_and_a_tie_is_half_right() -> None:
     found = torch.tensor([0.2, 0.1, 0.1, 0.9])
     values = torch.tensor([1.0, 0.0, 0.5, 0.0])

@@ -110,7 +110,7 @@ def fit(
     figures = {
         "explained": 1 - error(ridge) / variance if variance else 0.0,
         "pairs_right": pairs_right(found(ridge), tested_N, node_N[test_N]),
-        "pairs": float(_worthier(tested_N, node_N[test_N]).sum()),
+        "pairs": float(len(_worthier(tested_N, node_N[test_N])[0])),
         "ridge": ridge,
         "completions": float(len(values_N)),
     }
@@ -125,17 +125,21 @@ def pairs_right(found_N: Tensor, values_N: Tensor, node_N: Tensor) -> float:
         values_N: What they are worth.
         node_N: The node of each.
     """
-    above_NN = _worthier(values_N, node_N)
-    if not above_NN.any():
+    above_P, below_P = _worthier(values_N, node_N)
+    if not len(above_P):
         return 0.5
-    lead_NN = found_N[:, None] - found_N
-    right_NN = (lead_NN > 0).double() + 0.5 * (lead_NN == 0)
-    return float(right_NN[above_NN].mean())
+    lead_P = found_N[above_P] - found_N[below_P]
+    return float(((lead_P > 0).double() + 0.5 * (lead_P == 0)).mean())
 
 
-def _worthier(values_N: Tensor, node_N: Tensor) -> Tensor:
-    """Return whether each completion is worth more than each other child of its node."""
-    return (values_N[:, None] > values_N) & (node_N[:, None] == node_N)
+def _worthier(values_N: Tensor, node_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the completions of pairs of one node's children, the worthier and the other."""
+    order_N = torch.argsort(node_N, stable=True)
+    _, sizes = torch.unique_consecutive(node_N[order_N], return_counts=True)
+    pairs = [torch.cartesian_prod(of_node, of_node) for of_node in order_N.split(sizes.tolist())]
+    above_P, below_P = torch.cat(pairs).T if pairs else order_N.new_empty(2, 0)
+    more_P = values_N[above_P] > values_N[below_P]
+    return above_P[more_P], below_P[more_P]
 
 
 def _solved(states_ND: Tensor, values_N: Tensor, ridge: float) -> ValueModel:
