@@ -349,7 +349,7 @@ def run_pipeline(
             sources |= environment_digest(config.episodes)
         run.begin(policy.digests() | sources)
         choose_threads(run, config.model, policy)
-        choose_checkpointing(policy, config, fitted.splits.train)
+        choose_checkpointing(policy, config, fitted.splits.train, fitted.max_tokens)
         if begin_from is not None:
             run.take_over(begin_from, taken)
         _say_what_comes(run, model, policy, fitted, config)

@@ -74,9 +74,10 @@ def test_what_a_layer_keeps_is_counted_once(tiny_model_dir: Path) -> None:
     assert 4 * hidden * config.num_hidden_layers < whole < 40 * hidden * config.num_hidden_layers
 
 
+@pytest.mark.parametrize("completion", [20, 900])
 @pytest.mark.parametrize("asked", [None, False, True])
 def test_it_is_chosen_from_the_memory_at_hand(
-    asked: bool | None, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+    asked: bool | None, completion: int, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = Policy.load(str(tiny_model_dir))
     train = [talk(user("Where is it?"), says("Here."))]
@@ -84,12 +85,15 @@ def test_it_is_chosen_from_the_memory_at_hand(
     trained = sum(p.numel() for p in policy.trainable().values())
     # In float32: weights; gradient and two moments; the best weights and those at the beginning.
     state = 4 * parameters + 20 * trained
-    tokens = max(2048, 4 * longest_prompt(policy.template, train))
+    longest = longest_prompt(policy.template, train)
+    # A pass ends with a whole decision, of eight completions.
+    tokens = max(2048, 4 * longest) + 8 * completion
     activations = round(kept_bytes(policy) / checkpointing._PROBED * tokens)
     for memory, short in ((state + activations, True), (2 * (state + activations), False)):
         monkeypatch.setattr(checkpointing, "device_memory", lambda device, m=memory: m)
         fresh = Policy.load(str(tiny_model_dir))
-        needs = choose_checkpointing(fresh, validated({"model": {"checkpointing": asked}}), train)
+        config = validated({"model": {"checkpointing": asked}})
+        needs = choose_checkpointing(fresh, config, train, completion)
         assert (needs.state, needs.activations, needs.memory) == (state, activations, memory)
         assert fresh.checkpointing == (short if asked is None else asked)
 

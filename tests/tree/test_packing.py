@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actwise.tree.forest import SHARED_PREFIX
-from actwise.tree.packing import Tree, grow, pack
+from actwise.tree.packing import Tree, grow, largest_pass, pack
 
 HEADS = [[7] * SHARED_PREFIX, [8] * SHARED_PREFIX]
 tokens = st.lists(st.integers(1, 3), min_size=1, max_size=12)
@@ -111,3 +111,21 @@ def test_a_large_conversation_is_divided_by_decisions() -> None:
     assert [grow(ps)[0].num_tokens for ps in halves] == [14 + 40, 20 + 40]
     # However small the limit, parts have branches of three times the trunk's length, if there are.
     assert pack([tree], 1) == halves
+
+
+@given(
+    st.integers(1, 30), st.integers(1, 6), st.integers(1, 40), st.integers(1, 4), st.integers(8, 90)
+)
+def test_no_pass_is_larger_than_is_planned_for(
+    trunk: int, generations: int, length: int, decisions: int, limit: int
+) -> None:
+    """Completions that have nothing in common, of decisions that share all of their prompt."""
+    numbers = iter(range(10**6))
+    prompt = [next(numbers) for _ in range(trunk)]
+    completions = tuple(
+        tuple([next(numbers) for _ in range(length)] for _ in range(generations))
+        for _ in range(decisions)
+    )
+    passes = pack([Tree((prompt,) * decisions, completions)], limit)
+    largest = max(sum(part.tree.num_tokens for part in of_pass) for of_pass in passes)
+    assert largest <= largest_pass(trunk, generations * length, limit)

@@ -48,19 +48,24 @@ class Needs:
         return self.state + self.activations <= _ROOM * self.memory
 
 
-def choose_checkpointing(policy: Policy, config: RunConfig, train: Sequence[Conversation]) -> Needs:
+def choose_checkpointing(
+    policy: Policy, config: RunConfig, train: Sequence[Conversation], completion: int
+) -> Needs:
     """Let a policy compute activations again where asked for, or where memory is short.
 
     Args:
         policy: With as many workers as it will have.
         config: Decides where `model.checkpointing` is given.
         train: What will be trained on.
+        completion: Tokens of the longest completion that is learned from.
 
     Returns:
         What training needs without.
     """
     longest = longest_prompt(policy.template, train)
-    pass_tokens = largest_pass(longest, config.max_batch_tokens)
+    rl = config.rl
+    learned = (rl.selection.keep or rl.num_generations) if rl.steps else 1
+    pass_tokens = largest_pass(longest, learned * completion, config.max_batch_tokens)
     with policy.gathered():
         kept = kept_bytes(policy)
     needs = Needs(

@@ -128,7 +128,7 @@ def try_out(
         quiet = Progress(Console(quiet=True))
         with Run.open(Path(name) / "run", {}, quiet) as run:
             choose_threads(run, config.model, policy)
-            needs = choose_checkpointing(policy, config, train)
+            needs = choose_checkpointing(policy, config, train, max_tokens)
             context = Context(
                 run, policy, engine, train, config, max_tokens, lambda mode: 0.0, policy.weights
             )

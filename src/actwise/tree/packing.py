@@ -99,9 +99,15 @@ def pack(trees: Sequence[Tree], limit: int) -> list[list[Part]]:
     return passes
 
 
-def largest_pass(trunk: int, limit: int) -> int:
-    """Return the most tokens that a pass of `pack` has, for trunks up to a length."""
-    return max(limit, (1 + _BRANCHES) * trunk)
+def largest_pass(trunk: int, branches: int, limit: int) -> int:
+    """Return the most tokens that a pass of `pack` has.
+
+    Args:
+        trunk: Length of the longest.
+        branches: Tokens of the completions of one decision, which is never divided.
+        limit: See `pack`.
+    """
+    return max(limit, (1 + _BRANCHES) * trunk) + branches
 
 
 def grow(parts: Sequence[Part]) -> tuple[Forest, list[tuple[Node, int]]]:
