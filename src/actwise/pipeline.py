@@ -349,6 +349,7 @@ def run_pipeline(
             sources |= environment_digest(config.episodes)
         run.begin(policy.digests() | sources)
         choose_threads(run, config.model, policy)
+        assert fitted.max_tokens is not None, "fitted to the model"
         choose_checkpointing(policy, config, fitted.splits.train, fitted.max_tokens)
         if begin_from is not None:
             run.take_over(begin_from, taken)

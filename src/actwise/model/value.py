@@ -136,7 +136,8 @@ def _worthier(values_N: Tensor, node_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return the completions of pairs of one node's children, the worthier and the other."""
     order_N = torch.argsort(node_N, stable=True)
     _, sizes = torch.unique_consecutive(node_N[order_N], return_counts=True)
-    pairs = [torch.cartesian_prod(of_node, of_node) for of_node in order_N.split(sizes.tolist())]
+    of_nodes = torch.split(order_N, sizes.tolist())
+    pairs = [torch.cartesian_prod(of_node, of_node) for of_node in of_nodes]
     above_P, below_P = torch.cat(pairs).T if pairs else order_N.new_empty(2, 0)
     more_P = values_N[above_P] > values_N[below_P]
     return above_P[more_P], below_P[more_P]
