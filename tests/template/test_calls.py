@@ -229,6 +229,37 @@ def test_a_type_is_found_wherever_the_schema_says_it(
     assert call.arguments == {"x": value} and type(call.arguments["x"]) is type(value)
 
 
+@pytest.mark.parametrize("value", ["a</param>b", "]]>", "a]]>", "<![CDATA[x]]>", "", "]]"])
+def test_marks_of_xml_in_a_text_are_text(value: str) -> None:
+    written = f"<![CDATA[{value}]]>" if "<" in value else value  # as MiniCPM's template has it
+    text = (
+        f'<function name="f"><param name="s">{written}</param><param name="n">1</param></function>'
+    )
+    (call,) = parse_completion(text, thinking=False, syntax=ROWS["minicpm"], tools=TOOLS).calls
+    assert call.arguments == {"s": value, "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("llama", '{"name": "f", "arguments": {"n": 1}}'),
+        ("qwen", '<tool_call>{"name": "f", "parameters": {"n": 1}}</tool_call>'),
+        ("list", '[{"name": "f", "parameters": {}}]'),
+    ],
+)
+def test_arguments_under_another_family_s_name_are_no_empty_ones(row: str, text: str) -> None:
+    parsed = parse_completion(text, thinking=False, syntax=ROWS[row], tools=TOOLS)
+    assert parsed.calls == () and parsed.errors == ("arguments_not_object",)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "{'a': 1, 'a': 2}", "[{'a': 1, 'a': 1}]"])
+def test_of_a_key_that_occurs_twice_neither_value_is_taken(text: str) -> None:
+    assert typed(text, {"type": ["object", "array"]}, {}) == text
+    call = f"<|tool_call_start|>[f(x={text})]<|tool_call_end|>"
+    parsed = parse_completion(call, thinking=False, syntax=ROWS["lfm"])
+    assert parsed.errors == ("broken_json",)
+
+
 @pytest.mark.parametrize("text", ["(1, 2)", "{1, 2}", "1+2j", "b'a'", "...", '"quoted"'])
 def test_what_is_no_json_stays_text(text: str) -> None:
     assert typed(text, {}, {}) == text

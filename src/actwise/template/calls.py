@@ -45,7 +45,7 @@ class FormatError(StrEnum):
     MISSING_NAME = "missing_name"
     """A call without a string `name`."""
     ARGUMENTS_NOT_OBJECT = "arguments_not_object"
-    """A call whose `arguments` are not a JSON object."""
+    """A call whose `arguments` are not a JSON object, or stand under another family's name."""
     STRAY_TAG = "stray_tag"
     """A control tag where none belongs."""
     EMPTY = "empty"
@@ -98,7 +98,7 @@ def tagged(begin: str, parameter: str, end: str = "") -> Read:
 
     Args:
         begin: Expression of what the block begins with; group 1 is the tool's name.
-        parameter: Expression of one argument; group 1 is its name, group 2 its text.
+        parameter: Expression of one argument; group 1 is its name, the next that matches its text.
         end: What the block ends with.
     """
     begins, parameters = re.compile(begin), re.compile(parameter, re.DOTALL)
@@ -117,7 +117,7 @@ def tagged(begin: str, parameter: str, end: str = "") -> Read:
         for found in parameters.finditer(text, at):
             if text[at : found.start()].strip() or found[1] in arguments:
                 return [FormatError.BROKEN_JSON]
-            arguments[found[1]] = argument(found[2], found[1], schema)
+            arguments[found[1]] = argument(found[found.lastindex or 0], found[1], schema)
             at = found.end()
         if text[at:].strip():
             return [FormatError.BROKEN_JSON]
@@ -249,7 +249,7 @@ def _keywords(cursor: _Cursor, escaped: bool) -> Iterator[tuple[str, Any]]:
             raise ValueError("no keyword")
         seen.add(key)
         if escaped and cursor.text.startswith("'", cursor.at):
-            yield key, _python(cursor.match(_ESCAPED))
+            yield key, python_value(cursor.match(_ESCAPED))
         elif cursor.takes("'"):
             yield key, cursor.until(_STRING_END)
             cursor.takes("'")
@@ -317,7 +317,9 @@ def _members(cursor: _Cursor, quote: str, end: str, depth: int) -> Iterator[Any]
 def _from_record(record: Any, arguments: str) -> ToolCall | FormatError:
     if not isinstance(record, dict) or not _storable(record, _MAX_DEPTH):
         return FormatError.BROKEN_JSON
-    name, values = record.get("name"), record.get(arguments, {})
+    name, values = record.get("name"), record.get(arguments)
+    if arguments not in record:  # under another family's name they would be lost
+        values = None if record.keys() & {"arguments", "parameters"} else {}
     if not isinstance(name, str) or not name:
         return FormatError.MISSING_NAME
     if not isinstance(values, dict):
@@ -341,17 +343,27 @@ def _json_or_python(text: str) -> Any:
     try:
         return _json(text)
     except ValueError:
-        return _python(text)
+        return python_value(text)
 
 
-def _python(text: str) -> Any:
-    """Return a value as Python's `repr` writes it; raises ValueError as `_json` does."""
+def python_value(text: str) -> Any:
+    """Return a value as Python's `repr` writes it.
+
+    Raises:
+        ValueError: If it is none, or repeats a key.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            return ast.literal_eval(text)
+            parsed = ast.parse(text.lstrip(" \t"), mode="eval")
+        value = ast.literal_eval(parsed)
     except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise ValueError("no Python literal") from error
+    for node in ast.walk(parsed):
+        keys = [ast.dump(key) for key in node.keys if key] if isinstance(node, ast.Dict) else []
+        if len(set(keys)) < len(keys):
+            raise ValueError("a key occurs twice")
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

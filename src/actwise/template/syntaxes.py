@@ -76,7 +76,7 @@ SYNTAXES = (
         "</function>",
         tagged(
             r'([^"\n]+)">\s*',
-            r'<param name="([^"\n]+)">(?:<!\[CDATA\[)?(.*?)(?:\]\]>)?</param>\s*',
+            r'<param name="([^"\n]+)">(?:<!\[CDATA\[(.*?)\]\]>|(.*?))</param>\s*',
         ),
         tags=('<function name="', "</function>"),
     ),
