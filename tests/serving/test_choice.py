@@ -71,6 +71,43 @@ def test_a_stream_adds_up_to_the_answer_whatever_the_stops(
     assert not any(stop in choice.parsed.answer for stop in stops if not choice.parsed.calls)
 
 
+def first_stop(prompt: Prompt, ids: list[int], stops: Sequence[str]) -> str | None:
+    """The text before a stop, by looking through all of it after each token."""
+    for end in range(1, len(ids) + 1):
+        text = TEMPLATE.decode(ids[:end])
+        if prompt.opened or text.lstrip().startswith("<think>"):
+            before, closed, _ = text.partition("</think>")
+            begin = len(before + closed) if closed else len(text)
+        else:
+            begin = len(text) if "<think>".startswith(text.lstrip()) else 0
+        while text[begin : begin + 1].isspace():
+            begin += 1
+        found = [at for at in range(begin, len(text)) if text[at:].startswith(tuple(stops))]
+        if found:
+            return text[: found[0]]
+    return None
+
+
+@given(
+    pieces=st.lists(st.sampled_from([*PIECES, *MARKS]), min_size=20, max_size=60),
+    stops=st.lists(st.text("Users:\n aé🙂<", min_size=3, max_size=6), min_size=1, max_size=3),
+    opened=st.booleans(),
+)
+def test_a_stop_is_found_where_all_of_the_text_is_looked_through_again(
+    pieces: list[str], stops: list[str], opened: bool
+) -> None:
+    choice = make(stops, thinking=True, opened=opened)
+    prompt = make_prompt(thinking=True, opened=opened)
+    write(choice, pieces)
+    choice.read()
+    ids = [i for piece in pieces for i in TEMPLATE.encode(piece)]
+    expected = first_stop(prompt, ids, stops)
+    written = TEMPLATE.decode(ids) if expected is None else expected
+    assert (len(choice.tokens) < len(ids) + 1) == (expected is not None)
+    whole, _ = prompt.reader().finish(written)
+    assert choice.parsed == whole
+
+
 @pytest.mark.parametrize("stop", ["User:", "\nUser:", "<|im_end|>", "###END###"])
 def test_a_stop_that_never_comes_changes_nothing(stop: str) -> None:
     choice = make([stop], thinking=False)

@@ -37,6 +37,8 @@ class Choice:
         self._reader = prompt.reader()
         self._text = ""
         self._stopped = False
+        self._searched = 0
+        """Characters of the text in which no stop ends, whatever follows."""
 
     @property
     def complete(self) -> bool:
@@ -96,7 +98,9 @@ class Choice:
         self._text = self._writing.text
 
     def _cut(self) -> None:
-        begin = self._answer_begin()
+        longest = max(len(stop) for stop in self._stops)
+        begin = max(self._answer_begin(), self._searched - longest)
+        self._searched = self._writing.num_fixed
         found = [at for stop in self._stops if (at := self._text.find(stop, begin)) >= 0]
         if found:
             self._text = self._text[: min(found)]
