@@ -24,6 +24,8 @@ _CUT_OFF = {
     "guardrail_intervened",
     "safety",
     "recitation",
+    "refusal",  # of Anthropic's classifiers, in the middle of an answer
+    "insufficient_system_resource",
     "prohibited_content",
     "blocklist",
     "spii",

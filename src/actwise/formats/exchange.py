@@ -7,7 +7,7 @@ from actwise.formats.fields import decoded
 from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known, remark_unread
 from actwise.formats.record import Unusable, clip, kind_of
 
-_CHOICE = known("index finish_reason logprobs message stop_reason native_finish_reason delta")
+_CHOICE = known("index text finish_reason logprobs message stop_reason native_finish_reason delta")
 _RESPONSE: Keys = (
     BOOKKEEPING
     | SETTINGS

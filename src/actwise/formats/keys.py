@@ -48,7 +48,7 @@ BOOKKEEPING = known(
     "created_at createdAt updated_at updatedAt timestamp time date start_time startTime "
     "end_time endTime completionStartTime completion_start_time latency latency_ms duration "
     "duration_ms metadata tags request_tags labels usage cost user user_id userId end_user "
-    "model model_id model_group provider custom_llm_provider api_base source dataset split "
+    "model model_id modelId model_group provider custom_llm_provider api_base source dataset split "
     "language lang version status system_fingerprint service_tier status_code environment "
     "index license finish_reason stop_reason finishReason stopReason"
 ) | dict.fromkeys(_FAMILY, ANY)

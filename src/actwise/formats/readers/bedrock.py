@@ -13,6 +13,7 @@ from actwise.formats.record import Unusable, clip, kind_of
 from actwise.formats.tools import read_tools
 
 _BLOCKS = {"toolUse", "toolResult", "reasoningContent"}
+_CONFIGS = ("toolConfig", "inferenceConfig")
 _BLOCK = known(
     "text reasoningContent cachePoint",
     toolUse=known("toolUseId name input type"),
@@ -38,7 +39,7 @@ def recognises(record: Any) -> bool:
     if "response" in record:
         return False
     blocks = [b for entry in record["messages"] for b in list_in(entry, "content")]
-    return isinstance(record.get("toolConfig"), dict) or any(
+    return any(isinstance(record.get(key), dict) for key in _CONFIGS) or any(
         isinstance(block, dict) and "type" not in block and bool(block.keys() & _BLOCKS)
         for block in blocks
     )

@@ -36,6 +36,7 @@ _OTHERS = {
     "model_parameters",
     "proxy_server_request",
     "toolConfig",
+    "inferenceConfig",
 }
 """Keys of records that have `messages`, too, and are another format's."""
 NOT_TRAINED = ("weight", "loss", "train", "training", "loss_scale")
@@ -44,7 +45,7 @@ CALL_KEYS: Keys = [known("id type index name args arguments", function=known("na
 MESSAGE_KEYS = known(
     "role content refusal name tool_call_id labels id type index function_call annotations "
     "logprobs provider_specific_fields cache_control tool_name status prefix "
-    "finish_reason stop_reason",
+    "finish_reason stop_reason response_metadata",
     tool_calls=CALL_KEYS,
 ) | dict.fromkeys((*BESIDE, *NOT_TRAINED), ANY)
 KEYS: Keys = (

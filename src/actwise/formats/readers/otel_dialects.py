@@ -93,6 +93,7 @@ def openllmetry(entries: Any, place: str) -> list[Message]:
                 "tool_calls": entry.get("tool_calls"),
                 "tool_call_id": entry.get("tool_call_id"),
                 "reasoning": entry.get("reasoning"),
+                "refusal": entry.get("refusal"),
                 **cut_off(entry),
             },
             f"{place}[{index}]",
