@@ -106,6 +106,7 @@ SOME = [
     ("metrics/sft.jsonl", bit_flipped),
     ("rollouts/rl.jsonl", truncated),
     ("checkpoints/sft.cost.json", emptied),
+    ("checkpoints/rl.seconds.json", truncated),
     ("run.json", bit_flipped),
     ("checksums.json", truncated),
     ("results.json", a_link),

@@ -168,8 +168,9 @@ class Training:
         self.rollouts = run.lines(f"rollouts/{stage}.jsonl")
         if run.intact(self._checkpoint):
             self._load(run.folder / self._checkpoint)
-            if run.intact(self._seconds):
-                self.earlier = run.read_json(self._seconds)
+            if not run.intact(self._seconds):  # damaged: how long it took is lost
+                run.write_json(self._seconds, 0.0)
+            self.earlier = run.read_json(self._seconds)
         self.metrics.keep_up_to(self.step)
         self.rollouts.keep_up_to(self.step)
 
