@@ -15,6 +15,7 @@ from actwise.formats.schema import arguments_schema, json_schema
 from formats.reading import read_sample
 from formats.samples import ASKED
 
+A = {"type": "string"}
 PLAIN = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -49,6 +50,12 @@ def test_one_schema_in_many_dialects(foreign: Any) -> None:
     [
         ({"type": "integer", "minimum": 0, "exclusiveMinimum": True}, 1, 0),
         ({"type": "string", "nullable": True, "enum": ["a"]}, None, "b"),
+        ({"nullable": True, "enum": ["a"]}, None, "b"),
+        ({"nullable": True, "anyOf": [{"type": "string"}, {"type": "integer"}]}, None, 1.5),
+        ({"nullable": True, "allOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": A}}, None, 1),
+        ({"nullable": True, "$ref": "#/$defs/A", "$defs": {"A": A}}, "a", 1),
+        ({"type": "object", "nullable": True, "allOf": [{"required": ["a"]}]}, None, {}),
+        ({"nullable": False, "$ref": "#/$defs/A", "$defs": {"A": A}}, "a", None),
         ({"type": "List[str]"}, ["a"], [1]),
         ({"type": "Optional[int]"}, None, "1"),
         ({"type": "string[]"}, ["a"], [1]),

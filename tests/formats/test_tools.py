@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from actwise.conversation import Tool, tool_name
 from actwise.errors import InputError
@@ -211,6 +212,26 @@ def test_a_folder_of_tools(tmp_path: Path) -> None:
     (folder / "again.json").write_text(json.dumps([other]))
     with pytest.raises(InputError, match="'weather' is declared twice"):
         load_tools(folder)
+
+
+def test_what_is_nullable_and_of_several_parts_takes_null(tmp_path: Path) -> None:
+    """As documents of OpenAPI 3.0 have to write it, for beside `$ref` nothing counts."""
+    item = {"$ref": "#/components/schemas/Item"}
+    members = {
+        "item": {"nullable": True, "allOf": [item]},
+        "either": {"nullable": True, "oneOf": [item, {"type": "string"}]},
+    }
+    body = {"content": {"application/json": {"schema": {"properties": members}}}}
+    operation = {"operationId": "give", "requestBody": body}
+    document = {
+        "openapi": "3.0.3",
+        "paths": {"/give": {"post": operation}},
+        "components": DOCUMENT["components"],
+    }
+    (tool,) = load(tmp_path, document)
+    valid = Draft202012Validator(tool["function"]["parameters"]).is_valid
+    assert valid({"item": None, "either": None}) and valid({"item": {"name": "a"}, "either": "a"})
+    assert not valid({"item": 3}) and not valid({"either": 3})
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class _Resolver:
                 out[key] = [read(member) for member in inner]
             else:
                 out[key] = inner
-        return _merged(modern(out))
+        return modern(_merged(out))
 
     def _at(self, reference: str) -> Any:
         if not reference.startswith("#/"):

@@ -128,15 +128,28 @@ def _parts(text: str, mark: str) -> list[str]:
 def modern(schema: dict[str, Any]) -> dict[str, Any]:
     """Write what only OpenAPI 3.0 and older drafts have in the words of the current one."""
     out = dict(schema)
-    if out.pop("nullable", False) is True and isinstance(out.get("type"), str):
-        out["type"] = [out["type"], "null"]
-        if isinstance(out.get("enum"), list) and None not in out["enum"]:
-            out["enum"] = [*out["enum"], None]
+    if out.pop("nullable", False) is True:
+        out = _nullable(out)
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(out.get(exclusive), bool) and out.pop(exclusive) and bound in out:
             out[exclusive] = out.pop(bound)
     if "prefixItems" in out and "additionalItems" in out:
         out["items"] = json_schema(out.pop("additionalItems"))
+    return out
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that takes null, too; one that refers to others is an alternative to it."""
+    if schema.keys() & {"$ref", *LISTS_OF_SCHEMAS} - {"prefixItems"}:
+        kept = ("title", "description", "default", "$defs", "definitions")
+        about = {key: schema[key] for key in kept if key in schema}
+        rest = {key: value for key, value in schema.items() if key not in about}
+        return {**about, "anyOf": [rest, {"type": "null"}]}
+    out = dict(schema)
+    if isinstance(out.get("type"), str):
+        out["type"] = [out["type"], "null"]
+    if isinstance(out.get("enum"), list) and None not in out["enum"]:
+        out["enum"] = [*out["enum"], None]
     return out
 
 
