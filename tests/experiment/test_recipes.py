@@ -286,7 +286,7 @@ def figures_of(
     sign: str = "+",
     against: str = "mine-control",
     than: float | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return what an experiment of one recipe found, with the same difference on both splits."""
     difference = {"value": (low + high) / 2, "low": low, "high": high}
     same = {"model": "mine", "against": against, "metric": metric, "than": than}
@@ -300,7 +300,7 @@ def figures_of(
         for _ in range(2)
     ]
     pair = same | {"slice": "all", "seeds": [0, 1], "difference": difference, "means": [0.5, 0.4]}
-    pair |= {"relative": {"value": 0.25}}
+    pair |= {"relative": {"value": 0.25}, "per_seed": [low, high]}
     return {
         "claims": [same | {"work": "Mine", "sign": sign, "margin": 0.02}],
         "paired": [pair | {"split": split} for split in ("test", "shifted")],
@@ -320,7 +320,15 @@ def test_the_table_says_what_came_of_a_claim_and_what_both_cost(
     low: float, high: float, said: str
 ) -> None:
     text = claims(figures_of(low, high))
-    assert f"{said} 2 | 2 / 4 | 2.00 M / 4.00 M | 3.0 / 5.0 |" in text
+    by_seed = f"{100 * low:+.1f} {100 * high:+.1f}"
+    assert f"{said} {by_seed} | 2 / 4 | 2.00 M / 4.00 M | 3.0 / 5.0 |" in text
+
+
+def test_one_seed_has_no_verdict() -> None:
+    found = figures_of(0.01, 0.03)
+    for pair in found["paired"]:
+        pair |= {"seeds": [0], "per_seed": [0.02]}
+    assert "+2.0 (+1.0 to +3.0) | one seed | +2.0 |" in claims(found)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from actwise.experiment.measures import MEASURES
 def claims(figures: Figures) -> str:
     """Return a row for each claim, with what both cost."""
     header = ["recipe", "work", "metric", "expected", "recipe / control"]
-    header += ["`test`", "`shifted`", "so", "seeds", "steps", "sampled tokens", "minutes"]
+    header += ["`test`", "`shifted`", "so", "by seed", "steps", "sampled tokens", "minutes"]
     lines = []
     for claim in figures["claims"]:
         measure = MEASURES[claim["metric"]]
@@ -27,14 +27,15 @@ def claims(figures: Figures) -> str:
             [
                 *cells,
                 _so(test, claim["sign"], claim["margin"]),
-                str(len(test["seeds"])),
+                " ".join(f"{factor * value:+.1f}" for value in test["per_seed"]),
                 *map(" / ".join, zip(*costs, strict=True)),
             ]
         )
     return (
         "## Each recipe against its control\n\nMeans on `test` of the recipe / of its control (or "
         "the number that it is held against), and "
-        "differences on the same decisions, turns or attempts, shares in points; what is expected "
+        "differences on the same decisions, turns or attempts, shares in points, those of single "
+        "seeds on `test`; what is expected "
         "to be the same (=) is so where the whole interval lies within the margin that the recipe "
         "names. Steps of RL, tokens sampled in them and minutes of all that was not shared, which "
         f"depend on what else the machine did; means over the seeds.\n\n{markdown(header, lines)}"
@@ -64,8 +65,8 @@ def _cell(pair: Figures | None, share: bool) -> str:
 
 def _so(pair: Figures, sign: str, margin: float) -> str:
     low, high = pair["difference"]["low"], pair["difference"]["high"]
-    if low == high and len(pair["seeds"]) == 1:
-        return "one seed"  # a slope is one number of each, and knows nothing of chance
+    if len(pair["seeds"]) == 1:
+        return "one seed"  # what conversations tell says nothing of other seeds
     if sign == "=":
         if -margin < low and high < margin:
             return "**as expected**"
