@@ -274,7 +274,7 @@ def test_recipes_run_from_one_start_and_stand_in_a_table(tmp_path: Path) -> None
     assert pair["means"] == [sum(side) / len(side) for side in zip(*found_both, strict=True)]
     assert "| other | Mine (2501.00001) | action accuracy | + |  | not run |" in text
     assert "| - than 150 |" in text
-    assert "| one seed |" in text  # a value without spread tells nothing
+    assert "| too few seeds |" in text
     with pytest.raises(ConfigError, match="there is no nothing"):
         run(tmp_path, found, ["nothing"])
 
@@ -299,8 +299,13 @@ def figures_of(
         for arm, minutes, steps in (("mine", 3, 2), (against, 5, 4))
         for _ in range(2)
     ]
-    pair = same | {"slice": "all", "seeds": [0, 1], "difference": difference, "means": [0.5, 0.4]}
-    pair |= {"relative": {"value": 0.25}, "per_seed": [low, high]}
+    pair = same | {
+        "slice": "all",
+        "seeds": [0, 1, 2],
+        "difference": difference,
+        "means": [0.5, 0.4],
+    }
+    pair |= {"relative": {"value": 0.25}, "per_seed": [low, high, high]}
     return {
         "claims": [same | {"work": "Mine", "sign": sign, "margin": 0.02}],
         "paired": [pair | {"split": split} for split in ("test", "shifted")],
@@ -320,15 +325,16 @@ def test_the_table_says_what_came_of_a_claim_and_what_both_cost(
     low: float, high: float, said: str
 ) -> None:
     text = claims(figures_of(low, high))
-    by_seed = f"{100 * low:+.1f} {100 * high:+.1f}"
+    by_seed = f"{100 * low:+.1f} {100 * high:+.1f} {100 * high:+.1f}"
     assert f"{said} {by_seed} | 2 / 4 | 2.00 M / 4.00 M | 3.0 / 5.0 |" in text
 
 
-def test_one_seed_has_no_verdict() -> None:
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_have_no_verdict(seeds: int) -> None:
     found = figures_of(0.01, 0.03)
     for pair in found["paired"]:
-        pair |= {"seeds": [0], "per_seed": [0.02]}
-    assert "+2.0 (+1.0 to +3.0) | one seed | +2.0 |" in claims(found)
+        pair |= {"seeds": list(range(seeds)), "per_seed": [0.02] * seeds}
+    assert f"+2.0 (+1.0 to +3.0) | too few seeds | {' '.join(['+2.0'] * seeds)} |" in claims(found)
 
 
 @pytest.mark.parametrize(

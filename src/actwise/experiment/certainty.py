@@ -3,7 +3,9 @@
 Resampling three or five seeds makes the part of an interval that is due to seeds too narrow: of
 95 % intervals 77 to 94 % held the truth in a simulation, the fewer the more seeds differed. Where
 the figure of each seed is known, an interval therefore reaches at least as far as Student's t from
-the seeds alone (a mean of two seeds is known to 9 times their spread, of five to 1.2 times).
+the seeds alone (a mean of three seeds is known to 2.5 times their standard deviation, of five to
+1.2 times). Two seeds tell next to nothing of others (9 times), and one nothing; their intervals are
+left as they are, and nothing is concluded from them.
 """
 
 import math
@@ -14,8 +16,10 @@ from typing import Any
 from actwise.experiment.cells import Figures
 from actwise.results.stats import Interval
 
-_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Quantiles at 97.5 % for 1, 2, ... degrees of freedom; the last stands for more."""
+ENOUGH = 3
+"""Seeds from which on something is concluded."""
+_STUDENT = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""Quantiles at 97.5 % for 2, 3, ... degrees of freedom; the last stands for more."""
 
 
 def no_surer_than_seeds(figures: Figures) -> Figures:
@@ -32,10 +36,10 @@ def no_surer_than_seeds(figures: Figures) -> Figures:
 
 
 def over_seeds(found: Interval, per_seed: Sequence[float]) -> Interval:
-    """Return an interval that reaches at least as far as the seeds alone say; as it is for one."""
-    if len(per_seed) < 2:
+    """Return an interval that reaches as far as the seeds alone say, where they are enough."""
+    if len(per_seed) < ENOUGH:
         return found
-    quantile = _STUDENT[min(len(per_seed) - 1, len(_STUDENT)) - 1]
+    quantile = _STUDENT[min(len(per_seed) - ENOUGH, len(_STUDENT) - 1)]
     reach = quantile * statistics.stdev(per_seed) / math.sqrt(len(per_seed))
     return Interval(
         found.value, min(found.low, found.value - reach), max(found.high, found.value + reach)
@@ -63,7 +67,7 @@ def _pair(pair: Figures) -> Figures:
         above = (own.high - own.value) * _times(
             after.high - after.value, before.high - before.value
         )
-        relative = Interval(own.value, own.value - below, own.value + above)._asdict()
+        relative = Interval(own.value, max(own.value - below, -1.0), own.value + above)._asdict()
     return {**pair, "difference": after._asdict(), "relative": relative}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from actwise.experiment.cells import Figures, every, markdown, signed
+from actwise.experiment.certainty import ENOUGH
 from actwise.experiment.measures import MEASURES
 
 
@@ -65,8 +66,8 @@ def _cell(pair: Figures | None, share: bool) -> str:
 
 def _so(pair: Figures, sign: str, margin: float) -> str:
     low, high = pair["difference"]["low"], pair["difference"]["high"]
-    if len(pair["seeds"]) == 1:
-        return "one seed"  # what conversations tell says nothing of other seeds
+    if len(pair["seeds"]) < ENOUGH:
+        return "too few seeds"  # what conversations tell says nothing of other seeds
     if sign == "=":
         if -margin < low and high < margin:
             return "**as expected**"

@@ -164,7 +164,7 @@ def _setting(figures: Figures) -> str:
         f"{figures['seeds']} seeds; each has conversations of its own ({sizes}), an order of its "
         f"own and its own sampling. {versions}. Shares in per cent, with 95 % bootstrap intervals "
         "that resample seeds and, within them, conversations; shares of all decisions and "
-        "differences reach at least as far as Student's t over the seeds."
+        "differences reach at least as far as Student's t over three seeds or more."
         + _put_together(figures)
         + _unfinished(figures)
     )
