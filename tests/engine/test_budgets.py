@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actwise.conversation import Conversation, Decision, Message
@@ -52,7 +52,7 @@ def first_cut(prompt: Prompt, ids: list[int], budget: int) -> tuple[int, str] | 
         thought = parsed.thought or ""
         whole = ids[end - 1] == END or FormatError.UNCLOSED_THOUGHT not in parsed.errors
         if not whole:
-            words = list(regex.finditer(r"\w(?=[\s\p{P}])", thought))
+            words = list(regex.finditer(r"\w(?=(?!_)[\s\p{P}])", thought))
             thought = thought[: words[-1].end()] if words else ""
         counted = TEMPLATE.encode(thought)
         if len(counted) > budget:
@@ -62,6 +62,12 @@ def first_cut(prompt: Prompt, ids: list[int], budget: int) -> tuple[int, str] | 
     return None
 
 
+@example(
+    begin="<think>\n",
+    pieces=["order", " W123", "Hmm", "Hmm", "Hmm", " is", "_"],
+    budget=17,
+    opened=False,
+)
 @given(
     begin=st.sampled_from(["<think>\n", "<think>", "", " <think>", "\n"]),
     pieces=st.lists(st.sampled_from([*PIECES * 3, *MARKS]), max_size=80),

@@ -13,9 +13,9 @@ from actwise.engine.batch import Request, Token
 from actwise.engine.prompt import Prompt
 from actwise.engine.text import GrowingText
 
-_WORDS_END = regex.compile(r"(?r)\w(?=[\s\p{P}])")
+_WORDS_END = regex.compile(r"(?r)\w(?=(?!_)[\s\p{P}])")
 """The last letter of the last whole word; the word behind may yet grow, and be divided into other
-tokens."""
+tokens. An underscore is a sign of punctuation that belongs to the word before it."""
 _MOST = 11
 """Tokens that a character has at most for each of its bytes, if it is not ASCII: Unicode's normal
 forms make no text longer than that."""
