@@ -208,13 +208,11 @@ def test_environments_that_never_work_stop_the_stage_with_a_reason(
         {"rl": {"unit": "turn", "hints": {"levels": 1}}},
         {"rl": {"search": {"iterations": 1}}},
         {"rl": {"turns": {"steps_weight": 0.5}}},
-        {"rl": {"num_generations": 8, "selection": {"keep": 9}}},
         {"rl": {"anchor": {"kind": "average"}}},
-        {"evaluate": {"search": 4}},
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"(rl|evaluate)\."):
+    with pytest.raises(ConfigError, match=r"rl\."):
         validated(settings)
 
 

@@ -49,12 +49,8 @@ class RunConfig(Section):
         if self.rl.optimiser_steps > self.rl.conversations_per_step:
             raise ValueError("rl.optimiser_steps is larger than rl.conversations_per_step")
         self._check_unit()
-        if (self.rl.selection.keep or 0) > self.rl.num_generations:
-            raise ValueError("rl.selection.keep is larger than rl.num_generations")
         if self.rl.anchor.kind == "average" and not self.rl.kl_coefficient:
             raise ValueError("rl.anchor.kind=average has no effect at rl.kl_coefficient=0")
-        if self.evaluate.search and not self.evaluate.episodes:
-            raise ValueError("evaluate.search is of episodes, so evaluate.episodes is needed")
         if self.engine.kind == "vllm" and self.rl.temperature != 1:
             raise ValueError("engine.kind=vllm tells log-probs at rl.temperature=1 only")
         search = self.rl.search
