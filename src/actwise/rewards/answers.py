@@ -25,15 +25,13 @@ contradicts, or nothing is told at all. *Not checkable*: none of these decides, 
 does. Then the score is the wording's alone.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
 from actwise.rewards.facts import Reading, read
-from actwise.rewards.lexicon import SOCIAL
+from actwise.rewards.labels import another_label, label_of, parsed
 from actwise.rewards.names import names, proper_names
 from actwise.rewards.owners import names_exchanged, swapped
 from actwise.rewards.readings import Fact
@@ -42,9 +40,6 @@ from actwise.rewards.settings import JudgeConfig
 from actwise.rewards.stance import Stance, contradiction, same_topics, stance, topics_meet
 from actwise.rewards.typography import plain
 
-_MAX_LABEL_WORDS = 2
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
-_LABEL = re.compile(r"[^\W_]+(?:[-_/ ][^\W_]+){0,3}\.?")
 _OUTER = " \t\r\n.!\"'*"
 
 
@@ -102,7 +97,7 @@ def is_checkable(gold: str, context: Sequence[str] = (), asked: str = "") -> boo
         context: The texts of the conversation before it.
         asked: What the customer said last.
     """
-    if _parsed(gold) is not None or _label(gold) is not None:
+    if parsed(gold) is not None or label_of(gold) is not None:
         return True
     theirs, recorded = read(gold), stance(gold)
     theirs = theirs.with_facts(names(gold, tuple(context)))
@@ -120,24 +115,13 @@ def _folded(text: str) -> str:
 
 def _match_json(predicted: str, gold: str) -> AnswerMatch | None:
     """Compare JSON objects and arrays; None where the record is none."""
-    theirs = _parsed(gold)
+    theirs = parsed(gold)
     if theirs is None:
         return None
-    ours = _parsed(predicted)
+    ours = parsed(predicted)
     if ours is not None and same_json(ours, theirs):
         return AnswerMatch(1.0, True, ())
     return AnswerMatch(0.0, False, ("not JSON" if ours is None else "other JSON than the record",))
-
-
-def _parsed(text: str) -> Any | None:
-    fenced = _FENCE.match(text)
-    text = (fenced[1] if fenced else text).strip()
-    if not text.startswith(("{", "[")):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _match_label(predicted: str, gold: str) -> AnswerMatch | None:
@@ -145,40 +129,9 @@ def _match_label(predicted: str, gold: str) -> AnswerMatch | None:
 
     A sentence that holds the label is left to what follows.
     """
-    label = _label(gold)
-    if label is None:
-        return None
-    words = re.findall(r"\w+", plain(predicted).casefold())
-    wanted = re.findall(r"\w+", label.casefold())
-    if not set(wanted) <= set(words):
-        return AnswerMatch(0.0, False, (f"another label than {label}",))
-    if "or" not in wanted and _is_alternative(wanted, words):
-        return AnswerMatch(0.0, False, (f"leaves open whether {label} or another label",))
-    return None
-
-
-def _is_alternative(wanted: list[str], words: list[str]) -> bool:
-    """Whether a label stands beside an "or"."""
-    size = len(wanted)
-    places = (i for i in range(len(words)) if words[i : i + size] == wanted)
-    return any("or" in words[max(0, i - 2) : i] + words[i + size : i + size + 1] for i in places)
-
-
-def _label(text: str) -> str | None:
-    """Return a text that is a label: a word or two, no fact, no politeness, no statement."""
-    text = plain(text).strip()
-    if not _LABEL.fullmatch(text):
-        return None
-    words = text.rstrip(".").split()
-    if (text.endswith(".") and len(words) > 1) or len(words) > _MAX_LABEL_WORDS:
-        return None
-    if not SOCIAL.isdisjoint(text.casefold().rstrip(".").split()):
-        return None
-    if read(text).facts or read(text).spelled:
-        return None
-    found = stance(text.rstrip("."))
-    content = sum(len(clause.content) + len(clause.excluding) for clause in found.clauses)
-    return text if content >= len(words) and found.opening is None else None
+    label = label_of(gold)
+    problem = label and another_label(predicted, label)
+    return AnswerMatch(0.0, False, (problem,)) if problem else None
 
 
 def _match_texts(
