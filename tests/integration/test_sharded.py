@@ -39,16 +39,22 @@ def test_two_processes_find_what_one_does(both: Path, runner: Callable[..., Runn
     assert alone() == 0
     assert files(both) == files(alone.folder)
     check_equal_figures(both, alone.folder)
-    for name in ("checkpoints/rl.pt", "checkpoints/sft.pt"):
+    # Where few groups are live, Adam takes steps of up to its rate, 0.003, on gradients that are
+    # little more than rounding.
+    for name, apart in (("checkpoints/rl.pt", 1e-3), ("checkpoints/sft.pt", 1e-4)):
         one, other = (torch.load(f / name, weights_only=True) for f in (both, alone.folder))
         assert one["weights"].keys() == other["weights"].keys()
         for key, weight in one["weights"].items():
-            assert torch.allclose(weight, other["weights"][key], rtol=1e-3, atol=1e-4)
+            assert torch.allclose(weight, other["weights"][key], rtol=1e-3, atol=apart)
 
 
 SETTINGS = {
     "adapters": {"model__lora_rank": 4, "model__train_embeddings": "false"},
-    "average": {"rl__anchor__kind": "average", "model__checkpointing": "true"},
+    "average": {
+        "rl__anchor__kind": "average",
+        "rl__kl_coefficient": 0.02,
+        "model__checkpointing": "true",
+    },
 }
 
 
