@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import takewhile
 from pathlib import Path
@@ -86,9 +87,14 @@ def prompt_of(conversation: Conversation) -> int:
     """
     hasher = blake2b(digest_size=8)
     for message in takewhile(lambda m: m.role == "system", conversation.messages):
-        text = _NUMBER.sub("", _TIMESTAMP.sub("", message.content))
-        hasher.update(" ".join(text.split()).encode(errors="replace"))
+        hasher.update(_lasting(message.content))
     return int.from_bytes(hasher.digest())
+
+
+@lru_cache(maxsize=64)  # most logs have one, and it is long
+def _lasting(prompt: str) -> bytes:
+    text = _NUMBER.sub("", _TIMESTAMP.sub("", prompt))
+    return " ".join(text.split()).encode(errors="replace")
 
 
 def _text(message: Message) -> str:

@@ -1,10 +1,10 @@
 """Where the user's own environment comes from, so that a run is not gone on with in another one."""
 
-import hashlib
 import sys
 from pathlib import Path
 
 from actwise.config import EpisodesConfig
+from actwise.run.files import fingerprint
 
 
 def environment_digest(config: EpisodesConfig) -> dict[str, str]:
@@ -20,6 +20,5 @@ def environment_digest(config: EpisodesConfig) -> dict[str, str]:
         place = Path(folder, *module.split("."))
         for file in (place.with_suffix(".py"), place / "__init__.py"):
             if file.is_file():
-                digest = hashlib.sha256(file.read_bytes()).hexdigest()
-                return {f"episodes.environment ({file.name})": digest}
+                return {f"episodes.environment ({file.name})": fingerprint(file)}
     return {}

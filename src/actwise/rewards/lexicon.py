@@ -6,13 +6,13 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _table(text: str) -> dict[str, str]:
+def table(text: str) -> dict[str, str]:
     """Return for each word after a colon the word before it."""
     rows = (line.partition(":") for line in text.strip().splitlines())
     return {word: head.strip() for head, _, others in rows for word in others.split()}
 
 
-OPPOSITES = _table("""
+OPPOSITES = table("""
     open: closed shut
     available: unavailable
     succeed: failed fails fail failing failure unsuccessful unsuccessfully
@@ -52,7 +52,7 @@ OPPOSITES = _table("""
 """)
 """For each word the word whose denial it is: what is shut is not open."""
 
-SAME = _table("""
+SAME = table("""
     succeed: succeeded succeeds successful successfully success
     accept: approved approve approves granted grant accepted accepts
     enabled: active activated
@@ -116,7 +116,7 @@ EXCLUDES = {
 }
 """Words of which one excludes the others of its group, with the number of the group."""
 
-SPELLINGS = _table("""
+SPELLINGS = table("""
     grey: gray
     cancelled: canceled
     larger: bigger
@@ -158,7 +158,7 @@ POLITE = words("""
 """)
 """Words that change nothing of what a sentence says."""
 
-VERBS = _table("""
+VERBS = table("""
     have: have has had
     do: do does did
     be: is are was were am been

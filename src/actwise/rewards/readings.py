@@ -5,50 +5,43 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS
+from actwise.rewards.lexicon import table
 
-_CURRENCIES = {
-    sign: code
-    for code, signs in {
-        "USD": "us$ $ usd dollar dollars bucks",
-        "EUR": "€ eur euro euros",
-        "GBP": "£ gbp pound pounds",
-        "JPY": "¥ jpy yen",
-        "INR": "₹ inr rupees",
-        "CHF": "chf francs francos",
-    }.items()
-    for sign in signs.split()
-}
-_UNITS = {
-    name: unit
-    for unit, names in {
-        "second": "seconds sec secs sekunde sekunden seconde secondes segundo segundos secondo",
-        "minute": "minutes min mins minuten minuto minutos minuti minuut",
-        "hour": "hours hr hrs stunde stunden heure heures hora horas ora ore uur",
-        "day": "days tag tage tagen jour jours día días dia dias giorno giorni dag dagen",
-        "week": "weeks woche wochen semaine semaines semana semanas settimana settimane weken",
-        "month": "months monat monate monaten mois mes meses mês mese mesi maand maanden",
-        "year": "years jahr jahre jahren année années año años ano anos anno anni jaar",
-        "kg": "kgs kilo kilos kilogram kilograms",
-        "g": "gram grams",
-        "oz": "ounce ounces",
-        "km": "kilometer kilometers kilometre kilometres",
-        "mile": "miles",
-        "cm": "centimeter centimeters centimetre centimetres",
-        "mm": "millimeter millimeters millimetre millimetres",
-        "foot": "feet ft",
-        "inch": "inches",
-        "litre": "litres liter liters",
-        "ml": "millilitre millilitres milliliter milliliters",
-        "gallon": "gallons",
-        "kb": "kilobytes",
-        "mb": "megabytes",
-        "gb": "gigabytes",
-        "tb": "terabytes",
-        "°c": "celsius",
-        "°f": "fahrenheit",
-    }.items()
-    for name in (unit, *names.split())
-}
+_CURRENCIES = table("""
+    USD: us$ $ usd dollar dollars bucks
+    EUR: € eur euro euros
+    GBP: £ gbp pound pounds
+    JPY: ¥ jpy yen
+    INR: ₹ inr rupees
+    CHF: chf francs francos
+""")
+_UNITS = table("""
+    second: second seconds sec secs sekunde sekunden seconde secondes segundo segundos secondo
+    minute: minute minutes min mins minuten minuto minutos minuti minuut
+    hour: hour hours hr hrs stunde stunden heure heures hora horas ora ore uur
+    day: day days tag tage tagen jour jours día días dia dias giorno giorni dag dagen
+    week: week weeks woche wochen semaine semaines semana semanas settimana settimane weken
+    month: month months monat monate monaten mois mes meses mês mese mesi maand maanden
+    year: year years jahr jahre jahren année années año años ano anos anno anni jaar
+    kg: kg kgs kilo kilos kilogram kilograms
+    g: g gram grams
+    oz: oz ounce ounces
+    km: km kilometer kilometers kilometre kilometres
+    mile: mile miles
+    cm: cm centimeter centimeters centimetre centimetres
+    mm: mm millimeter millimeters millimetre millimetres
+    foot: foot feet ft
+    inch: inch inches
+    litre: litre litres liter liters
+    ml: ml millilitre millilitres milliliter milliliters
+    gallon: gallon gallons
+    kb: kb kilobytes
+    mb: mb megabytes
+    gb: gb gigabytes
+    tb: tb terabytes
+    °c: °c celsius
+    °f: °f fahrenheit
+""")
 _UNIT = re.compile(
     r"[\s-]{0,2}(?:(?:business|working|calendar|full|more|degrees)\s)?(°\s?[cf]|[^\W\d_]{1,12})(?!\w)",
     re.I,
