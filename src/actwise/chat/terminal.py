@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 import sys
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from actwise.chat.session import Event, Result, Session
 from actwise.conversation import ToolCall, tool_name
 from actwise.engine.acting import Action
 from actwise.errors import InputError, printable
+from actwise.template.calls import SURROGATE
 from actwise.template.streaming import Delta
 
 HELP = """\
@@ -22,8 +22,6 @@ HELP = """\
 /tools                 the tools on offer
 /quit                  leave (or Ctrl-D)
 Ctrl-C breaks off what the model is writing."""
-_NO_TEXT = re.compile("[\ud800-\udfff]")
-"""What is read for bytes that are no UTF-8."""
 
 
 class Terminal:
@@ -160,7 +158,7 @@ def _read_line(prompt: str) -> str:
         raise EOFError
     while True:
         line = input(prompt)
-        if not _NO_TEXT.search(line):
+        if not SURROGATE.search(line):
             return line
         click.echo("that is no UTF-8; type it again")
 

@@ -4,7 +4,6 @@ It is rendered as every prompt that is trained or measured on, so a model that i
 what it has learned from.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +16,10 @@ from actwise.formats.record import Unusable
 from actwise.formats.remarks import collected
 from actwise.formats.tools import read_tools
 from actwise.model.policy import Policy
+from actwise.template.calls import SURROGATE
 from actwise.template.parse import ParsedCompletion
 from actwise.template.render import Template
 from actwise.template.streaming import CompletionReader
-
-_HALF = re.compile("[\ud800-\udfff]")
-"""JSON can hold it; no tokenizer takes it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def read_prompt(
     template = policy.template
     decision = Decision(conversation, len(conversation.messages))
     text = template.prompt_text(decision, thinking=thinking)
-    if _HALF.search(text):
+    if SURROGATE.search(text):
         raise InputError(
             "a text holds half of a surrogate pair, which is no character",
             file="messages",

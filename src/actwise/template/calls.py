@@ -21,7 +21,9 @@ Schemas = Mapping[str, Mapping[str, Any]]
 """JSON schemas of the arguments, by the name of the tool."""
 Read = Callable[[str, Schemas], "list[ToolCall | FormatError]"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON can hold it, and bytes that are no UTF-8 are read as such; no
+tokenizer takes it."""
 _MAX_DEPTH = 64
 
 
@@ -375,7 +377,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _storable(value: Any, depth: int) -> bool:
     """Whether a parsed value can be walked, written as UTF-8 JSON and read back unchanged."""
     if isinstance(value, str):
-        return not _SURROGATE.search(value)
+        return not SURROGATE.search(value)
     if isinstance(value, float):
         return math.isfinite(value)  # 1e999 is valid JSON and reads as infinity
     if isinstance(value, dict):
