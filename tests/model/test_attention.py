@@ -206,6 +206,9 @@ def test_long_segments_and_large_blocks_give_the_same(
     name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actwise.tree.layout.PIECE", 4)
+    monkeypatch.setattr(
+        "actwise.model.kernels.linear._FASTER", torch.backends.mkldnn.is_available()
+    )
     monkeypatch.setattr("actwise.model.kernels.linear._FEW", 0)
     monkeypatch.setattr("actwise.model.attention.cpu._FEW_SCORES", few)
     monkeypatch.setattr("actwise.model.attention.cpu._MANY_SCORES", 20)

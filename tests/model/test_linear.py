@@ -1,15 +1,38 @@
 """Products by oneDNN, against torch's own in double precision."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from actwise.model.kernels import linear
 from actwise.model.kernels.linear import Linear, product, use_fast_products
 
 
 @pytest.fixture(autouse=True)
-def small_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actwise.model.kernels.linear._FEW", 0)
+def by_onednn_whatever_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_FEW", 0)
+    monkeypatch.setattr(linear, "_FASTER", torch.backends.mkldnn.is_available())
+
+
+@pytest.mark.parametrize(
+    ("written", "intel"),
+    [
+        ("vendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Processor\n", True),
+        ("vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n", False),
+        ("CPU implementer\t: 0x41\n", False),
+        (None, True),  # Windows has no such file
+    ],
+)
+def test_processors_of_intel_are_known(
+    written: str | None, intel: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "_CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("platform.processor", lambda: "Intel64 Family 6 Model 186, GenuineIntel")
+    if written is not None:
+        (tmp_path / "cpuinfo").write_text(written)
+    assert linear._is_intel() is intel
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

@@ -2,10 +2,12 @@
 
 torch's float32 products go to MKL, which uses half of the vector width of a processor that is not
 Intel's; oneDNN, which comes with torch, uses all of it: the same sums in the same precision, twice
-as fast where that is so, and no slower elsewhere.
+as fast where that is so. Intel's own are faster with MKL (docs/experiments/speed.md).
 """
 
 import os
+import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 # Not public. The operator behind compiled linear layers; it has no gradient of its own.
 _onednn = torch.ops.mkldnn._linear_pointwise
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+_CPU_INFO = Path("/proc/cpuinfo")
 _FEW = 800_000
 """Multiplications for which a call of oneDNN, ten microseconds, costs more than it saves."""
 
@@ -44,8 +47,16 @@ def weight_gradient(x_MI: Tensor, grad_MO: Tensor) -> Tensor:
     return product(grad_MO.t(), x_MI.t())
 
 
+def _is_intel() -> bool:
+    named = _CPU_INFO.read_text() if _CPU_INFO.exists() else platform.processor()
+    return "GenuineIntel" in named
+
+
+_FASTER = _AVAILABLE and not _is_intel()
+
+
 def _suits(x: Tensor, outputs: int) -> bool:
-    plain = _AVAILABLE and x.dtype == torch.float32 and x.device.type == "cpu"
+    plain = _FASTER and x.dtype == torch.float32 and x.device.type == "cpu"
     return plain and x.numel() * outputs > _FEW
 
 
