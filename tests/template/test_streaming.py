@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actwise.template.parse import parse_completion
+from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.streaming import CompletionReader
 from actwise.template.syntaxes import SYNTAXES, Syntax
 
@@ -104,3 +104,18 @@ def test_a_thought_that_the_prompt_opened_is_none_of_the_answer() -> None:
     assert reader.read("\nHm").thought == "Hm"
     parsed, delta = reader.finish("\nHm, cut")
     assert (parsed.thought, parsed.answer, delta.thought) == ("Hm, cut", "", ", cut")
+
+
+def test_of_many_calls_only_the_last_are_parsed_again() -> None:
+    call = f"<tool_call>\n{CALL}\n</tool_call>\n"
+    text = f"<think>\nLook it up.\n</think>\n\nOne moment.\n{40 * call}"
+    parsed: list[int] = []
+
+    def parse(part: str) -> ParsedCompletion:
+        parsed.append(len(part))
+        return parse_completion(part, thinking=True)
+
+    reader = CompletionReader(parse, thinking=True, syntax=SYNTAXES[0], opened=False)
+    told = [reader.read(text[:length]) for length in range(len(text) + 1)]
+    assert sum(len(delta.calls) for delta in told) == 40
+    assert max(parsed) < text.index("<tool_call>") + 3 * len(call)

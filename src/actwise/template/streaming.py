@@ -52,8 +52,12 @@ class CompletionReader:
         self._thinking = thinking
         self._syntax = syntax
         self._opened = opened
-        self._begin = syntax.think[0].strip()
+        self._begin, self._end = (mark.strip() for mark in syntax.think)
         self._told = Delta()
+        self._settled = Delta()
+        """What the text before the last call is parsed to; it is not parsed again."""
+        self._num_settled = 0
+        """Its characters."""
 
     def read(self, text: str) -> Delta:
         """Return what has become certain.
@@ -63,26 +67,49 @@ class CompletionReader:
         """
         if self._opened and self._begin.startswith(text.lstrip()):
             return Delta()  # it may write the mark itself
-        text = self._from_the_thought(text)
-        return self._tell(self._parse(certain(text, thinking=self._thinking, syntax=self._syntax)))
+        text = self._from_the_thought(text)[self._num_settled :]
+        skipped = f"{self._begin}{self._end}" if self._num_settled else ""
+        sure = certain(skipped + text, thinking=self._thinking, syntax=self._syntax)
+        parsed = self._parse(sure)
+        delta = self._tell(_joined(self._settled, parsed))
+        if parsed.calls or parsed.broken_calls:
+            self._settle(skipped + text, len(sure), len(skipped))
+        return delta
 
     def finish(self, text: str) -> tuple[ParsedCompletion, Delta]:
         """Return the whole completion, and what had not been told of it."""
         parsed = self._parse(self._from_the_thought(text))
-        return parsed, self._tell(parsed)
+        return parsed, self._tell(_joined(Delta(), parsed))
+
+    def _settle(self, text: str, num_sure: int, num_skipped: int) -> None:
+        """Parse what stands before the last call that is certain for the last time."""
+        # In the whole text: what is certain may end behind a mark that what follows makes none.
+        begun = (mark.start() for mark in self._syntax.opening.finditer(text))
+        last = max((at for at in begun if at < num_sure), default=0)
+        if last > num_skipped:
+            self._settled = _joined(self._settled, self._parse(text[:last]))
+            self._num_settled += last - num_skipped
 
     def _from_the_thought(self, text: str) -> str:
         written = text.lstrip().startswith(self._begin)
         return text if written or not self._opened else self._begin + text
 
-    def _tell(self, parsed: ParsedCompletion) -> Delta:
-        told, thought = self._told, parsed.thought or ""
-        self._told = Delta(thought, parsed.answer, parsed.calls)
+    def _tell(self, now: Delta) -> Delta:
+        told, self._told = self._told, now
         return Delta(
-            thought[len(told.thought) :],
-            parsed.answer[len(told.answer) :],
-            parsed.calls[len(told.calls) :],
+            now.thought[len(told.thought) :],
+            now.answer[len(told.answer) :],
+            now.calls[len(told.calls) :],
         )
+
+
+def _joined(before: Delta, parsed: ParsedCompletion) -> Delta:
+    """Return what a text is parsed to whose end, from the mark of a call on, is parsed alone."""
+    return Delta(
+        before.thought + (parsed.thought or ""),
+        "\n".join(filter(None, (before.answer, parsed.answer))),
+        before.calls + parsed.calls,
+    )
 
 
 def certain(text: str, *, thinking: bool, syntax: Syntax) -> str:
