@@ -3,6 +3,8 @@
 import asyncio
 import datetime
 import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -21,6 +23,10 @@ class Shop:
     def order(self, number: int, thing: str = "lamp") -> dict[str, Any]:
         self.orders[number] = thing
         return {"ordered": thing}
+
+    def ask(self) -> str:
+        read = "import sys; print(repr(sys.stdin.read()))"
+        return subprocess.run([sys.executable, "-c", read], stdout=-1, text=True).stdout
 
     def hang(self) -> None:
         time.sleep(1000)

@@ -51,6 +51,14 @@ def test_functions_are_called_and_their_state_is_seen(shop: FunctionsEnvironment
     assert shop.state() != before
 
 
+def test_what_a_tool_starts_reads_nothing_of_what_the_tools_are_asked() -> None:
+    environment = FunctionsEnvironment(LOG, Functions("own_tools:Shop", call_seconds=30))
+    environment.reset(0)
+    assert environment.call(call("ask")).text == "''\n"
+    assert environment.call(call("lookup", number=2)).text == "nothing in log"
+    environment.close()
+
+
 def test_reset_makes_the_tools_anew_and_calls_what_was_recorded(shop: FunctionsEnvironment) -> None:
     shop.call(call("order", number=5))
     shop.reset(1)

@@ -102,9 +102,14 @@ def _told(value: Any) -> Any:
 
 def main(path: str) -> None:
     """Answer requests until there are none any more."""
-    # What the tools print must not get among the answers.
+    # What the tools print must not get among the answers, nor may they, or what they start, read
+    # the requests.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     sys.path.append(os.getcwd())
 
     def send(**answer: Any) -> None:
@@ -117,7 +122,7 @@ def main(path: str) -> None:
         send(error=_what(error))
         return
     send(value=None)
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         try:
             value = getattr(tools, request.pop("do"))(**request)
