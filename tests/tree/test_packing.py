@@ -12,10 +12,11 @@ tokens = st.lists(st.integers(1, 3), min_size=1, max_size=12)
 
 @st.composite
 def trees(draw: st.DrawFn) -> Tree:
-    """A trunk that may begin as others do, and prompts that lie on it but for short ends."""
+    """A trunk that may begin as others do, and prompts that lie on it but for their ends."""
     trunk = draw(st.sampled_from([[], *HEADS])) + draw(tokens)
     cuts = draw(st.lists(st.integers(1, len(trunk)), min_size=1, max_size=4))
-    prompts = tuple(trunk[:cut] + draw(st.sampled_from([[], [9]])) for cut in sorted(cuts))
+    ends = st.one_of(st.sampled_from([[], [9]]), st.lists(st.integers(1, 9), max_size=60))
+    prompts = tuple(trunk[:cut] + draw(ends) for cut in sorted(cuts))
     return Tree(
         prompts,
         tuple(tuple(draw(st.lists(tokens, min_size=1, max_size=3))) for _ in prompts),
@@ -62,19 +63,20 @@ def test_a_pass_is_larger_than_allowed_only_where_it_has_to_be(
 ) -> None:
     for parts in pack(found, limit):
         forest, _ = grow(parts)
-        slack = sum(len(part.tree.prompts) for part in parts)  # the prompts' own ends
-        if forest.num_tokens > limit + slack:
+        if forest.num_tokens > limit:
             (part,) = parts
             tree = found[part.conversation]
-            branches = part.tree.num_branch_tokens
-            longest = max(sum(map(len, group)) for group in tree.completions)
-            assert branches <= max(limit - len(tree.trunk), 3 * len(tree.trunk)) + longest
+            trunk = max(map(len, tree.prompts))
+            longest = trunk + max(sum(map(len, group)) for group in tree.completions)
+            # A prompt off the trunk is computed again in each part that goes on from it.
+            again = 0 if len(part.decisions) == len(tree.prompts) else trunk
+            assert forest.num_tokens <= trunk + max(limit - trunk, 3 * trunk) + longest + again
 
 
 @given(trees(), st.integers(1, 300))
 def test_a_conversation_is_divided_no_further_than_it_has_to_be(tree: Tree, limit: int) -> None:
     room = max(limit - len(tree.trunk), 3 * len(tree.trunk))
-    fewest = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
+    fewest = 1 if tree.num_tokens <= limit else -(-(tree.num_tokens - len(tree.trunk)) // room)
     assert len(pack([tree], limit)) <= fewest
 
 

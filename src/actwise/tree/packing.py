@@ -21,7 +21,10 @@ _BRANCHES = 3
 
 @dataclass(frozen=True)
 class Tree:
-    """A conversation's decisions: prompts, which lie on one trunk, and completions as branches."""
+    """A conversation's decisions: prompts, most of them on one trunk, and completions as branches.
+
+    Prompts of turns that a model has gone on with by itself leave the trunk for long.
+    """
 
     prompts: tuple[Sequence[int], ...]
     completions: tuple[tuple[Sequence[int], ...], ...]
@@ -52,10 +55,22 @@ class Tree:
         """Tokens of all completions."""
         return sum(self.branch_tokens)
 
+    @cached_property
+    def added_tokens(self) -> tuple[int, ...]:
+        """Tokens that each decision adds to the trunk and the prompts before its own."""
+        forest = Forest()
+        forest.insert(self.trunk)
+        counts = []
+        for prompt, branches in zip(self.prompts, self.branch_tokens, strict=True):
+            before = forest.num_tokens
+            forest.insert(prompt)
+            counts.append(forest.num_tokens - before + branches)
+        return tuple(counts)
+
     @property
     def num_tokens(self) -> int:
-        """About what a forward pass computes; prompts' own ends are few."""
-        return len(self.trunk) + self.num_branch_tokens
+        """What a forward pass computes at most."""
+        return len(self.trunk) + sum(self.added_tokens)
 
     def part(self, decisions: Sequence[int]) -> "Tree":
         """Return the tree of some decisions."""
@@ -136,12 +151,13 @@ def lay_out_pass(parts: Sequence[Part], device: torch.device) -> tuple[Layout, T
 def _parts(conversation: int, tree: Tree, limit: int) -> Iterator[Part]:
     """Divide a conversation that is larger than a pass, into parts of about equal branches."""
     room = max(limit - len(tree.trunk), _BRANCHES * len(tree.trunk))
-    count = 1 if tree.num_tokens <= limit else -(-tree.num_branch_tokens // room)
+    every = sum(tree.added_tokens)
+    count = 1 if tree.num_tokens <= limit else -(-every // room)
     begin, branches = 0, 0
-    for i, tokens in enumerate(tree.branch_tokens):
+    for i, tokens in enumerate(tree.added_tokens):
         branches += tokens
         last = i + 1 == len(tree.prompts)
-        if last or branches * count >= tree.num_branch_tokens:
+        if last or branches * count >= every:
             decisions = range(begin, i + 1)
             yield Part(conversation, decisions, tree.part(decisions))
             begin, branches = i + 1, 0
