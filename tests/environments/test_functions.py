@@ -8,7 +8,7 @@ import pytest
 
 from actwise.config import EpisodesConfig
 from actwise.conversation import ToolCall
-from actwise.environments import Broken, Environment
+from actwise.environments import Broken, Environment, Result, failed
 from actwise.environments.functions import Functions, FunctionsEnvironment
 from actwise.environments.opening import opens
 from actwise.errors import ConfigError
@@ -245,6 +245,34 @@ def test_an_mcp_server_tells_its_tools_and_is_not_waited_for(server: str) -> Non
     mcp.close()
     assert set(names) == {"order", "lookup", "hang"}
     assert names["order"]["properties"]["number"]["type"] == "integer"
+
+
+class Dying:
+    """A server that answers one call."""
+
+    def __init__(self, command: str, *, call_seconds: float) -> None:
+        self.lost = False
+        self._answers = iter([Result("ordered")])
+
+    def call(self, call: ToolCall) -> Result:
+        answer = next(self._answers, None)
+        self.lost = answer is None
+        return answer or failed("McpError: Connection closed")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_server_that_ends_breaks_its_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actwise.environments.mcp.McpServer", Dying)
+    environment = opens(EpisodesConfig(mcp="server"), JudgeConfig())(LOG)
+    environment.reset(0)
+    assert environment.call(call("order", number=2)).text == "ordered"
+    with pytest.raises(Broken, match="`server` ended"):
+        environment.call(call("lookup", number=2))
+    with pytest.raises(Broken, match="`server` ended"):  # what was done before cannot be done again
+        environment.reset(1, (LOG.messages[1],))
+    environment.close()
 
 
 @pytest.mark.parametrize("command", ["no-such-program-here", f"{sys.executable} -c pass"])

@@ -152,12 +152,15 @@ class McpEnvironment:
         self._customer.turn = turn
         for message in (*self._customer.before(turn), *own):
             for call in message.tool_calls:
-                self._server.call(call)
+                self.call(call)
 
     def call(self, call: ToolCall) -> Result:
-        """See `McpServer.call`."""
+        """See `McpServer.call` and `Environment.call`."""
         assert self._server is not None
-        return self._server.call(call)
+        result = self._server.call(call)
+        if self._server.lost:
+            raise Broken(f"the MCP server `{self._command}` ended in the middle of a conversation")
+        return result
 
     def reply(self, answer: str) -> str | None:
         """See `Environment.reply`."""
