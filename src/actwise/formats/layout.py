@@ -66,10 +66,13 @@ def _lines_of(text: str, key: str, count: int) -> list[int]:
     found = re.search(rf'"{key}"\s*:\s*(?=\[)', text)
     if found is None or "\n" not in text:
         return []
-    decoder, lines, at = json.JSONDecoder(), [], found.end() + 1
+    decoder, at = json.JSONDecoder(), found.end() + 1
+    lines, line, counted = [], 0, 0
     for _ in range(count):
-        at += len(text[at:]) - len(text[at:].lstrip(", \t\r\n"))
-        lines.append(text.count("\n", 0, at))
+        while text[at] in ", \t\r\n":
+            at += 1
+        line, counted = line + text.count("\n", counted, at), at
+        lines.append(line)
         try:
             _, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
