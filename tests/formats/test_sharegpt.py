@@ -99,6 +99,21 @@ def test_tools_of_qwen_stand_one_on_a_line(tmp_path: Path) -> None:
     assert [tool["function"]["name"] for tool in item.tools] == ["weather", "sun"]
 
 
+def test_a_line_ends_where_json_says(tmp_path: Path) -> None:
+    # To Python's splitlines these end a line, too; in a string of JSON they are characters.
+    city = "Bonn\u2028Ulm\x85"
+    lines = [{"name": "weather", "arguments": {"city": of}} for of in (city, "Bonn")]
+    text = "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    record = said(("human", "Rain?"), ("function_call", text), tools=[TOOL])
+    assert messages(tmp_path, record)[1] == (
+        "assistant",
+        "",
+        None,
+        ("weather", {"city": city}),
+        BONN,
+    )
+
+
 def test_roles_of_calls_and_observations(tmp_path: Path) -> None:
     call = {"name": "weather", "arguments": {"city": "Bonn"}}
     record = said(

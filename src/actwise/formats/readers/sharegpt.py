@@ -156,7 +156,8 @@ def _values(text: str, place: str) -> list[Any]:
         value = read_literal(text)
         return value if isinstance(value, list) else [value]
     except ValueError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
+        # A string in JSON may hold what else is a line's end to Python, such as U+2028.
+        lines = [line for line in text.split("\n") if line.strip()]
         try:
             if len(lines) > 1:
                 return [read_literal(line) for line in lines]
