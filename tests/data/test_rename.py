@@ -165,6 +165,34 @@ def test_words_come_from_texts_and_descriptions() -> None:
     )  # in small letters, three at least, no part of an identifier
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("getWeather_2", ["get", "weather", "city"]), ("f", [*"abcxyz"])]
+)
+def test_logs_in_other_letters_are_renamed(name: str, words: list[str]) -> None:
+    argument = "city" if name != "f" else "x"
+    parameters = {"type": "object", "properties": {argument: {"type": "string"}}}
+    tool = {
+        "type": "function",
+        "function": {"name": name, "description": "查询天气", "parameters": parameters},
+    }
+    call = ToolCall(name=name, arguments={argument: "Осло"}, id="x")
+    asked = Message(role="user", content="奥斯陆的天气怎么样? Какая погода?")
+    chat = Conversation(
+        id="c", tools=(tool,), messages=(asked, Message(role="assistant", tool_calls=(call,)))
+    )
+    assert set(words) <= set(vocabulary([chat]))
+    (renamed,) = rename_share([chat], 1.0, 0)
+    (made,) = renamed.messages[1].tool_calls
+    assert (made.name, [*made.arguments]) == (
+        tool_name(renamed.tools[0]),
+        [*tool_parameters(renamed.tools[0])["properties"]],
+    )
+    assert made.name != name and made.arguments != call.arguments
+    assert [*made.arguments.values()] == ["Осло"]
+    without_tools = chat.model_copy(update={"tools": (), "messages": (asked,)})
+    assert rename_share([without_tools], 1.0, 0) == [without_tools]
+
+
 def test_renaming_gives_away_no_name_of_the_shifted_desk() -> None:
     """With the seeds of the experiment no new name is one that is kept for `shifted`."""
     specs = [s for d in DOMAINS for s in (*d.business.lookups.values(), *d.business.acts.values())]

@@ -9,12 +9,14 @@ other arguments keep their names.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
+from string import ascii_lowercase
 from typing import Any
 
 from actwise.conversation import Conversation, Message, Tool, ToolCall, tool_name, tool_parameters
 from actwise.data.stored import rebuilt
 
 _WORD = re.compile(r"\b[a-z]{3,10}\b")
+_PART = re.compile(r"[A-Za-z][a-z]{2,9}")
 _IDENTIFIER = re.compile(r"\w*(_|[a-z][A-Z]|\d)\w*")
 
 _REFERRING = {
@@ -32,14 +34,20 @@ _REFERRING = {
 
 
 def vocabulary(conversations: Iterable[Conversation]) -> list[str]:
-    """Return the plain words of all messages and tools, of which names are made."""
+    """Return the plain words of all messages and tools, of which names are made.
+
+    Where texts are written in other letters, they are the parts of the tools' own names.
+    """
     words: set[str] = set()
+    names: set[str] = set()
     for conversation in conversations:
         texts = [message.content for message in conversation.messages]
         texts += [str(tool["function"].get("description", "")) for tool in conversation.tools]
         for text in texts:
             words.update(_WORD.findall(text))
-    return sorted(words)
+        names.update(n for tool in conversation.tools for n in (tool_name(tool), *_arguments(tool)))
+    parts = (part.lower() for name in names for part in _PART.findall(name))
+    return sorted(words or set(parts) or ascii_lowercase)
 
 
 def rename_share(
