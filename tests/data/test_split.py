@@ -126,8 +126,13 @@ def test_one_family_cannot_be_split_however_large() -> None:
     copies: Sequence[Conversation] = [
         conversation(str(i), f"Order {i}?", group="Ann") for i in range(100)
     ]
-    with pytest.raises(InputError, match=r"log\.jsonl: 100 conversations in one family"):
-        split(copies, dev=0.1, test=0.1, seed=0)
+    with pytest.raises(InputError, match=r"log\.jsonl: 100 conversations in one family") as raised:
+        split([*copies], dev=0.1, test=0.1, seed=0)
+    assert "; 100 of them are said to be of one session" in str(raised.value)
+    assert "(Ann)" in str(raised.value)
+    with pytest.raises(InputError) as raised:
+        split(different(2), dev=0.1, test=0.1, seed=0)
+    assert "session" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import hashlib
 import random
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from actwise.conversation import Conversation
 from actwise.data.fingerprint import SPECIFIC, prompt_of, turns_of
 from actwise.data.stored import chosen
 from actwise.errors import InputError
+from actwise.formats.record import clip
 
 _MOST = 2
 """How many times as large as a side a family may be."""
@@ -68,15 +70,27 @@ def split(conversations: Sequence[Conversation], *, dev: float, test: float, see
         sides[side].extend(families.members(family))
     if not all(sides.values()):
         source = conversations[0].source.rpartition(":")[0] if conversations else "the data"
+        group, shared = _commonest_group(conversations)
+        same = (
+            f"; {shared} of them are said to be of one session, conversation, thread or trace "
+            f"({clip(group, 60)}), which is never parted: where they are not, take that key out of "
+            "the records"
+        )
         apart = "one family" if len(families) == 1 else f"{len(families)} independent families"
         raise InputError(
             f"{len(conversations)} conversations in {apart} are too few to train, choose and "
             "measure on",
             file=source,
-            remedy="at least 3 are needed, and some hundreds for a number that can be trusted",
+            remedy="at least 3 are needed, and some hundreds for a number that can be trusted"
+            + (same if shared > 1 else ""),
         )
     found = {side: chosen(conversations, indices) for side, indices in sides.items()}
     return Splits(found["train"], found["dev"], {"test": found["test"]})
+
+
+def _commonest_group(conversations: Sequence[Conversation]) -> tuple[str, int]:
+    groups = Counter(c.group for c in conversations if c.group is not None)
+    return max(groups.items(), key=lambda item: item[1], default=("", 0))
 
 
 class _Families:
