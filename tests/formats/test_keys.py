@@ -1,6 +1,7 @@
 """Whatever the format: what is read is written again, and no key is dropped in silence."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from actwise.conversation import Conversation
 from actwise.formats import FORMATS, Rejected, read_files, write_conversations
-from formats.reading import codes, one, read_sample, refused
+from formats.reading import codes, one, outline, read_sample, refused
 from formats.samples import ASKED, BLOCKS, CALL, CALLING, CHOICE, SAMPLES, TOOLS
 
 LOGS = [
@@ -164,6 +165,22 @@ def test_layouts_of_files(tmp_path: Path) -> None:
             items = list(read_files([path]))
             found = [i.source for i in items if isinstance(i, Conversation)]
             assert found == [f"{path}:{line}" for line in places], (name, encoding)
+
+
+@pytest.mark.parametrize("written", [json.dumps, str], ids=["JSON", "Python's"])
+def test_cells_of_a_table_hold_messages_as_text(
+    tmp_path: Path, written: Callable[[Any], str]
+) -> None:
+    """A table with a column of messages, as data frames write it, exported as JSON lines."""
+    messages = [*ASKED, {**CALLING, "content": None}]
+    expected = one(tmp_path, {"id": "7", "messages": messages, "tools": TOOLS})
+    row = {"id": 7, "messages": written(messages), "tools": written(TOOLS)}
+    assert one(tmp_path, row) == expected
+    said = [{"from": "human", "value": 'Say "[1]"'}, {"from": "gpt", "value": "it's [1]"}]
+    item = one(tmp_path, {"conversations": written(said)})
+    assert outline(item) == [("user", 'Say "[1]"'), ("assistant", "it's [1]")]
+    for text in ("[{", "[array({'role': 'user'})]", "hello"):
+        assert refused(tmp_path, {"messages": text}).reason == "no_messages"
 
 
 def test_a_table_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Members of foreign records, taken by the kind they have to have."""
 
+from contextlib import suppress
 from typing import Any
 
+from actwise.formats.literal import read_literal
 from actwise.formats.record import Unusable, clip, kind_of, strict_json
 
 
@@ -82,3 +84,13 @@ def decoded(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def opened(record: Any) -> Any:
+    """Return a record with the messages that it holds as a text, as the cell of a table does."""
+    for key in ("messages", "conversations") if isinstance(record, dict) else ():
+        text = record.get(key)
+        if isinstance(text, str) and text.lstrip().startswith("["):
+            with suppress(ValueError):
+                record = {**record, key: read_literal(text)}
+    return record

@@ -10,6 +10,7 @@ from actwise.conversation import Conversation, Tool
 from actwise.errors import InputError
 from actwise.formats.bodies import Body
 from actwise.formats.endings import cut_off
+from actwise.formats.fields import opened
 from actwise.formats.keys import Keys, family_of, remark_unread
 from actwise.formats.layout import unwrapped
 from actwise.formats.readers import (
@@ -206,7 +207,8 @@ def _parsed(path: Path, item: Text) -> Iterator[tuple[int, Any] | Rejected]:
         detail = f"the record is not JSON: {clip(str(error))}; mend the line"
         yield Rejected(str(path), line, "broken_json", detail)
         return
-    yield from unwrapped(line, text, value, is_record=_is_record)
+    for at, record in unwrapped(line, text, value, is_record=_is_record):
+        yield at, opened(record)
 
 
 def _is_record(value: Any) -> bool:

@@ -16,6 +16,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from actwise.conversation import Tool, tool_name, tool_parameters
+from actwise.formats.literal import read_literal
 from actwise.formats.record import Unusable, clip, kind_of, strict_json
 from actwise.formats.remarks import remark
 from actwise.formats.schema import arguments_schema
@@ -34,7 +35,7 @@ def read_tools(value: Any) -> tuple[Tool, ...]:
     """
     if isinstance(value, str):
         try:
-            value = strict_json(value)
+            value = read_literal(value)
         except ValueError as error:
             raise Unusable(
                 "bad_tools", f"`tools` is a string that is not JSON ({error}); write a JSON array"
