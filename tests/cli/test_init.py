@@ -65,6 +65,26 @@ def test_many_good_logs_leave_the_defaults(
     assert config.rl == expected.rl
 
 
+def test_a_conversation_logged_at_each_request_counts_once(
+    actwise: Actwise, tmp_path: Path
+) -> None:
+    first = [talk(f"Where is {words(i)}?", f"At {words(-i - 1)}.") for i in range(100)]
+    more = [{"role": "user", "content": "Thanks"}, {"role": "assistant", "content": "Bye."}]
+    grown = [{**record, "messages": [*record["messages"], *more]} for record in first]
+    out = tmp_path / "mine.toml"
+    done = actwise("init", log_of(tmp_path, *first, *grown), "--out", out)
+    assert "for 100 conversations with 0 calls and 200 answers" in done.out
+    # So that 30 are kept back; of 200 the usual share would do.
+    assert load_config(out).data.test_fraction == 0.3
+
+
+def test_logs_without_a_conversation_are_refused(actwise: Actwise, tmp_path: Path) -> None:
+    file, out = log_of(tmp_path, {"messages": []}), tmp_path / "mine.toml"
+    said = actwise("init", file, "--out", out).complaint
+    assert said == f"{file}: no usable conversation; see `actwise check`"
+    assert not out.exists()
+
+
 def test_without_logs_and_with_another_model(
     actwise: Actwise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ import json
 import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from actwise.errors import InputError
 from actwise.run.files import write_text
 
 if TYPE_CHECKING:
+    from actwise.conversation import Conversation
     from actwise.doctor import Diagnosis
 
 _TESTED, _CHOSEN_BY = 30, 20
@@ -40,12 +43,9 @@ def init(
     files: Sequence[Path], out: Path, model: str, format_name: str | None, tools: Path | None
 ) -> None:
     """Write a commented file of settings that fits LOGS, and say what to type next."""
-    from actwise.doctor import examine
-    from actwise.formats import read_files
-
     if out.exists():
         raise InputError("exists already", file=str(out), remedy="name another --out, or remove it")
-    found = examine(read_files(files, format=format_name, tools=tools)) if files else None
+    found = _examined(files, format_name, tools) if files else None
     given = [str(file) for file in files] or ["LOGS.jsonl"]
     data = [part for file in given for part in ("--data", file)]
     arguments = [*data, "--model", model, "--config", str(out)]
@@ -56,6 +56,32 @@ def init(
     load_config(out)
     echo(f"{out}: settings to begin with" + ("" if found is None else f", for {_facts(found)}"))
     click.echo(f"next: {look if found is not None else run}")
+
+
+def _examined(files: Sequence[Path], format_name: str | None, tools: Path | None) -> "Diagnosis":
+    """Look through logs as a run takes them: each conversation once, however often it was logged.
+
+    Raises:
+        InputError: If there is no conversation in them.
+    """
+    from actwise.data.grown import longest_records
+    from actwise.data.stored import Store
+    from actwise.doctor import examine
+    from actwise.formats import Rejected, read_files
+
+    rejected: list[Rejected] = []
+
+    def usable() -> Iterator["Conversation"]:
+        for item in read_files(files, format=format_name, tools=tools):
+            if isinstance(item, Rejected):
+                rejected.append(replace(item, conversation=None))
+            else:
+                yield item
+
+    conversations = longest_records(Store(usable())).conversations
+    if not conversations:
+        raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
+    return examine(chain(rejected, conversations))
 
 
 def starter(
