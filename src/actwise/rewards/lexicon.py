@@ -114,9 +114,11 @@ EXCLUDES = {
     for group, line in enumerate(_EXCLUSIVE.strip().splitlines())
     for word in line.split()
 }
-"""Words of which one excludes the others of its group, with the number of the group."""
+"""Words of which one excludes the others of its group, with the number of the group; those of
+`SPELLINGS` are of the group of the word that they stand for."""
 
 SPELLINGS = table("""
+    today: tonight
     grey: gray
     cancelled: canceled
     larger: bigger
@@ -134,7 +136,8 @@ SPELLINGS = table("""
     inside: indoors
     outside: outdoors
 """)
-"""Other forms of words in `EXCLUDES`."""
+"""For each other form of a word of a group that word."""
+EXCLUDES |= {form: EXCLUDES[word] for form, word in SPELLINGS.items()}
 
 SOCIAL = words("""
     thanks thank welcome hello hi hey bye goodbye cheers sorry apologies apologize apologise
