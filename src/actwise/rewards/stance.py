@@ -54,6 +54,8 @@ _PHRASES = (
     (re.compile(r"\bshan't\b"), " shall not "),
     (re.compile(r"n't\b"), " not "),
 )
+_EXCLUDING = "|".join(sorted(EXCLUDES, key=len, reverse=True))
+_LIST = re.compile(rf"\b(?:{_EXCLUDING})(?:(?:, (?:and |or )?| and | or )(?:{_EXCLUDING}))+\b")
 _FUTURE = words("will shall going 'll would")
 _CLAUSE_END = re.compile(
     r"(?<=[.!?])\s+|\n+|[;:|]|\s-\s|,\s(?:but|so|and|however|because|since|as|or|though|which)\s"
@@ -148,7 +150,7 @@ def stance(text: str) -> Stance:
     folded = _IDIOMS.sub(" ", reading.plain.casefold())
     for phrase, meaning in _PHRASES if language is LANGUAGES["en"] else ():
         folded = phrase.sub(meaning, folded)
-    folded = re.sub(r"[ \t]+", " ", folded)
+    folded = _LIST.sub(_in_one_order, re.sub(r"[ \t]+", " ", folded))
     opening, folded = _opening(folded, language)
     sentences = [part for part in map(str.strip, _SENTENCE_END.split(folded)) if part]
     found = [
@@ -166,6 +168,14 @@ def stance(text: str) -> Stance:
         only_asks=bool(sentences) and all(part.endswith("?") for part in sentences),
         topics=_topics(reading.words, language),
     )
+
+
+def _in_one_order(found: re.Match[str]) -> str:
+    """Sort a list of words of one group ("green, red and blue"), whose order says nothing."""
+    listed = re.findall(_EXCLUDING, found[0])
+    if len({EXCLUDES[word] for word in listed}) > 1:
+        return found[0]
+    return ", ".join(sorted(SPELLINGS.get(word, word) for word in listed))
 
 
 def _topics(words: tuple[str, ...], language: Language) -> frozenset[str]:
