@@ -14,8 +14,9 @@ from functools import cached_property, lru_cache
 from actwise.rewards import spelled
 from actwise.rewards.grammar import FACT
 from actwise.rewards.languages import LANGUAGES, language_of
-from actwise.rewards.readings import Fact, facts_of, unit_after
+from actwise.rewards.readings import Fact, facts_of
 from actwise.rewards.typography import plain
+from actwise.rewards.units import unit_after
 
 _UNIT_FOLLOWS = re.compile(
     r"\s(?:dollars?|bucks|cents?|euros?|pounds?|yen|rupees|francs|percent|per cent|o'clock"
@@ -134,7 +135,17 @@ def _distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:
 
 
 def _agree(qualifier: str | None, found: set[str | None]) -> bool:
-    return qualifier is None or None in found or qualifier in found
+    """Whether one of several agrees, the unit and what follows its stroke each by itself."""
+    ours = _unit_and_rate(qualifier)
+    return any(
+        all(not one or not other or one == other for one, other in zip(ours, theirs, strict=True))
+        for theirs in map(_unit_and_rate, found)
+    )
+
+
+def _unit_and_rate(qualifier: str | None) -> tuple[str, str]:
+    unit, _, rate = (qualifier or "").partition("/")
+    return unit, rate
 
 
 def _rounded(one: Fact, exact: Fact) -> bool:

@@ -40,7 +40,23 @@ _MONTH_ALONE = (
     r"|(?<=\b[Ii]n\s)(?:March|May)|(?<=\b(?:by|of)\s)(?:March|May)"
     r"|(?<=\b(?:this|next|last|from)\s)(?:March|May)|(?<=\buntil\s)(?:March|May))"
 )
-_WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_NAMES_OF_WEEKDAYS = """
+    monday montag lundi lunes lunedì maandag segunda-feira
+    tuesday dienstag mardi martes martedì dinsdag terça-feira
+    wednesday mittwoch mercredi miércoles mercoledì woensdag quarta-feira
+    thursday donnerstag jeudi jueves giovedì donderdag quinta-feira
+    friday freitag vendredi viernes venerdì vrijdag sexta-feira
+    saturday samstag sonnabend samedi sábado sabato zaterdag
+    sunday sonntag dimanche domingo domenica zondag
+"""
+WEEKDAYS = {
+    name: line.split()[0]
+    for line in _NAMES_OF_WEEKDAYS.strip().splitlines()
+    for name in line.split()
+}
+"""English names of weekdays by their names in all languages; the English ones come first."""
+# Short names only in pairs and before a date or full stop: "Mon compte", "Sun and sea" name none.
+_DAY = "(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
 _AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs)(?!\w))"
 _UNITS = r"(?:st|nd|rd|th|kg|g|lbs?|oz|km|cm|mm|m|ml|l|kb|mb|gb|tb|ms|s|mins?|hrs?|h|x)"
@@ -74,7 +90,9 @@ FACT = re.compile(
         (?P<df_day>[0-9]{{1,2}}){_ORDINAL}\s{{1,3}}(?:of\s|de\s)?
         (?P<df_month>{_MONTH})(?!\w)\.?(?:,?\s{{1,3}}(?:de\s)?(?P<df_year>[0-9]{{4}})(?!\w))? )
   | (?P<month> (?<!\w){_MONTH_ALONE}(?!\w)(?:\s(?P<m_year>[0-9]{{4}})(?!\w))? )
-  | (?P<weekday> (?<!\w){_WEEKDAY}(?=s?(?!\w)) )
+  | (?P<weekdays> (?<!\w){_DAY}\.?\s?(?:[-/&]|to|through|thru|and)\s?{_DAY}(?!\w) )
+  | (?P<weekday> (?<!\w)(?:(?:{"|".join(WEEKDAYS)})(?=s?(?!\w))
+        |{_DAY}(?=\.|,?\s(?:[0-9]|{_MONTH}(?!\w)))) )
   | (?P<slash> (?<![\w/])(?P<s_first>[0-9]{{1,2}})/(?P<s_second>[0-9]{{1,2}})
         (?:/(?P<s_year>[0-9]{{4}}|[0-9]{{2}}))?(?![\w/]) )
   | (?P<dashed> (?<![\w-])(?P<d_first>[0-9]{{1,2}})-(?P<d_second>[0-9]{{1,2}})
@@ -96,7 +114,8 @@ FACT = re.compile(
           | :(?P<minute24>[0-9]{{2}})(?::(?P<second24>[0-9]{{2}})(?:\.[0-9]+)?)?
             (?:\suhr)?(?![0-9:]) ) )
   | (?P<phone> (?<![\w.+-])(?:
-          (?:\+[0-9]{{1,3}}[\s.-]?(?:\([0-9]{{1,5}}\)\s?)?|\([0-9]{{2,5}}\)\s?|(?=0[1-9]))
+          (?:\+[0-9]{{1,3}}[\s.-]?(?:\([0-9]{{1,5}}\)\s?)?|(?:1[-.\s])?\([0-9]{{2,5}}\)\s?
+            |1-(?=[0-9]{{3}}-[0-9]{{3}}-[0-9]{{4}})|(?=0[1-9]))
             [0-9]{{2,5}}(?:[-\s/]?[0-9]{{2,5}}){{1,4}}
           | [0-9]{{2,5}}(?:-[0-9]{{2,5}}){{2,4}} )(?![\w-]|[.,:][0-9]) )
   | (?P<dotted> (?<![\w.])v?[0-9]+(?:\.[0-9]+){{2,}}(?![\w]|\.[0-9]|,[0-9]) )

@@ -4,53 +4,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS
-from actwise.rewards.lexicon import table
+from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS, WEEKDAYS
+from actwise.rewards.units import CURRENCIES, unit_after, with_rate
 
-_CURRENCIES = table("""
-    USD: us$ $ usd dollar dollars bucks
-    EUR: € eur euro euros
-    GBP: £ gbp pound pounds
-    JPY: ¥ jpy yen
-    INR: ₹ inr rupees
-    CHF: chf francs francos
-""")
-_UNITS = table("""
-    second: second seconds sec secs sekunde sekunden seconde secondes segundo segundos secondo
-    minute: minute minutes min mins minuten minuto minutos minuti minuut
-    hour: hour hours hr hrs stunde stunden heure heures hora horas ora ore uur
-    day: day days tag tage tagen jour jours día días dia dias giorno giorni dag dagen
-    week: week weeks woche wochen semaine semaines semana semanas settimana settimane weken
-    month: month months monat monate monaten mois mes meses mês mese mesi maand maanden
-    year: year years jahr jahre jahren année années año años ano anos anno anni jaar
-    kg: kg kgs kilo kilos kilogram kilograms
-    g: g gram grams
-    oz: oz ounce ounces
-    km: km kilometer kilometers kilometre kilometres
-    mile: mile miles
-    cm: cm centimeter centimeters centimetre centimetres
-    mm: mm millimeter millimeters millimetre millimetres
-    foot: foot feet ft
-    inch: inch inches
-    litre: litre litres liter liters
-    ml: ml millilitre millilitres milliliter milliliters
-    gallon: gallon gallons
-    kb: kb kilobytes
-    mb: mb megabytes
-    gb: gb gigabytes
-    tb: tb terabytes
-    °c: °c celsius
-    °f: °f fahrenheit
-""")
-_UNIT = re.compile(
-    r"[\s-]{0,2}(?:(?:business|working|calendar|full|more|degrees)\s)?(°\s?[cf]|[^\W\d_]{1,12})(?!\w)",
-    re.I,
-)
 _POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "billion": 9, "bn": 9}
 _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
     re.I,
 )
+_DAYS = {day[:3]: day for day in WEEKDAYS.values()}
 _AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis)\s$", re.I)
 _PRODUCT = re.compile(
     r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
@@ -68,7 +30,8 @@ class Fact:
     value: str
     """Such as "20.5", "06-12" (a date without its year), "17:00", "w123"."""
     qualifier: str | None
-    """The year of a date, the currency or unit of a number; None where the text leaves it open."""
+    """The year of a date; the currency or unit of a number, with what it is for ("USD/month");
+    None where the text leaves it open."""
     text: str
     """As it was written."""
     also: frozenset[tuple[str, str]] = frozenset()
@@ -118,21 +81,20 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
         also += [("time", f"{int(text):02d}:00"), ("time", f"{int(text) % 12 + 12:02d}:00")]
     sign = "-" if match["sign"] or match["inner_sign"] else ""
     decimals = len(value.partition(".")[2]) if _ABOUT.search(before[-20:]) else None
-    qualifier = _CURRENCIES.get(currency) or unit_after(match.string, match.end("amount"))
+    qualifier = CURRENCIES.get(currency)
+    if qualifier:
+        qualifier = with_rate(qualifier, match.string, match.end())
+    else:
+        qualifier = unit_after(match.string, match.end("power" if match["power"] else "amount"))
     return Fact("number", sign + value, qualifier, text, frozenset(also), decimals)
-
-
-def unit_after(text: str, end: int) -> str | None:
-    """Return the unit in which the number is that ends at a place of a text, if it is told."""
-    found = _UNIT.match(text, end)
-    return _UNITS.get(found[1].casefold().replace(" ", "")) if found else None
 
 
 def _percentage(match: re.Match[str], decimal_comma: bool) -> Fact:
     value = _plain_amount(match["percentage"], decimal_comma)
     sign = "-" if match["percent_sign"] else ""
     also = frozenset((("number", sign + value), ("number", sign + _times(value, -2))))
-    return Fact("percentage", sign + value, "%", match[0].strip(), also)
+    qualifier = with_rate("%", match.string, match.end())
+    return Fact("percentage", sign + value, qualifier, match[0].strip(), also)
 
 
 def _plain_amount(amount: str, decimal_comma: bool) -> str:
@@ -198,7 +160,8 @@ def _cents(match: re.Match[str]) -> Iterator[Fact]:
 def _phone(match: re.Match[str]) -> Iterator[Fact]:
     digits = "".join(filter(str.isdigit, match[0]))
     if len(digits) >= 7:
-        national = [("identifier", digits[-10:])] if match[0].startswith("+") else []
+        abroad = match[0].startswith("+") or (len(digits) == 11 and digits[0] == "1")
+        national = [("identifier", digits[-10:])] if abroad else []
         yield Fact("identifier", digits, None, match[0].strip(), frozenset(national))
         return
     for amount in re.findall("[0-9]+", match[0]):
@@ -271,7 +234,14 @@ def _month(match: re.Match[str]) -> Iterator[Fact]:
 
 
 def _weekday(match: re.Match[str]) -> Iterator[Fact]:
-    yield Fact("weekday", match[0].casefold(), None, match[0])
+    name = match[0].casefold()
+    yield Fact("weekday", WEEKDAYS.get(name) or _DAYS[name[:3]], None, match[0])
+
+
+def _weekdays(match: re.Match[str]) -> Iterator[Fact]:
+    for name in re.findall(r"[a-z]+", match[0].casefold()):
+        if name[:3] in _DAYS:
+            yield Fact("weekday", _DAYS[name[:3]], None, match[0])
 
 
 def _ambiguous_date(prefix: str) -> Reader:
@@ -302,6 +272,7 @@ _READERS: dict[str, Reader] = {
     "month_first": _date("mf", "day", "last"),
     "day_first": _date("df", "first", "day"),
     "month": _month,
+    "weekdays": _weekdays,
     "weekday": _weekday,
     "slash": _ambiguous_date("s"),
     "dashed": _ambiguous_date("d"),
