@@ -29,10 +29,11 @@ _ASIDE = re.compile(r"\([^()]*\)")
 _LONGEST = 200
 """Characters of a value that may hold a name and an aside."""
 _WORD = re.compile(r"[^\W\d_]+")
-# After a letter or comma and one space: inside a sentence. Not after "Dear" and the like.
+# After a letter or comma and one space: inside a sentence. Not after "Dear" and the like. A single
+# letter is one ("option B"), but for "I", the answers Y and N, and an initial.
 _PROPER = re.compile(
     r"(?<![Hh]i )(?<!ello )(?<!ear )(?<!hanks )(?<!hank you )(?<!orry )"
-    r"(?<=[^\W\d_A-Z] |, )[A-Z][^\W\d_A-Z]+(?!')"
+    r"(?<=[^\W\d_A-Z] |, )(?:[A-Z][^\W\d_A-Z]+(?!')|(?![INY])[A-Z](?![\w'/&-]|\.\w|\.\s[A-Z]))"
 )
 _NO_NAMES = SOCIAL | words("""
     monday tuesday wednesday thursday friday saturday sunday january february march april may june
