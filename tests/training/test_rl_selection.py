@@ -151,7 +151,12 @@ def test_few_of_many_completions_are_kept(
     (metrics,) = run_rl(run, policy, mixed, selection={"keep": 2}, scale="none")
     # Of four completions W1 has two that are right, W22 one and X9 three: one of each is kept.
     assert [sorted(r.advantage for r in group.rollouts) for group in seen] == [[-0.5, 0.5]] * 3
-    assert len(lines(run, "rollouts/rl.jsonl")) == 3 * 3 * 4
+    records = lines(run, "rollouts/rl.jsonl")
+    assert len(records) == 3 * 3 * 4
+    # What was not kept is written down without an advantage.
+    written = [r["advantage"] for r in records if r["advantage"]]
+    assert sorted(written) == [-0.5] * 3 + [0.5] * 3
+    assert sum(r["advantage"] is None for r in records) == 3 * 3 * 2
     # Figures are of all that was sampled and can be checked: a farewell states no facts.
     assert metrics["right"] == pytest.approx(6 / 24)
     assert metrics["not_checkable"] == pytest.approx(12 / 36)

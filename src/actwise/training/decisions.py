@@ -7,14 +7,14 @@ actions of all kinds take part, also those that call nothing, unless `rl.decisio
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from actwise.config import RlConfig
 from actwise.conversation import Conversation, Decision
 from actwise.data.fit import context_of
 from actwise.engine import SamplingParams
-from actwise.engine.rollouts import Group, Rollout, groups_of
+from actwise.engine.rollouts import Group, groups_of
 from actwise.evaluation.judging import judge_groups
 from actwise.rewards.judge import Verdict
 from actwise.rewards.settings import JudgeConfig
@@ -40,8 +40,10 @@ def collect(
     step = training.batch + 1
     if step == 1 or step % config.evaluate_every == 0:
         _show_one(context, training.stage, step, groups)
-    records = [_record(group, rollout) for group in groups for rollout in group.rollouts]
-    return Collected(_thinned(groups, config, judge), figures, records)
+    learned = _thinned(groups, config, judge)
+    pairs = zip(groups, learned, strict=True)
+    records = [record for group, of_one in pairs for record in _records(group, of_one)]
+    return Collected(learned, figures, records)
 
 
 def _groups(
@@ -179,13 +181,16 @@ def _extra_figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
     } | {f"missing_{name}": float(sum(name in v.missing for v in verdicts)) for name in names}
 
 
-def _record(group: Group, rollout: Rollout) -> dict[str, object]:
-    return {
-        "decision": group.decision.key,
-        "text": rollout.text,
-        "stop": rollout.sample.stop_reason,
-        "reward": rollout.verdict.reward,
-        "right": rollout.verdict.right,
-        "advantage": rollout.advantage,
-        "given": len(group.given),
-    }
+def _records(group: Group, learned: Group) -> Iterator[dict[str, object]]:
+    """Yield what is written down of a group; what was not kept to learn from has no advantage."""
+    advantages = {id(rollout.sample): rollout.advantage for rollout in learned.rollouts}
+    for rollout in group.rollouts:
+        yield {
+            "decision": group.decision.key,
+            "text": rollout.text,
+            "stop": rollout.sample.stop_reason,
+            "reward": rollout.verdict.reward,
+            "right": rollout.verdict.right,
+            "advantage": advantages.get(id(rollout.sample)),
+            "given": len(group.given),
+        }
