@@ -46,6 +46,17 @@ def test_ends_may_be_infinite_and_intervals_without_width() -> None:
     assert pooled_interval([Interval(0.0, 0.0, 0.0)] * 2, [2, 1]) == (0, 0, 0)
 
 
+def test_seeds_that_are_sure_and_differ_are_no_sure_mean() -> None:
+    # A slope, one value a seed: the mean of two of them lies anywhere between.
+    slopes = [Interval(v, v, v) for v in (1.0, 2.75)]
+    assert pooled_interval(slopes, [1, 1]) == (1.875, 1.0, 2.75)
+    # One of them has an error of 0.1 and is 0.3 from the other: three times its own interval.
+    one, other = Interval(0.0, 0.0, 0.0), Interval(0.3, 0.3 - 0.196, 0.3 + 0.196)
+    found = pooled_interval([one, other], [1, 1])
+    assert found == pytest.approx((0.15, 0.0, 0.15 + 3 * 0.098))
+    assert pooled_interval([one, other], [2, 2]).high == pytest.approx(0.15 + 0.098)
+
+
 ESTIMATE = st.tuples(*[st.floats(-1, 1)] * 3).map(sorted).map(lambda e: Interval(e[1], e[0], e[2]))
 
 

@@ -131,27 +131,37 @@ def pooled_interval(parts: Sequence[Interval], seeds: Sequence[int]) -> Interval
     shares = [number / sum(seeds) for number in seeds]
     value = sum(map(mul, shares, [part.value for part in parts]))
     wider = _birge_ratio(parts) if 1 in seeds else 1.0
+    low, high = min(part.low for part in parts), max(part.high for part in parts)
+    if wider == math.inf:
+        return Interval(value, low, high)
     below, above = (
         wider * math.hypot(*map(mul, shares, distances))
         for distances in zip(*((p.value - p.low, p.high - p.value) for p in parts), strict=True)
     )
-    low, high = min(part.low for part in parts), max(part.high for part in parts)
     return Interval(value, max(value - below, low), min(value + above, high))
 
 
 def _birge_ratio(parts: Sequence[Interval]) -> float:
-    """Return by how much estimates are further apart than they should be; at least 1."""
+    """Return by how much estimates are further apart than they should be; at least 1.
+
+    One without an error is the mean of all, and two that differ are further apart than any error
+    explains.
+    """
     errors = [(part.high - part.low) / _STANDARD_ERRORS for part in parts]
     known = [
         (part.value, error**-2)
         for part, error in zip(parts, errors, strict=True)
         if _NO_ERROR < error < math.inf
     ]
-    if len(known) < 2:
+    sure = {p.value for p, error in zip(parts, errors, strict=True) if error <= _NO_ERROR}
+    if len(sure) > 1:
+        return math.inf
+    if len(known) + len(sure) < 2:
         return 1.0
-    mean = sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
+    total = sum(weight for _, weight in known)
+    mean = min(sure, default=sum(value * weight for value, weight in known) / total)
     chi_square = sum(weight * (value - mean) ** 2 for value, weight in known)
-    return max(1.0, math.sqrt(chi_square / (len(known) - 1)))
+    return max(1.0, math.sqrt(chi_square / (len(known) + len(sure) - 1)))
 
 
 def _table(
