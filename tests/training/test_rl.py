@@ -240,10 +240,12 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
     policy: Policy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Rollout] = []
+    totals: list[tuple[int, int]] = []
 
     def watch(policy: Policy, learned: Sequence[Any], *rest: Any, **limits: int) -> Any:
         groups = [one for one in learned if isinstance(one, Group)]
         seen.extend(rollout for group in groups for rollout in group.rollouts)
+        totals.append(rest[0])
         return accumulate(policy, learned, *rest, **limits)
 
     def rambling(decision: Decision, number: int) -> str:
@@ -254,6 +256,8 @@ def test_truncated_completions_can_be_left_out_of_the_loss(
     assert metrics["truncated"] == pytest.approx(1 / 4)
     assert {r.sample.stop_reason for r in seen} == {"stop"}
     assert len(seen) == 3 * 3 * 3  # also answers differ now: the one that was cut earns nothing
+    # TRL's mean over tokens leaves them out, its mean over completions does not.
+    assert totals == [(3 * 3 * 4, sum(len(r.sample.token_ids) for r in seen))]
 
 
 def test_a_few_decisions_of_each_conversation_can_be_drawn(policy: Policy, run: Run) -> None:

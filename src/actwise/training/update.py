@@ -39,6 +39,7 @@ def accumulate(
             those of one conversation lie side by side and share its trunk.
         totals: Completions of the step and their tokens, those of dead groups included: their
             advantages are zero and their divergence is not taken, but they count in the mean.
+            Of completions that are left out of the loss the tokens do not count, as in TRL.
         reference: Weights that the divergence is taken from.
         config: Settings of the RL stage.
         max_tokens: Budget of a completion.

@@ -16,7 +16,7 @@ from actwise.config import RlConfig, RunConfig
 from actwise.conversation import Conversation
 from actwise.data.stored import where
 from actwise.engine import Engine
-from actwise.engine.rollouts import Group, by_conversation
+from actwise.engine.rollouts import Group, Sample, by_conversation
 from actwise.environments.opening import opens
 from actwise.errors import RunError
 from actwise.evaluation.judging import spent, spent_since
@@ -161,11 +161,11 @@ def _improve(
         if not learned:
             continue
         every = [group for of_one in of_step for group in of_one]
-        lengths = [len(branch) for group in every for branch in group.branches]
+        samples = [r.sample for group in every for r in group.rollouts]
         found = accumulate(
             context.policy,
             learned,
-            (len(lengths), sum(lengths)),
+            (len(samples), sum(len(s.token_ids) for s in samples if _counts(s, config))),
             reference,
             config,
             max_tokens=context.max_tokens,
@@ -205,11 +205,14 @@ def _explained(groups: Sequence[Group], config: RlConfig, template: Template) ->
 
 def _learners(groups: Sequence[Group], config: RlConfig) -> list[Group]:
     """Return the live groups, perhaps without their truncated rollouts."""
-    live = [group for group in groups if group.live]
-    if not config.mask_truncated:
-        return live
     whole = [
-        replace(g, rollouts=tuple(r for r in g.rollouts if r.sample.stop_reason == "stop"))
-        for g in live
+        replace(g, rollouts=tuple(r for r in g.rollouts if _counts(r.sample, config)))
+        for g in groups
+        if g.live
     ]
     return [group for group in whole if group.rollouts]
+
+
+def _counts(sample: Sample, config: RlConfig) -> bool:
+    """Return whether tokens are in the loss, and in the means over tokens."""
+    return not config.mask_truncated or sample.stop_reason == "stop"
