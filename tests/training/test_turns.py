@@ -80,6 +80,16 @@ def test_each_completion_of_a_turn_has_the_advantage_of_the_turn(policy: Policy,
     )
 
 
+def test_a_turn_that_cannot_be_checked_is_not_counted_as_unsolved(policy: Policy, run: Run) -> None:
+    def tell(prompt: str, number: int) -> str:
+        bye = "Bye" in prompt.rpartition("<|im_start|>user\n")[2]
+        return f"{THOUGHT}See you." if bye else script(prompt, number)
+
+    figures = collected(policy, run, tell).figures
+    assert figures["not_checkable"] == 1 / 2
+    assert figures["unsolved"] == 0
+
+
 def test_a_turn_out_of_form_earns_nothing(policy: Policy, run: Run) -> None:
     def thoughtless(prompt: str, number: int) -> str:
         text = script(prompt, number)

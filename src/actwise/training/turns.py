@@ -147,7 +147,8 @@ def _figures(found: Sequence[Compared], config: RlConfig) -> dict[str, float]:
     success = [a.verdict.success for a in attempts]
     known = [float(s) for s in success if s is not None]
     rewards = [{a.reward for a in compared.attempts} for compared in found]
-    unsolved = [float(not any(a.verdict.success for a in c.attempts)) for c in found]
+    by_turn = [[a.verdict.success for a in c.attempts] for c in found]
+    unsolved = [float(True not in of_one) for of_one in by_turn if {True, False} & {*of_one}]
     tokens = {id(step.sample): len(step.sample.token_ids) for step in steps}  # some are shared
     closed = {"closed": mean([float(s.parsed.closed_thought is not None) for s in steps])}
     return (
