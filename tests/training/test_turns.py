@@ -4,6 +4,7 @@ import json
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,25 @@ def test_a_turn_that_cannot_be_checked_is_not_counted_as_unsolved(policy: Policy
     figures = collected(policy, run, tell).figures
     assert figures["not_checkable"] == 1 / 2
     assert figures["unsolved"] == 0
+
+
+def test_tools_are_imported_once_for_all_steps(
+    policy: Policy, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    imported = tmp_path / "imported"
+    (tmp_path / "counted_tools.py").write_text(
+        f"open({str(imported)!r}, 'a').write('x')\ntools = {{'find': lambda id: '12 km'}}\n"
+    )
+    engine = ScriptedEngine(policy.template.tokenizer, script)
+    episodes = {"environment": "counted_tools:tools", "at_once": 1, "call_seconds": 60}
+    given = context(policy, run, engine=engine, rl={"unit": "turn"}, episodes=episodes)
+    training = Training(run, "rl", policy, given.config.rl, steps=2, checkpoint_every=9, seed=0)
+    for _ in range(2):
+        environment = Judges(given, training).opens(CONVERSATIONS[0])
+        environment.reset(0)
+        environment.close()
+    assert imported.read_text() == "x"
 
 
 def test_a_turn_out_of_form_earns_nothing(policy: Policy, run: Run) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from actwise.data.fit import context_of
 from actwise.engine import SamplingParams
 from actwise.engine.episodes import EpisodeRunner, Step, TakenTurn
+from actwise.environments import Opens
 from actwise.environments.opening import opens
 from actwise.environments.script import Turn
 from actwise.evaluation.episodes import EpisodeJudge
@@ -42,7 +43,9 @@ class Judges:
     def __init__(self, context: Context, training: Training) -> None:
         """Take what the stage works with; `training.kept` holds the success of the step before."""
         config, template = context.config, context.policy.template
-        self.opens = opens(config.episodes, config.reward)
+        if "opens" not in training.held:  # to import a user's tools in each step would take long
+            training.held["opens"] = opens(config.episodes, config.reward)
+        self.opens: Opens = training.held["opens"]
         self._judge = EpisodeJudge(self.opens, config.reward, template)
         self._config = config
         self._states: dict[str, list[str | None]] = {}

@@ -157,6 +157,8 @@ class Training:
         self._optimisers = Optimisers(policy, config, self._peak)
         self.kept: dict[str, Any] = {}
         """What a stage keeps in the checkpoint besides: numbers, texts and tensors."""
+        self.held: dict[str, Any] = {}
+        """What it keeps from step to step and in no checkpoint, such as processes."""
         self._run = run
         self.stage = stage
         self._checkpoint = f"checkpoints/{stage}.pt"
