@@ -213,6 +213,16 @@ def test_a_name_stands_for_the_models_of_a_run_or_for_one(run: Any, tiny_model_d
     assert chosen(str(run.folder), "sft") == models["sft"]
 
 
+def test_a_run_that_was_moved_away_from_its_base_has_its_other_models(tmp_path: Path) -> None:
+    (tmp_path / "models" / "rl").mkdir(parents=True)
+    record = {"model": "/gone/base", "config": {}, "stages": {"sft": "direct", "rl": "thinking"}}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert list(models_of(str(tmp_path))) == ["rl"]
+    assert chosen(str(tmp_path), "rl").path == str(tmp_path / "models" / "rl")
+    with pytest.raises(RunError, match=r"has no model 'base'; there are rl$"):
+        chosen(str(tmp_path), "base")
+
+
 def test_the_package_knows_its_functions_and_nothing_else() -> None:
     assert set(actwise.__all__) <= set(dir(actwise))
     with pytest.raises(AttributeError, match="no attribute 'absent'"):

@@ -2,12 +2,13 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actwise.config import Mode, RunConfig, validated
-from actwise.errors import ConfigError, RunError
+from actwise.errors import ConfigError, ModelError, RunError
 from actwise.model.startup import model_path
 from actwise.run.folder import STEERING
 
@@ -136,7 +137,8 @@ def chosen(name: str, stage: str | None) -> NamedModel:
     if stage is None:
         stage = LoadedRun(Path(name)).promoted if is_run(Path(name)) else next(iter(models))
     if stage not in models:
-        raise RunError(f"{name}: has no model {stage!r}; there are {', '.join(models)}")
+        known = ", ".join(models) or "none"
+        raise RunError(f"{name}: has no model {stage!r}; there are {known}")
     return models[stage]
 
 
@@ -146,7 +148,7 @@ def is_run(folder: Path) -> bool:
 
 
 def models_of_run(folder: Path) -> dict[str, NamedModel]:
-    """Return the models of a run folder by their stages, the base first.
+    """Return the models of a run folder by their stages, the base first, where it is still there.
 
     Raises:
         RunError: `run.json` or `results.json` is damaged.
@@ -159,7 +161,9 @@ def models_of_run(folder: Path) -> dict[str, NamedModel]:
     results = read_results(folder) or {}
     of_base = results.get("promoted_mode") if results.get("promoted") == BASE else None
     thinking = (of_base or config.rl.mode) == "thinking"
-    found = {BASE: NamedModel(BASE, model_path(record["model"]), thinking, config, folder)}
+    found: dict[str, NamedModel] = {}
+    with suppress(ModelError):  # a run may have been moved to where its base is not
+        found[BASE] = NamedModel(BASE, model_path(record["model"]), thinking, config, folder)
     for name, mode in record["stages"].items():
         path = folder / "models" / name
         if path.is_dir():
