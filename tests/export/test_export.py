@@ -116,6 +116,16 @@ def card_of(**told: Any) -> str:
     return write_card("rl", parsers=parsers, **common | told)
 
 
+@pytest.mark.parametrize(
+    ("base", "named"),
+    [("/gone/of-me/small", "small"), ("../of-me/small", "small"), ("me/small", "me/small")],
+)
+def test_a_card_does_not_tell_where_a_base_lay(base: str, named: str) -> None:
+    card = card_of(base=base)
+    assert f"# rl, from {named}\n" in card and "of-me" not in card
+    assert ("base_model:" in card) == (base == named)
+
+
 @pytest.mark.parametrize(("rank", "asked"), [(2, ""), (16, ""), (17, "32"), (200, "256")])
 def test_vllm_is_asked_for_adapters_that_it_does_not_take_unasked(rank: int, asked: str) -> None:
     card = card_of(base="me/small", lora_rank=rank)

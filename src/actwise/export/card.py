@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from actwise import __version__
 from actwise.export.parsers import Parsers
-from actwise.model.startup import SHIPPED, model_name
+from actwise.model.startup import HUB_NAME, SHIPPED, model_name
 from actwise.report.folder import Range, Results
 from actwise.report.words import number, span
 
@@ -93,7 +93,8 @@ def write_card(
 def public_name(base: str) -> str:
     """Return the name of a base model: of a folder its name alone, for where it lies is private."""
     name = model_name(base)
-    return Path(name).name if Path(name).exists() else name
+    of_hub = HUB_NAME.fullmatch(name) and not Path(name).exists()
+    return name if of_hub else Path(name).name
 
 
 def without_paths(data: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from actwise.model.kernels.allocator import keep_freed_memory
 
 _SECONDS = 8
 """Given to the hub for a first answer."""
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+"""NAME or OWNER/NAME, as models of a hub are called."""
 SHIPPED = "base"
 """Name of the model that comes with the package."""
 
@@ -28,11 +30,8 @@ def model_path(name: str) -> str:
     if path.is_dir():
         if not _holds_model(path):
             raise ModelError(f"{name}: holds no model, for it has no config.json{_instead(path)}")
-    # A hub name is NAME or OWNER/NAME; anything else, or what begins like a folder that is there,
-    # can only be meant as a folder.
-    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name) or (
-        path.parent != Path() and path.parent.is_dir()
-    ):
+    # What is no hub name, or begins like a folder that is there, can only be meant as a folder.
+    elif not HUB_NAME.fullmatch(name) or (path.parent != Path() and path.parent.is_dir()):
         raise ModelError(f"{name}: no such folder{_instead(path)}")
     return name
 
