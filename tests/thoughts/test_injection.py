@@ -57,6 +57,13 @@ def test_what_is_known_are_the_fields_of_earlier_results_that_the_decision_quote
     assert gathered(BYE, "") is None
 
 
+def test_one_and_none_left_are_facts_and_yes_and_no_are_not() -> None:
+    counts = result(guests=1, left=0, open=True, paid=False, note=None)
+    talk = TALK.model_copy(update={"messages": (*TALK.messages[:2], counts, TALK.messages[3])})
+    said = "1 guest, 0 rooms. True or False?"
+    assert gathered(talk.decisions()[1], said) == "Known: guests 1, left 0."
+
+
 @pytest.mark.parametrize(
     ("exploration", "exploitation", "expected"),
     [

@@ -108,7 +108,7 @@ def _leaves(field: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for part in value:
             yield from _leaves(field, part)
-    elif field not in ("", _FAILURE) and value not in (None, "", True, False):
+    elif field not in ("", _FAILURE) and value not in (None, "") and not isinstance(value, bool):
         yield field, str(value)
 
 
