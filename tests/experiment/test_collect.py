@@ -229,7 +229,13 @@ def test_the_page_of_the_ablations_says_what_mattered(tmp_path: Path) -> None:
             for line in lines:
                 line["verdict"]["right"] = False
             write_lines(file, lines)
-    text = page(collect(design, tmp_path, range(2)))
+    figures = collect(design, tmp_path, range(2))
+    # Two seeds tell next to nothing of others, however far from zero an interval is.
+    assert page(figures).count("**too few seeds**") == len(design.comparisons)
+    assert "* divergence term of 0.02: **too few seeds**, -75.0" in page(figures)
+    for pair in figures["paired"]:
+        pair["seeds"] = [0, 1, 2]
+    text = page(figures)
     assert "* divergence term of 0.02: **worse**, -75.0 (-100.0 to -50.0)" in text
     # Held against the arm that differs in the upper bound alone.
     clip = "two steps a batch, clip 0.2 both ways"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from actwise.errors import InputError
 from actwise.experiment.cells import Figures, every, interval, markdown, percent, signed, slice_of
+from actwise.experiment.certainty import ENOUGH
 from actwise.experiment.claims import claims
 from actwise.experiment.paper import (
     ANNOTATED,
@@ -322,6 +323,8 @@ def _what_mattered(figures: Figures) -> str:
     for found in every(figures["paired"], split="test", slice="all"):
         low, high = found["difference"]["low"], found["difference"]["high"]
         word = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+        if len(found["seeds"]) < ENOUGH:
+            word = "too few seeds"
         against = "" if found["against"] == RL else f" (against {found['against']})"
         text = f"* {found['model']}{against}: **{word}**, {signed(found['difference'])}"
         lines.append((found["difference"]["value"], text))
