@@ -51,7 +51,8 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         found["thought_words"] = (
             f"thoughts have shrunk from {_mean(first, 'thought_words'):.1f} to "
             f"{_mean(last, 'thought_words'):.1f} words: see in rollouts/ whether they still "
-            "decide; a larger rl.kl_coefficient or rl.likelihood.weight holds them"
+            "decide; a larger rl.kl_coefficient holds them, and so does a larger "
+            "rl.likelihood.weight where rl.unit=decision"
         )
     if _mean(last, "entropy") < SURE * _mean(first, "entropy"):
         found["entropy"] = (
@@ -63,7 +64,7 @@ def warnings(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if unsolved > UNSOLVED and unsolved > 0.95 * _mean(first, "unsolved"):
         found["unsolved"] = (
             f"{unsolved:.0%} of the decisions still have no right completion: record thoughts for "
-            "their kinds, or try more with --set rl.num_generations=16"
+            "their kinds, or try more with a larger rl.num_generations"
         )
     return found
 
