@@ -12,9 +12,10 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
-from actwise.data.stored import Store, chosen, packed, unpacked
+from actwise.data.stored import Store, chosen, packed, unpacked, where
 from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, UniqueIds, read_each
+from actwise.formats.validate import NOTHING_LEARNED
 from actwise.rewards.overrides import check_overrides
 from actwise.run.cores import num_cores
 from actwise.run.progress import QUIET, Progress
@@ -70,10 +71,12 @@ def read_logs(files: Sequence[Path], config: RunConfig, progress: Progress = QUI
             line=first.line,
             remedy="or leave such records out with --set data.bad_records=skip",
         )
+    conversations, beginnings = longest_records(conversations)
+    if reading.rejected[NOTHING_LEARNED]:
+        conversations, beginnings = (where(c, _learned) for c in (conversations, beginnings))
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
     check_overrides(config.reward, conversations)
-    conversations, beginnings = longest_records(conversations)
     if config.data.limit is not None and config.data.limit < len(conversations):
         draw = random.Random(f"limit/{config.seed}")
         numbers = draw.sample(range(len(conversations)), config.data.limit)
@@ -135,10 +138,16 @@ class _Packed(NamedTuple):
     """See `packed`."""
 
 
+def _learned(conversation: Conversation) -> bool:
+    return bool(conversation.decisions())
+
+
 def _packing() -> Callable[[Conversation | Rejected], _Packed | Rejected]:
-    return lambda item: (
-        replace(item, conversation=None) if isinstance(item, Rejected) else _packed(item)
-    )
+    return lambda item: _without_what_failed(item) if isinstance(item, Rejected) else _packed(item)
+
+
+def _without_what_failed(item: Rejected) -> Rejected:
+    return item if item.reason == NOTHING_LEARNED else replace(item, conversation=None)
 
 
 def _packed(conversation: Conversation) -> _Packed:
@@ -167,6 +176,9 @@ class _Reading:
                 self.rejected[item.reason] += 1
                 places = self._places.setdefault(item.reason, [])
                 places += [f"{item.file}:{item.line}"] if len(places) < _EXAMPLES else []
+                # An answer that was cut off is not learned from longer records of it, either.
+                if item.conversation is not None:
+                    yield packed(item.conversation)
                 continue
             if (name := ids.take(item.id)) != item.id:
                 renamed = unpacked(item.conversation).model_copy(update={"id": name})

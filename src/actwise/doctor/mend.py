@@ -13,12 +13,12 @@ from pathlib import Path
 
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.data.grown import longest_records
-from actwise.data.stored import Store
+from actwise.data.stored import Store, where
 from actwise.doctor.copies import content_digest
 from actwise.doctor.nulls import without_stray_nulls
 from actwise.findings.finding import case_of
 from actwise.formats import Rejected
-from actwise.formats.validate import first_problem
+from actwise.formats.validate import NOTHING_LEARNED, first_problem
 from actwise.run.files import write_named
 
 
@@ -74,6 +74,9 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
         zipped = out.suffix == ".gz"
         with gzip.open(temporary, "wb") if zipped else open(temporary, "wb") as file:
             conversations, beginnings = longest_records(Store(mend_all(items, mending)))
+            if mending.left_out[NOTHING_LEARNED]:
+                conversations = where(conversations, _learned)
+                beginnings = where(beginnings, _learned)
             if beginnings:
                 mending.mends["growing_record"] = len(beginnings)
             mending.written = len(conversations)
@@ -84,8 +87,15 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
     return mending
 
 
+def _learned(conversation: Conversation) -> bool:
+    return bool(conversation.decisions())
+
+
 def mend_all(items: Iterable[Conversation | Rejected], mending: Mending) -> Iterator[Conversation]:
-    """Yield the conversations that can be used, mended, each once; `mending` counts."""
+    """Yield the conversations that can be used, mended, each once; `mending` counts.
+
+    Those of which nothing is learned are left out and yielded all the same, for longer records.
+    """
     seen: set[int] = set()
     for item in items:
         conversation = item.conversation if isinstance(item, Rejected) else item
@@ -97,6 +107,9 @@ def mend_all(items: Iterable[Conversation | Rejected], mending: Mending) -> Iter
         problem = first_problem(mended)
         if problem:
             mending.left_out[problem.reason] += 1
+            # An answer that was cut off is not learned from longer records of it, either.
+            if problem.reason == NOTHING_LEARNED:
+                yield mended
             continue
         key = content_digest(case_of(mended))
         if key in seen:

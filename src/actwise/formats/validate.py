@@ -8,6 +8,9 @@ from actwise.conversation import CONTROL_TAG, Conversation, Message, Tool, ToolC
 from actwise.formats.record import Unusable, clip
 from actwise.formats.tools import argument_problem
 
+NOTHING_LEARNED = "no_assistant"
+"""Why a conversation is refused of which nothing is learned, such as one cut-off answer."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -33,7 +36,7 @@ def first_problem(conversation: Conversation) -> Problem | None:
         )
     if not conversation.decisions():
         return Problem(
-            "no_assistant",
+            NOTHING_LEARNED,
             "the conversation has no assistant message to learn from; leave it out",
         )
     tools = {tool_name(tool): tool for tool in conversation.tools}
