@@ -208,6 +208,15 @@ def test_an_mcp_server_answers_or_an_error_does(tmp_path: Path) -> None:
         assert json.loads(late) == {"error": "takes longer than 0.5 s"}
 
 
+@pytest.mark.slow
+def test_a_call_has_the_seconds_that_it_was_given(tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    server = tmp_path / "server.py"
+    server.write_text(SERVER.replace("time.sleep(1000)", "time.sleep(31)"))  # a start has 30
+    with closing(McpTools(f"{sys.executable} {server}", seconds=120)) as tools:
+        assert tools.run(ToolCall(name="find", arguments={"id": -1})) == "shelf -1"
+
+
 def test_what_a_server_says_of_itself_is_in_a_file_that_is_named_when_it_ends(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,7 +90,12 @@ class McpServer:
         """Call a tool and return the text of its result; of what fails, an explanation."""
         try:
             found = self._ask(
-                self._client.call_tool, self._seconds, name=call.name, arguments=call.arguments
+                self._client.call_tool,
+                self._seconds,
+                name=call.name,
+                arguments=call.arguments,
+                # The client's own limit, that of a start, may be less; ours comes first.
+                read_timeout_seconds=self._seconds + _START_SECONDS,
             )
         except NotInTime:
             return failed(f"takes longer than {self._seconds:g} s")
