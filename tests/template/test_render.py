@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import random
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from actwise.conversation import Conversation, Decision, Message, ToolCall
+from actwise.desk import MODEL as desk_model
 from actwise.desk import conversations as desk
 from actwise.errors import InputError, ModelError
 from actwise.formats import read_files
 from actwise.formats.record import Rejected
+from actwise.template import render
 from actwise.template.parse import FormatError, parse_completion
 from actwise.template.render import SHIPPED_TEMPLATE, Template
 
@@ -529,3 +532,17 @@ def test_with_the_shipped_template_turns_end_with_what_the_tokenizer_has(tmp_pat
             _, completion = check(template, reference, decision, thought)
             check_reads_back(template, decision, completion, thought)
             assert template.tokenizer.convert_ids_to_tokens(completion[-1]) == "</s>"
+
+
+def test_texts_that_come_once_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_KEPT", 10_000)
+    template = Template(AutoTokenizer.from_pretrained(desk_model))
+    tracemalloc.start()
+    try:
+        for number in range(200):  # of 2000 characters; their tokens take more
+            text = f"{number} {'otter ' * 333}"
+            assert template.encode(text) == template.tokenizer.encode(text)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000

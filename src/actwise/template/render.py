@@ -25,6 +25,8 @@ from actwise.template.parse import ParsedCompletion, parse_completion
 from actwise.template.probe import REMEDY, THOUGHT, find_expression, split_at_stop
 from actwise.template.source import tokenizer_source
 
+_KEPT = 1 << 24
+"""Characters of pieces whose tokens are kept: some hundred megabytes with them."""
 _SECONDS, _MEMORY = 10.0, 2 << 30
 """What a template may take for one text: it is a program, and may not end."""
 SHIPPED_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
@@ -52,6 +54,8 @@ class Template:
         self.tokenizer = tokenizer
         self._guard = Guard(tokenizer)
         self._pieces: dict[str, list[int]] = {}
+        self._num_kept = 0
+        """Characters of the pieces."""
         self._cut = _added_token_pattern(tokenizer)
         added = tokenizer.added_tokens_decoder.values()
         words = [token.content for token in added if token.content.strip()]
@@ -215,9 +219,11 @@ class Template:
                 if encoded is None:
                     encoded = list(self.tokenizer.encode(piece, add_special_tokens=False))
                     self._pieces[piece] = encoded
+                    self._num_kept += len(piece)
                 ids.extend(encoded)
-        if len(self._pieces) > 200_000:
+        if self._num_kept > _KEPT or len(self._pieces) > 200_000:
             self._pieces.clear()
+            self._num_kept = 0
         return ids
 
     def decode(self, token_ids: list[int]) -> str:
