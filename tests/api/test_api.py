@@ -137,6 +137,11 @@ def test_mistakes_are_told_in_one_line(
         model.act([{"role": "robot", "content": "Hi"}])
     with pytest.raises(InputError, match="tokens and the model holds 8192"):
         model.act([{"role": "user", "content": "x" * 9000}])
+    for name, value in (("max_tokens", 0), ("temperature", float("nan")), ("budget", -1)):
+        with pytest.raises(ConfigError, match=f"{name} is {value}; at least [01] is needed"):
+            model.act([{"role": "user", "content": "Hi"}], **{name: value})
+    huge = model.act([{"role": "user", "content": "Hi"}], max_tokens=2, temperature=1, seed=2**70)
+    assert huge.truncated
 
 
 @pytest.mark.parametrize("better", ["direct", "thinking"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actwise.engine.acting import Action, LocalActor
+from actwise.errors import ConfigError
 from actwise.model.policy import Policy
 
 
@@ -36,8 +37,15 @@ class Model:
             budget: Tokens to which a thought is cut; as many as it has where None.
 
         Raises:
+            ConfigError: A number is below the least that it may be.
             InputError: The messages or tools cannot be read, or leave no room in the context.
         """
+        least = {"max_tokens": (max_tokens, 1), "temperature": (temperature, 0)}
+        if budget is not None:
+            least["budget"] = budget, 0
+        for name, (given, at_least) in least.items():
+            if not given >= at_least:  # NaN is not, either
+                raise ConfigError(f"{name} is {given}; at least {at_least} is needed")
         actor = LocalActor(
             self.policy, max_tokens=max_tokens, temperature=temperature, seed=seed, budget=budget
         )

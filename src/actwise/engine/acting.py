@@ -112,7 +112,7 @@ class LocalActor:
         self._policy = policy
         self._max_tokens = max_tokens
         self._temperature = temperature
-        self._seed = seed
+        self._seed = seed % 2**62
         self._budget = budget
         self._steering = steering
         self._kept = KeptPrefixes(_KEPT_BYTES)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hmac
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +26,7 @@ from actwise.errors import InputError
 from actwise.model.policy import Policy
 from actwise.serving.job import Job
 from actwise.serving.metrics import Metrics
-from actwise.serving.protocol import ApiError, ChatRequest, read_request
+from actwise.serving.protocol import ApiError, ChatRequest, read_request, written_event
 from actwise.serving.scheduler import Full, Scheduler
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -193,9 +192,9 @@ class Server:
         try:
             with self._accounted(model, job, begin):
                 async for chunk in job.chunks(usage=usage):
-                    yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+                    yield written_event(chunk)
         except ApiError as error:
-            yield f"data: {json.dumps(error.to_dict())}\n\n"
+            yield written_event(error.to_dict())
         yield "data: [DONE]\n\n"
 
     @contextlib.contextmanager

@@ -56,6 +56,7 @@ class StreamOptions(_Part):
     """What a stream holds beside the completion."""
 
     include_usage: bool = False
+    include_obfuscation: Literal[False] | None = None
 
 
 class TemplateOptions(_Part):
@@ -101,6 +102,9 @@ class ChatRequest(_Part):
     presence_penalty: Literal[0] | None = None
     parallel_tool_calls: Literal[True] | None = None
     response_format: ResponseFormat | None = None
+    modalities: list[Literal["text"]] | None = None
+    logit_bias: dict[str, float] = Field({}, max_length=0)
+    functions: list[Any] = Field([], max_length=0)
 
     # Of a provider's accounts and stores.
     user: Any = None
@@ -109,6 +113,8 @@ class ChatRequest(_Part):
     service_tier: Any = None
     safety_identifier: Any = None
     prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -135,6 +141,10 @@ class ChatRequest(_Part):
         return self.max_completion_tokens or self.max_tokens
 
 
+_EMPTY = ("logit_bias", "functions")
+"""What may be asked for, and ask for nothing."""
+
+
 def read_request(body: bytes) -> ChatRequest:
     """Read the body of a request.
 
@@ -154,6 +164,7 @@ def read_request(body: bytes) -> ChatRequest:
             "extra_forbidden": "is not supported here",
             "literal_error": f"has to be {first.get('ctx', {}).get('expected', '')} here",
             "missing": "is missing",
+            "too_long": "is not supported here" if param in _EMPTY else first["msg"],
         }.get(first["type"], first["msg"])
         raise ApiError(400, f"{param}: {problem}" if param else problem, param=param) from error
 
@@ -161,6 +172,11 @@ def read_request(body: bytes) -> ChatRequest:
 def completion_id() -> str:
     """Return a name for a completion that no other has."""
     return f"chatcmpl-{secrets.token_hex(12)}"
+
+
+def written_event(value: dict[str, Any]) -> str:
+    """Return an event of a stream, in ASCII: some clients take U+2028, too, for a line's end."""
+    return f"data: {json.dumps(value)}\n\n"
 
 
 def written_call(call: ToolCall) -> dict[str, Any]:
