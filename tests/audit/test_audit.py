@@ -144,6 +144,30 @@ def test_copied_words_stand_in_long_runs_of_the_context() -> None:
     assert context.copied([]).share == 0
 
 
+FEW_WORDS = st.lists(st.sampled_from(["0", "1"]), max_size=12)
+
+
+@given(st.lists(FEW_WORDS, max_size=3), FEW_WORDS)
+def test_copied_runs_are_those_of_the_naive_search(texts: list[list[str]], said: list[str]) -> None:
+    held = {tuple(t[i:j]) for t in texts for i in range(len(t)) for j in range(i + 4, len(t) + 1)}
+    runs = [
+        (i, j)
+        for i in range(len(said))
+        for j in range(i + 4, len(said) + 1)
+        if tuple(said[i:j]) in held
+    ]
+    copied = Context(map(" ".join, texts)).copied(said)
+    assert copied.longest == max((j - i for i, j in runs), default=0)
+    inside = sum(any(i <= place < j for i, j in runs) for place in range(len(said)))
+    assert copied.share == (inside / len(said) if said else 0)
+
+
+def test_one_word_over_and_over_ends() -> None:
+    # Each of its places in the context against each in the answer would take an hour.
+    copied = Context(["0 " * 25_000]).copied(["0"] * 500)
+    assert (copied.longest, copied.share) == (500, 1)
+
+
 def test_a_change_combines_two_intervals_by_squaring_and_adding() -> None:
     found = change(Interval(1.0, 0.7, 1.4), Interval(2.0, 1.8, 2.3))
     assert found is not None

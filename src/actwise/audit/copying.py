@@ -23,11 +23,13 @@ class Context:
     """The messages before a decision, searchable by runs of words."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = [words(text) for text in texts]
-        self._runs: dict[tuple[str, ...], list[tuple[int, int]]] = {}
-        for number, text in enumerate(self._texts):
-            for start in range(len(text) - RUN + 1):
-                self._runs.setdefault(tuple(text[start : start + RUN]), []).append((number, start))
+        found = [words(text) for text in texts]
+        self._runs = {
+            tuple(text[start : start + RUN])
+            for text in found
+            for start in range(len(text) - RUN + 1)
+        }
+        self._joined = "\n".join(f" {' '.join(text)} " for text in found)
 
     def copied(self, text: Sequence[str]) -> Copied:
         """Measure what of a text's words is copied from here."""
@@ -36,20 +38,15 @@ class Context:
         inside = [False] * len(text)
         longest = 0
         for start in range(len(text) - RUN + 1):
-            places = self._runs.get(tuple(text[start : start + RUN]), [])
-            if places:
-                inside[start : start + RUN] = [True] * RUN
-                longest = max(longest, *(self._length(text, start, place) for place in places))
+            if tuple(text[start : start + RUN]) not in self._runs:
+                continue
+            inside[start : start + RUN] = [True] * RUN
+            # Only a longer run is looked for, and as text: a context of one word over and over
+            # holds every run in as many places as it has words.
+            longest = max(longest, RUN)
+            while start + longest < len(text) and self._holds(text[start : start + longest + 1]):
+                longest += 1
         return Copied(sum(inside) / len(text), longest)
 
-    def _length(self, text: Sequence[str], start: int, place: tuple[int, int]) -> int:
-        number, begin = place
-        source = self._texts[number]
-        length = RUN
-        while (
-            start + length < len(text)
-            and begin + length < len(source)
-            and text[start + length] == source[begin + length]
-        ):
-            length += 1
-        return length
+    def _holds(self, run: Sequence[str]) -> bool:
+        return f" {' '.join(run)} " in self._joined
