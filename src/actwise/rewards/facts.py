@@ -16,7 +16,7 @@ from actwise.rewards.grammar import FACT
 from actwise.rewards.languages import LANGUAGES, language_of
 from actwise.rewards.readings import Fact, facts_of
 from actwise.rewards.typography import plain
-from actwise.rewards.units import unit_after
+from actwise.rewards.units import same_unit, unit_after
 
 _UNIT_FOLLOWS = re.compile(
     r"\s(?:dollars?|bucks|cents?|euros?|pounds?|yen|rupees|francs|percent|per cent|o'clock"
@@ -95,7 +95,8 @@ def read(text: str) -> Reading:
     signs = _LIST_MARKER.sub("", plain(text))
     language = language_of(signs)
     comma = language is not None and LANGUAGES[language].decimal_comma
-    with_digits = spelled.CARDINAL.sub(_in_digits, signs)
+    with_digits = spelled.AND_A_PART.sub(spelled.and_a_part, signs)
+    with_digits = spelled.CARDINAL.sub(_in_digits, with_digits)
     facts: list[Fact] = []
 
     def take(match: re.Match[str]) -> str:
@@ -138,7 +139,10 @@ def _agree(qualifier: str | None, found: set[str | None]) -> bool:
     """Whether one of several agrees, the unit and what follows its stroke each by itself."""
     ours = _unit_and_rate(qualifier)
     return any(
-        all(not one or not other or one == other for one, other in zip(ours, theirs, strict=True))
+        all(
+            not one or not other or same_unit(one, other)
+            for one, other in zip(ours, theirs, strict=True)
+        )
         for theirs in map(_unit_and_rate, found)
     )
 

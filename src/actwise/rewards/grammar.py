@@ -60,6 +60,11 @@ _DAY = "(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
 _AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs)(?!\w))"
 _UNITS = r"(?:st|nd|rd|th|kg|g|lbs?|oz|km|cm|mm|m|ml|l|kb|mb|gb|tb|ms|s|mins?|hrs?|h|x)"
+# A minus in words where an amount is told; in "the price minus $20" it takes the amount away.
+_SIGN = (
+    r"(?<![\w)])-"
+    r"|(?:(?<=\bis\s)|(?<=\bwas\s)|(?<=\bof\s)|(?<=\bat\s)|(?<=:\s))(?:minus|negative)\s"
+)
 _ORDINAL = r"(?:st|nd|rd|th|\.(?=\s[^\W\d_]))?"
 _AMOUNT = rf"""(?:
     [0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?(?![0-9])      # 1,234.50
@@ -101,11 +106,12 @@ FACT = re.compile(
   | (?P<quarters> (?<!\w)(?P<q_part>half|quarter)\s(?P<q_side>past|to)\s
         (?P<q_hour>[0-9]{{1,2}}|{_HOUR})(?!\w) )
   | (?P<daytime> (?<!\w)(?:12\s)?(?:noon|midday|midnight)(?!\w) )
-  | (?P<range_from> (?<![0-9:.\w$€£-])(?P<rf_hour>[0-9]{{1,2}})(?::(?P<rf_minute>[0-9]{{2}}))?
-        (?=(?:\s?-\s?|\s(?:to|and|until|till)\s)[0-9]{{1,2}}(?::[0-9]{{2}})?
+  | (?P<range_from> (?<![0-9:.\w$€£-])(?P<rf_hour>[0-9]{{1,2}})(?:[:.](?P<rf_minute>[0-5][0-9]))?
+        (?=(?:\s?-\s?|\s(?:to|and|until|till)\s)[0-9]{{1,2}}(?:[:.][0-9]{{2}})?
             \s{{0,3}}[ap]\.?m(?![a-z])) )
   | (?P<clock> (?<![0-9:.])(?P<hour>[0-9]{{1,2}})
-        (?: (?::(?P<minute>[0-9]{{2}})(?::(?P<second>[0-9]{{2}}))?)?
+        (?: (?:\.(?P<minute_dot>[0-5][0-9])
+                |:(?P<minute>[0-9]{{2}})(?::(?P<second>[0-9]{{2}}))?)?
             \s{{0,3}}(?P<half>[ap])\.?m(?![a-z])\.?
           | (?::(?P<minute_of>[0-9]{{2}}))?(?:\s?o'clock)?
             \s(?:in\sthe|at)\s(?P<part>morning|afternoon|evening|night)(?!\w)
@@ -121,16 +127,17 @@ FACT = re.compile(
   | (?P<dotted> (?<![\w.])v?[0-9]+(?:\.[0-9]+){{2,}}(?![\w]|\.[0-9]|,[0-9]) )
   | (?P<version> (?<!\w)(?:version|ver\.?|release|v)\s{{0,2}}
         (?P<v_number>[0-9]+\.[0-9]+)(?!\w|[.,][0-9]) )
-  | (?P<percent> (?P<percent_sign>(?<![\w)])-)?(?P<percentage>{_AMOUNT})
+  | (?P<percent> (?P<percent_sign>{_SIGN})?(?P<percentage>{_AMOUNT})
         \s{{0,3}}(?:%|percent(?!\w)|per\scent(?!\w)|prozent(?!\w)) )
   | (?P<cents> (?<![\w.,])(?P<cent_amount>[0-9]{{1,4}})\s{{0,2}}(?:¢|(?:cents?|ct)(?!\w)) )
   | (?P<mixed> \#?(?<![A-Z0-9])(?![0-9]+(?:{_UNITS}|{_CODES})(?![\w-]))(?![0-9]{{1,9}}k(?!\w))
         (?![0-9]+(?:-(?-i:[a-z])+)+(?!\w))
         (?=[0-9_-]{{0,40}}[A-Z])(?=[A-Z_-]{{0,40}}[0-9])[A-Z0-9]+(?:[-_][A-Z0-9]+)* )
-  | (?P<number> (?P<sign>(?<![\w)])-)?
+  | (?P<number> (?P<sign>{_SIGN})?
         (?:(?P<before>US\$|[$€£¥₹]|(?<!\w){_CODES})\s{{0,2}}(?P<inner_sign>-)?)?
         (?P<amount>{_AMOUNT})
-        (?P<power>k(?!\w)|\s{{0,2}}(?:thousand|million|billion|mio|bn)(?!\w))?
+        (?P<power>k(?!\w)|\s{{0,2}}(?:thousand|million|billion|mio|bn)(?!\w)
+            |(?(before)[mb](?!\w)|[mb](?=\s{{0,2}}{_AFTER})))?
         (?:\s{{0,2}}(?P<after>{_AFTER})
           |{_UNITS}(?!\w))? )
     """,

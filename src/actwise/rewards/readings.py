@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS, WEEKDAYS
 from actwise.rewards.units import CURRENCIES, unit_after, with_rate
 
-_POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "billion": 9, "bn": 9}
+_POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "m": 6, "billion": 9, "bn": 9, "b": 9}
 _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.)|[~≈])\s{0,2}$",
     re.I,
 )
 _DAYS = {day[:3]: day for day in WEEKDAYS.values()}
 _AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis)\s$", re.I)
+_RANGE = r"(?:\s?-\s?|\s(?:to|until|till|through)\s)"
+_RANGE_BEFORE = re.compile(rf"(?<![\w.,:$€£-])[0-9]{{1,2}}{_RANGE}$")
+_RANGE_AFTER = re.compile(rf"{_RANGE}[0-9]{{1,2}}(?![\w:])")
 _PRODUCT = re.compile(
     r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
     r"|ubuntu|debian|windows|android|linux|kernel|chrome|firefox|postgres|mysql|openssl|cuda|usb"
@@ -68,6 +71,8 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
     if match["power"]:
         value = _times(value, _POWERS[match["power"].strip().casefold()])
     also: list[tuple[str, str]] = []
+    if match.string.startswith("M", match.end("amount")) and not match["power"]:
+        also.append(("number", _times(value, 6)))  # 5M: metres, or millions
     if text[-2:].casefold() in ("st", "nd", "rd", "th"):
         also.append(("ordinal", value))
     if text[-1:].casefold() == "h" and value.isdigit() and int(value) <= 24:
@@ -77,7 +82,8 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
         if _PRODUCT.search(before[-40:]):
             return Fact("number", f"v{amount}", None, text)
         also.append(("number", f"v{amount}"))
-    if text.isdigit() and len(text) <= 2 and int(text) <= 24 and _AT.search(before[-12:]):
+    is_short = text.isdigit() and len(text) <= 2 and int(text) <= 24
+    if is_short and _may_be_hour(match, before):
         also += [("time", f"{int(text):02d}:00"), ("time", f"{int(text) % 12 + 12:02d}:00")]
     sign = "-" if match["sign"] or match["inner_sign"] else ""
     decimals = len(value.partition(".")[2]) if _ABOUT.search(before[-20:]) else None
@@ -87,6 +93,15 @@ def _number(match: re.Match[str], before: str, decimal_comma: bool) -> Fact:
     else:
         qualifier = unit_after(match.string, match.end("power" if match["power"] else "amount"))
     return Fact("number", sign + value, qualifier, text, frozenset(also), decimals)
+
+
+def _may_be_hour(match: re.Match[str], before: str) -> bool:
+    """Whether a bare number stands where an hour may stand: "at 9", "9-5"."""
+    return bool(
+        _AT.search(before[-12:])
+        or _RANGE_BEFORE.search(before[-12:])
+        or (_RANGE_AFTER.match(match.string, match.end()) and not before.endswith("-"))
+    )
 
 
 def _percentage(match: re.Match[str], decimal_comma: bool) -> Fact:
@@ -170,7 +185,7 @@ def _phone(match: re.Match[str]) -> Iterator[Fact]:
 
 def _clock(match: re.Match[str]) -> Iterator[Fact]:
     hour = int(match["hour"])
-    minutes = ("minute", "minute24", "minute_of", "minute_h", "minute_uhr")
+    minutes = ("minute", "minute_dot", "minute24", "minute_of", "minute_h", "minute_uhr")
     minute = next((match[m] for m in minutes if match[m]), "00")
     second = match["second"] or match["second24"] or "00"
     half, part = (match["half"] or "").casefold(), (match["part"] or "").casefold()
@@ -253,6 +268,8 @@ def _ambiguous_date(prefix: str) -> Reader:
         also = [("date", f"{month:02d}-{day:02d}") for month, day in pairs if month <= 12]
         if year is None:
             also.append(("ratio", f"{first}/{second}"))
+            if second and not first * 10**6 % second:
+                also.append(("number", _times(str(first * 10**6 // second), -6)))
         year = f"20{year}" if year and len(year) == 2 else year
         yield Fact("date", f"{first}/{second}", year, match[0], frozenset(also))
 

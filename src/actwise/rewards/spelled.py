@@ -21,6 +21,13 @@ CARDINAL = re.compile(
 )
 """Finds a number in words; `value` reads it."""
 
+AND_A_PART = re.compile(
+    rf"(?:(?<![\w.,/-])(?P<digits>[0-9]{{1,4}})|{CARDINAL.pattern})"
+    r"\sand\sa\s(?P<part>half|quarter)(?![\w-])",
+    re.IGNORECASE,
+)
+"""Finds "two and a half"; `and_a_part` writes it in digits."""
+
 _ORDINALS = {f"{word}th": value for word, value in WORDS.items() if value < 20}
 _ORDINALS |= {f"{word[:-1]}ieth": value for word, value in WORDS.items() if value >= 20}
 _ORDINALS |= {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9}
@@ -49,6 +56,13 @@ def values(match: re.Match[str]) -> list[int]:
             current += WORDS[word]
         last = 100 if word in _POWERS else WORDS[word]
     return [*numbers, total + current]
+
+
+def and_a_part(match: re.Match[str]) -> str:
+    """Return a match of `AND_A_PART` in digits."""
+    numbers = [int(match["digits"])] if match["digits"] else values(match)
+    part = ".5" if match["part"].lower() == "half" else ".25"
+    return f"{numbers[0]}{part}" if len(numbers) == 1 else match[0]
 
 
 def ordinal(match: re.Match[str]) -> int:

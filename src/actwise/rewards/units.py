@@ -31,11 +31,12 @@ _UNITS = table("""
     km/hour: kmh kph
     mile/hour: mph
     meter: meter meters metre metres
+    m: m
     cm: cm centimeter centimeters centimetre centimetres
     mm: mm millimeter millimeters millimetre millimetres
     foot: foot feet ft
     inch: inch inches
-    litre: litre litres liter liters
+    litre: l litre litres liter liters
     ml: ml millilitre millilitres milliliter milliliters
     gallon: gallon gallons
     kbit/second: kbps
@@ -59,6 +60,7 @@ _RATES = _UNITS | table("""
     year: yr annum an yearly annually
     person: person head guest
 """)
+_MAY_MEAN = {"m": ("meter", "minute", "month")}
 _ADVERBS = frozenset(("hourly", "daily", "nightly", "weekly", "monthly", "yearly", "annually"))
 _RATE = re.compile(
     r"\s{0,2}(?:/\s?|(?<=\s)(?:per|an?|each|every|pro|im|par|al|por)\s)([^\W\d_]{1,12})(?!\w)"
@@ -79,6 +81,11 @@ def unit_after(text: str, end: int) -> str | None:
     found = _UNIT.match(text, end)
     unit = _UNITS.get(found[1].casefold().replace(" ", "")) if found else None
     return with_rate(unit, text, found.end() if found and unit else end)
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two units may be the same."""
+    return one == other or other in _MAY_MEAN.get(one, ()) or one in _MAY_MEAN.get(other, ())
 
 
 def with_rate(unit: str | None, text: str, end: int) -> str | None:
