@@ -29,7 +29,7 @@ class Ungrown(NamedTuple):
 
 
 def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
-    """Leave out the records that are the beginnings of longer ones.
+    """Leave out the records that are the beginnings of longer ones, and those that teach nothing.
 
     The thought and the weight of a turn are taken from the records that end with it: in the longer
     ones it is history, from which servers remove thoughts. Where two records go on differently from
@@ -45,6 +45,8 @@ def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
     turns = _Turns(conversations)
     joined = list(joins(turns.after, turns.owners, turns.prompts))
     if not joined:
+        if not turns.learned.all():
+            conversations = chosen(conversations, np.flatnonzero(turns.learned).tolist())
         return Ungrown(conversations, chosen(conversations, ()))
     is_beginning = np.zeros(len(conversations), dtype=np.bool_)
     edits = array("q")
@@ -77,7 +79,7 @@ def longest_records(conversations: Sequence[Conversation]) -> Ungrown:
     kept = map(whole, np.flatnonzero(~is_beginning).tolist())
     return Ungrown(
         rebuilt(conversations, (c for c in kept if c.decisions())),
-        chosen(conversations, np.flatnonzero(is_beginning).tolist()),
+        chosen(conversations, np.flatnonzero(is_beginning & turns.learned).tolist()),
     )
 
 
@@ -86,9 +88,10 @@ class _Turns:
 
     def __init__(self, conversations: Sequence[Conversation]) -> None:
         after, owners, index, specific = array("Q"), array("I"), array("I"), array("b")
-        prompts = array("Q")
+        prompts, learned = array("Q"), array("b")
         for number, conversation in enumerate(conversations):
             prompts.append(prompt_of(conversation))
+            learned.append(bool(conversation.decisions()))
             for turn in turns_of(conversation):
                 after.append(turn.after)
                 owners.append(number)
@@ -99,6 +102,7 @@ class _Turns:
         self.index = np.array(index, dtype=np.int64)
         self.specific = np.array(specific, dtype=np.bool_)
         self.prompts = np.array(prompts, dtype=np.uint64)
+        self.learned = np.array(learned, dtype=np.bool_)
 
 
 def joins(

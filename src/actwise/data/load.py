@@ -12,7 +12,7 @@ from actwise.config import RunConfig
 from actwise.conversation import Conversation
 from actwise.data.fingerprint import Sides
 from actwise.data.grown import longest_records
-from actwise.data.stored import Store, chosen, packed, unpacked, where
+from actwise.data.stored import Store, chosen, packed, unpacked
 from actwise.errors import ConfigError, InputError
 from actwise.formats import Rejected, UniqueIds, read_each
 from actwise.formats.validate import NOTHING_LEARNED
@@ -72,8 +72,6 @@ def read_logs(files: Sequence[Path], config: RunConfig, progress: Progress = QUI
             remedy="or leave such records out with --set data.bad_records=skip",
         )
     conversations, beginnings = longest_records(conversations)
-    if reading.rejected[NOTHING_LEARNED]:
-        conversations, beginnings = (where(c, _learned) for c in (conversations, beginnings))
     if not conversations:
         raise InputError("no usable conversation", file=str(files[0]), remedy="see `actwise check`")
     check_overrides(config.reward, conversations)
@@ -136,10 +134,6 @@ class _Packed(NamedTuple):
     """Its JSON."""
     conversation: bytes
     """See `packed`."""
-
-
-def _learned(conversation: Conversation) -> bool:
-    return bool(conversation.decisions())
 
 
 def _packing() -> Callable[[Conversation | Rejected], _Packed | Rejected]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.data.grown import longest_records
-from actwise.data.stored import Store, where
+from actwise.data.stored import Store
 from actwise.doctor.copies import content_digest
 from actwise.doctor.nulls import without_stray_nulls
 from actwise.findings.finding import case_of
@@ -74,9 +74,6 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
         zipped = out.suffix == ".gz"
         with gzip.open(temporary, "wb") if zipped else open(temporary, "wb") as file:
             conversations, beginnings = longest_records(Store(mend_all(items, mending)))
-            if mending.left_out[NOTHING_LEARNED]:
-                conversations = where(conversations, _learned)
-                beginnings = where(beginnings, _learned)
             if beginnings:
                 mending.mends["growing_record"] = len(beginnings)
             mending.written = len(conversations)
@@ -85,10 +82,6 @@ def write_mended(items: Iterable[Conversation | Rejected], out: Path) -> Mending
 
     write_named(out, write, remedy="choose another --fix")
     return mending
-
-
-def _learned(conversation: Conversation) -> bool:
-    return bool(conversation.decisions())
 
 
 def mend_all(items: Iterable[Conversation | Rejected], mending: Mending) -> Iterator[Conversation]:

@@ -141,10 +141,6 @@ class ChatRequest(_Part):
         return self.max_completion_tokens or self.max_tokens
 
 
-_EMPTY = ("logit_bias", "functions")
-"""What may be asked for, and ask for nothing."""
-
-
 def read_request(body: bytes) -> ChatRequest:
     """Read the body of a request.
 
@@ -164,8 +160,9 @@ def read_request(body: bytes) -> ChatRequest:
             "extra_forbidden": "is not supported here",
             "literal_error": f"has to be {first.get('ctx', {}).get('expected', '')} here",
             "missing": "is missing",
-            "too_long": "is not supported here" if param in _EMPTY else first["msg"],
         }.get(first["type"], first["msg"])
+        if first.get("ctx", {}).get("max_length") == 0:  # it may be asked for where it is empty
+            problem = "is not supported here"
         raise ApiError(400, f"{param}: {problem}" if param else problem, param=param) from error
 
 

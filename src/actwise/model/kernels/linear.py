@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 # Not public. The operator behind compiled linear layers; it has no gradient of its own.
 _onednn = torch.ops.mkldnn._linear_pointwise
-_AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 _CPU_INFO = Path("/proc/cpuinfo")
 _FEW = 800_000
 """Multiplications for which a call of oneDNN, ten microseconds, costs more than it saves."""
@@ -52,6 +51,7 @@ def _is_intel() -> bool:
     return "GenuineIntel" in named
 
 
+_AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 _FASTER = _AVAILABLE and not _is_intel()
 
 
