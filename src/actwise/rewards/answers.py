@@ -30,14 +30,22 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
+from actwise.rewards.bounds import bound_exchanged
 from actwise.rewards.facts import Reading, read
 from actwise.rewards.labels import another_label, label_of, parsed
 from actwise.rewards.names import names, proper_names
-from actwise.rewards.owners import names_exchanged, swapped
+from actwise.rewards.owners import ends_exchanged, names_exchanged, swapped
 from actwise.rewards.readings import Fact
 from actwise.rewards.scalars import same_json
 from actwise.rewards.settings import JudgeConfig
-from actwise.rewards.stance import Stance, contradiction, same_topics, stance, topics_meet
+from actwise.rewards.stance import (
+    Stance,
+    both_say_no,
+    contradiction,
+    same_topics,
+    stance,
+    topics_meet,
+)
 from actwise.rewards.typography import plain
 
 _OUTER = " \t\r\n.!\"'*"
@@ -146,7 +154,8 @@ def _match_texts(
     said, recorded = stance(predicted), stance(gold)
     same_language = ours.language is not None and ours.language == theirs.language
     opposite = contradiction(said, recorded) if same_language else None
-    opposite = opposite or names_exchanged(ours, theirs)
+    opposite = opposite or names_exchanged(ours, theirs) or ends_exchanged(ours, theirs)
+    opposite = opposite or bound_exchanged(ours, theirs)
     empty = _tells_nothing(ours, said, theirs, recorded)
     proper = proper_names(ours, theirs, asked)
     foreign = _foreign(ours, theirs, context) + proper.foreign
@@ -275,7 +284,7 @@ def _acts(said: Stance, recorded: Stance, *, same_language: bool) -> list[tuple[
     """
     acts = []
     if recorded.refuses and same_language and topics_meet(said, recorded):
-        acts.append(("refusal", said.refuses))
+        acts.append(("refusal", said.refuses or both_say_no(said, recorded)))
     if recorded.opening and recorded.opening == said.opening and not recorded.clauses:
         acts.append((recorded.opening, True))
     if recorded.only_asks and not said.asks:

@@ -76,6 +76,31 @@ def _before(text: str, known: list[str]) -> dict[str, str]:
     return {n: words[words.index(n, 1) - 1] for n in known if words[1:].count(n) == 1}
 
 
+def ends_exchanged(ours: Reading, theirs: Reading) -> str | None:
+    """Return what one text takes from where the other one takes it to, if both ends are exchanged.
+
+    "From checking to savings" is not "from savings to checking".
+    """
+    (source, target), (recorded_source, recorded_target) = _ends(ours.plain), _ends(theirs.plain)
+    from_target, to_source = source & recorded_target, target & recorded_source
+    if from_target and to_source and not source & recorded_source:
+        return f"goes from {min(from_target)} where the record goes to it"
+    return None
+
+
+_END = re.compile(
+    r"\b(from|to|into|onto)\s(?:(?:your|the|an?|my|our|their)\s)?([^\W\d_]{2,})(?!\w)", re.I
+)
+
+
+@lru_cache(maxsize=4096)
+def _ends(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words after "from", and those after "to"."""
+    ends = [(end.casefold(), word.casefold()) for end, word in _END.findall(text)]
+    source = frozenset(word for end, word in ends if end == "from")
+    return source, frozenset(word for end, word in ends if end != "from")
+
+
 _MANY = 30
 """Facts of one kind from which on pairs are no longer looked at."""
 _Owners = dict[tuple[str, str], frozenset[str]]

@@ -32,7 +32,7 @@ _IDIOMS = re.compile(
     r"enough|agree more|be (?:happier|better)|help but|go wrong|ask for more)"
     r"|no (?:problem|worries|doubt|matter|wonder|trouble)|not a problem|not only|not just|why not"
     r"|not to worry|(?:don't|do not) (?:worry|hesitate|mention it)|nothing but|never mind"
-    r"|not to mention|no later than|no less than|no more than|no sooner than|not least"
+    r"|no (?:later|less|more|sooner|fewer|earlier) than|not to mention|not least"
     r"|don't forget|do not forget|never forget|not until)\b"
 )
 _PHRASES = (
@@ -42,6 +42,11 @@ _PHRASES = (
     (re.compile(r"\b(?:went|gone|going|goes|go) through\b"), " succeeded "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) off\b"), " not enabled "),
     (re.compile(r"\b(?:switched|turned|switch|turn|is|are) on(?=\W*$| now\b)"), " enabled "),
+    (
+        re.compile(r"\b(?:is|are|was|were|be|running) (?:still )?on (?:time|schedule)\b"),
+        " is not delayed ",
+    ),
+    (re.compile(r"\bafraid not\b"), "afraid, no"),
     (re.compile(r"\bof course\b"), "certainly"),
     (re.compile(r"\bno longer\b"), " not "),
     (
@@ -77,6 +82,12 @@ _REFUSES = re.compile(
 )
 _REGRETS = re.compile(
     r"\b(?:sorry|apologi[sz]e|apologies|(?<!not )regret|afraid|unfortunately|sadly)\b"
+)
+
+
+_REGRETFUL_NO = re.compile(
+    r"\W*(?:(?:i'm|i am|we're|we are) )?(?:very |so |really )?"
+    r"(?:sorry|afraid|unfortunately|sadly)\W+(?:but )?(?=(?:no|nope)\s*(?:[,.!;]|$))"
 )
 
 
@@ -151,7 +162,8 @@ def stance(text: str) -> Stance:
     for phrase, meaning in _PHRASES if language is LANGUAGES["en"] else ():
         folded = phrase.sub(meaning, folded)
     folded = _LIST.sub(_in_one_order, re.sub(r"[ \t]+", " ", folded))
-    opening, folded = _opening(folded, language)
+    regret = _REGRETFUL_NO.match(folded)
+    opening, folded = _opening(folded[regret.end() :] if regret else folded, language)
     sentences = [part for part in map(str.strip, _SENTENCE_END.split(folded)) if part]
     found = [
         _clause(part, language, asks=sentence.endswith("?"))
@@ -162,7 +174,7 @@ def stance(text: str) -> Stance:
     clauses = tuple(c for c in found if c.content or c.denied or c.excluding)[:_MANY]
     return Stance(
         clauses=clauses,
-        refuses=any(_sentence_refuses(sentence, language) for sentence in sentences),
+        refuses=bool(regret) or any(_sentence_refuses(part, language) for part in sentences),
         opening=opening,
         asks="?" in folded,
         only_asks=bool(sentences) and all(part.endswith("?") for part in sentences),
@@ -186,7 +198,7 @@ def _topics(words: tuple[str, ...], language: Language) -> frozenset[str]:
 
 def contradiction(ours: Stance, theirs: Stance) -> str | None:
     """Return in what a text contradicts another one, sentence by sentence, if it does."""
-    if ours.refuses is not theirs.refuses:
+    if ours.refuses is not theirs.refuses and not both_say_no(ours, theirs):
         return f"{'refuses' if ours.refuses else 'does not refuse'} where the record does" + (
             " not" if ours.refuses else ""
         )
@@ -201,6 +213,12 @@ def contradiction(ours: Stance, theirs: Stance) -> str | None:
         if of_same and all(of_same):
             return _told(of_same[0] or "")
     return None
+
+
+def both_say_no(ours: Stance, theirs: Stance) -> bool:
+    """Whether both begin with "no", and one says nothing else, which may or may not refuse."""
+    bare = not (ours.clauses and theirs.clauses)
+    return bare and ours.opening == theirs.opening == "no"
 
 
 def _told(word: str) -> str:
