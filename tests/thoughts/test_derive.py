@@ -40,6 +40,13 @@ def called(*calls: tuple[str, dict[str, object]]) -> Message:
         ("Order 12 cost 30.", said("It is 77."), "It is done."),  # nothing gives 77
         ("Hello.", said("Which order?"), "Something is missing."),
         ("Hello.", said("Hello."), "It is done."),
+        ("Hello.", said("Which order? "), "Something is missing."),
+        ("你好", said("请问订单号是多少？"), "Something is missing."),
+        ("مرحبا", said("ما هو رقم الطلب؟"), "Something is missing."),
+        ("订单有30件和8件。", said("一共38件。"), "30 + 8 = 38."),
+        ("상품 30개와 8개", said("모두 38개입니다."), "30 + 8 = 38."),
+        ("ราคา30บาทและ8บาท", said("รวม38บาท"), "30 + 8 = 38."),
+        ("Größe30 und B8", said("38."), "It is done."),  # parts of words
         (
             "Today 20, arrived 11, limit 5.",
             said("It cannot be returned: 9 days have passed and the limit is 5."),

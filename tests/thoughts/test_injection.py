@@ -64,6 +64,14 @@ def test_one_and_none_left_are_facts_and_yes_and_no_are_not() -> None:
     assert gathered(talk.decisions()[1], said) == "Known: guests 1, left 0."
 
 
+def test_facts_are_found_where_words_are_not_spaced() -> None:
+    ride = result(city="北京", fare=31)
+    said = "去北京要31元。"
+    talk = TALK.model_copy(update={"messages": (*TALK.messages[:2], ride, TALK.messages[3])})
+    assert gathered(talk.decisions()[1], said) == "Known: city 北京, fare 31."
+    assert gathered(talk.decisions()[1], "要311元。") == "Known: fare 31."  # by the refund of 31
+
+
 @pytest.mark.parametrize(
     ("exploration", "exploitation", "expected"),
     [

@@ -40,8 +40,13 @@ def derived_thought(decision: Decision, draw: Random) -> str:
     elif quoted := [str(number) for number in numbers if number not in new]:
         parts.append(f"It says {', '.join(quoted)}.")
     if not parts:
-        parts.append("Something is missing." if gold.content.endswith("?") else "It is done.")
+        parts.append("Something is missing." if asks(gold.content) else "It is done.")
     return " ".join(parts)
+
+
+def asks(text: str) -> bool:
+    """Return whether a text ends with a question, in Chinese, Japanese and Arabic writing, too."""
+    return text.rstrip().endswith(("?", "？", "؟"))
 
 
 def _explained(number: int, before: Sequence[int], draw: Random) -> str | None:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from actwise.conversation import Decision, Message, tool_name
+from actwise.thoughts.numbers import BEGINS, ENDS
 
 _NUMBER = re.compile(r"\d+")
 _FAILURE = "error"
@@ -122,7 +123,8 @@ def _quoted(fields: Sequence[tuple[str, str]], text: str) -> list[tuple[str, str
 
 
 def _stands(part: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(part)}(?!\w|\.\d)", text) is not None
+    # Patterns take long to compile, and results hold thousands of values that stand nowhere.
+    return part in text and re.search(f"{BEGINS}{re.escape(part)}{ENDS}", text) is not None
 
 
 def _stated(step: Message) -> str:

@@ -5,7 +5,11 @@ import re
 from actwise.conversation import Decision
 from actwise.rewards.grammar import FACT
 
-WHOLE_NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?!\w|\.\d)")
+_UNSPACED = "\u0e01-\u0e4e\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Letters that stand beside a number without a space: Thai, Japanese, Chinese, Korean."""
+BEGINS = rf"(?<!\.)(?<![^\W{_UNSPACED}])"
+ENDS = rf"(?![^\W{_UNSPACED}]|\.\d)"
+WHOLE_NUMBER = re.compile(rf"{BEGINS}\d{{1,15}}{ENDS}")
 """Longer ones are ids."""
 
 
