@@ -1,5 +1,8 @@
 """Which conversations are worth annotating: kinds read off the record, and how they are covered."""
 
+from collections import Counter
+from random import Random
+
 from actwise.conversation import Conversation, Message, ToolCall
 from actwise.data.choose import covering, kind_of
 
@@ -32,6 +35,33 @@ def test_kinds_are_read_off_the_record() -> None:
     assert kind(said("Which order is it?")) == "asks"
     assert kind(said("Order 12 cannot be refunded.")) == "refuses"
     assert kind(said("Order 12 cannot be refunded: 9 days have passed.")) == "refuses, computes"
+
+
+def test_a_description_that_is_no_text_is_a_kind_all_the_same() -> None:
+    acted = conversation("c", called("refund", "look_up"))
+    tool = {"type": "function", "function": {"name": "refund", "description": ["Pay", "back."]}}
+    (one,) = acted.model_copy(update={"tools": (tool,)}).decisions()
+    assert kind_of(one) == "calls: ['Pay', 'back.']; look_up"
+
+
+def test_each_next_one_adds_most_of_all_that_are_left() -> None:
+    draw = Random(0)
+    left = [
+        conversation(str(n), *(called(draw.choice("abcdefgh")) for _ in range(draw.randint(1, 4))))
+        for n in range(60)
+    ]
+    chosen = covering(left, 60)
+    covered: Counter[str] = Counter()
+
+    def adds(one: Conversation) -> float:
+        more = Counter(kind_of(d) for d in one.decisions())
+        return sum((covered[k] + n) ** 0.5 - covered[k] ** 0.5 for k, n in more.items())
+
+    for one in chosen:
+        assert adds(one) >= max(map(adds, left)) - 1e-12
+        covered.update(kind_of(d) for d in one.decisions())
+        left.remove(one)
+    assert left == []
 
 
 def test_rare_kinds_come_before_many_of_a_frequent_one() -> None:

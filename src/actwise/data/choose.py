@@ -7,10 +7,12 @@ learn from. What kind a decision is can be read off the record without any annot
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 
 from actwise.conversation import Conversation, Decision, tool_name
 from actwise.data.stored import chosen
 from actwise.rewards.stance import stance
+from actwise.thoughts.derive import asks
 from actwise.thoughts.numbers import WHOLE_NUMBER, numbers_before
 
 
@@ -24,10 +26,12 @@ def kind_of(decision: Decision) -> str:
     gold = decision.gold
     if gold.tool_calls:
         tools = {tool_name(tool): tool["function"] for tool in decision.conversation.tools}
-        purposes = [tools.get(c.name, {}).get("description") or c.name for c in gold.tool_calls]
+        purposes = [
+            str(tools.get(c.name, {}).get("description") or c.name) for c in gold.tool_calls
+        ]
         return "calls: " + "; ".join(sorted(purposes))
     stated = {int(n) for n in WHOLE_NUMBER.findall(gold.content)}
-    kind = "asks" if gold.content.rstrip().endswith("?") else "answers"
+    kind = "asks" if asks(gold.content) else "answers"
     kind = "refuses" if stance(gold.content).refuses else kind
     return f"{kind}, computes" if stated - set(numbers_before(decision)) else kind
 
@@ -52,11 +56,19 @@ def covering(conversations: Sequence[Conversation], count: int) -> Sequence[Conv
     def gain(kinds: tuple[tuple[str, int], ...]) -> float:
         return sum((covered[k] + n) ** 0.5 - covered[k] ** 0.5 for k, n in kinds)
 
+    # What a conversation adds only falls while others are chosen, so most gains need not be known
+    # anew: an old one says how much it is at most.
+    waiting = [(-gain(kinds), numbers[0], kinds) for kinds, numbers in alike.items()]
+    heapify(waiting)
     found: list[int] = []
-    while alike and len(found) < count:
-        best = max(alike, key=lambda kinds: (gain(kinds), -alike[kinds][0]))
-        covered.update(dict(best))
-        found.append(alike[best].popleft())
-        if not alike[best]:
-            del alike[best]
+    while waiting and len(found) < count:
+        *_, most = heappop(waiting)
+        best = (-gain(most), alike[most][0], most)
+        if waiting and best > waiting[0]:
+            heappush(waiting, best)
+            continue
+        covered.update(dict(most))
+        found.append(alike[most].popleft())
+        if alike[most]:
+            heappush(waiting, (-gain(most), alike[most][0], most))
     return chosen(conversations, found)
