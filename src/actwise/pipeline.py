@@ -239,6 +239,8 @@ class Pipeline:
         train = self._prepared.splits.train
         differences = [d for split in self._tests for d in self._differences(split)]
         promoted = best_on_development(self._development)
+        mode = self._promoted_mode(promoted)
+        named = f"{promoted} ({mode})"
         results = {
             "models": list(self._development),
             "rows": self._rows,
@@ -250,8 +252,8 @@ class Pipeline:
             "paired": differences,
             "development": self._development,
             "promoted": promoted,
-            "promoted_mode": self._promoted_mode(promoted),
-            "verdict": verdict_sentence(self._rows, differences, promoted, self._headline()),
+            "promoted_mode": mode,
+            "verdict": verdict_sentence(self._rows, differences, named, self._headline()),
             "stages": self._costs,
             "skipped": self._prepared.skipped,
             "max_completion_tokens": self._prepared.max_tokens,

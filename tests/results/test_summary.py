@@ -172,8 +172,11 @@ def test_what_cannot_be_checked_counts_in_no_accuracy() -> None:
     open_row = row("rl", "thinking", "test", ours[2:])
     assert "action_accuracy" not in open_row["metrics"]
     assert open_row["slices"]["answer"] == {"decisions": 2, "action_accuracy": {}}
-    said = verdict_sentence([open_row], [], "sft", ("rl", "sft"))
-    assert said.endswith("Promoted by the development split: sft.")
+    said = verdict_sentence([open_row], [], "sft (direct)", ("rl", "sft"))
+    assert said == (
+        "On test, no decision can be checked. 2 conversations are few to tell models apart by. "
+        "Promoted by the development split: sft (direct)."
+    )
 
 
 def rows_and_differences(
@@ -218,11 +221,11 @@ def test_the_sentence_says_what_was_found_on_the_first_split(
     low: float, high: float, found: str
 ) -> None:
     headline = ("rl (thinking)", "sft (direct)")
-    sentence = verdict_sentence(*rows_and_differences(low, high), "rl", headline)
+    sentence = verdict_sentence(*rows_and_differences(low, high), "rl (thinking)", headline)
     assert sentence.startswith("On test, rl (thinking) is ")
     assert found in sentence
     assert sentence.count("points") == 1
-    assert sentence.endswith("Promoted by the development split: rl.")
+    assert sentence.endswith("Promoted by the development split: rl (thinking).")
 
 
 def test_the_sentence_warns_of_few_conversations() -> None:
@@ -234,9 +237,9 @@ def test_the_sentence_warns_of_few_conversations() -> None:
 
 def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> None:
     rows, _ = rows_and_differences(0.0, 0.1)
-    assert verdict_sentence(rows, [], "base", None) == (
+    assert verdict_sentence(rows, [], "base (direct)", None) == (
         "On test, base (direct) is right on 25.0 %. rl (thinking) is right on 60.0 %. "
-        "Promoted by the development split: base."
+        "Promoted by the development split: base (direct)."
     )
 
 

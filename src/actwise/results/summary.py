@@ -177,7 +177,7 @@ def verdict_sentence(
     Args:
         rows: The table.
         differences: From `paired`.
-        promoted: Name of the model that was best on the development split.
+        promoted: The model that was best on the development split, with its mode.
         headline: The two models, with their modes, of whose difference it is said.
     """
     split = rows[0]["split"]
@@ -191,6 +191,7 @@ def verdict_sentence(
         for r in rows
         if r["split"] == split and "action_accuracy" in r["metrics"]
     ]
+    found = found or ["no decision can be checked."]
     few = min(r["conversations"] for r in rows if r["split"] == split)
     if few < _FEW:
         found.append(f"{few} conversations are few to tell models apart by.")
