@@ -56,7 +56,7 @@ CONVERSATION = Conversation(
                 ToolCall(
                     name="get_order", arguments={"options": {"fast": True}, "order_id": 7}, id="x"
                 ),
-                ToolCall(name="search", arguments={"a": "get_order"}),
+                ToolCall(name="search", arguments={"a": "search"}),
                 ToolCall(name="unknown", arguments={"order_id": 1}),
             ),
         ),
@@ -107,11 +107,81 @@ def test_a_renamed_conversation_by_hand() -> None:
     assert action.reasoning_content == f"{order} with {order_id} 7."
     assert [(c.name, c.arguments, c.id) for c in action.tool_calls] == [
         (order, {options: {"fast": True}, order_id: 7}, "x"),
-        (search, {"a": "get_order"}, None),  # a value is data
+        (search, {"a": "search"}, None),  # a value is data
         ("unknown", {"order_id": 1}, None),
     ]
     assert result.name == order
     assert answer == CONVERSATION.messages[4]
+
+
+LIST = {
+    "type": "function",
+    "function": {
+        "name": "list_rows",
+        "parameters": {
+            "type": "object",
+            "properties": {"sort_by": {"type": "string"}, "created_at": {"type": "string"}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["created_at", ["-created_at"], {"created_at": 1}, "SELECT\ncreated_at", "按created_at"],
+)
+def test_a_name_that_calls_pass_is_kept_where_it_has_to_be_read(value: object) -> None:
+    asked = Message(role="user", content="Sort them by created_at with list_rows.")
+    call = ToolCall(name="list_rows", arguments={"sort_by": value, "created_at": "2026"})
+    chat = Conversation(
+        id="c", tools=(LIST,), messages=(asked, Message(role="assistant", tool_calls=(call,)))
+    )
+    renamed = rename(chat, WORDS, random.Random(0))
+    name = tool_name(renamed.tools[0])
+    sort_by, created_at = tool_parameters(renamed.tools[0])["properties"]
+    assert name != "list_rows" and sort_by != "sort_by" and created_at == "created_at"
+    assert renamed.messages[0].content == f"Sort them by created_at with {name}."
+    (made,) = renamed.messages[1].tool_calls
+    assert (made.name, made.arguments) == (name, {sort_by: value, created_at: "2026"})
+
+
+def test_a_tool_whose_name_calls_pass_is_kept_and_its_arguments_are_not() -> None:
+    call = ToolCall(name="list_rows", arguments={"sort_by": "list_rows"})
+    acted = Message(role="assistant", tool_calls=(call,))
+    chat = Conversation(id="c", tools=(LIST,), messages=(acted,))
+    renamed = rename(chat, WORDS, random.Random(0))
+    sort_by, _ = tool_parameters(renamed.tools[0])["properties"]
+    assert tool_name(renamed.tools[0]) == "list_rows" and sort_by != "sort_by"
+    (made,) = renamed.messages[0].tool_calls
+    assert (made.name, made.arguments) == ("list_rows", {sort_by: "list_rows"})
+
+
+def test_a_name_is_found_among_letters_that_are_not_spaced() -> None:
+    asked = Message(role="system", content="先调用get_order查询,不是get_orders")
+    chat = Conversation(id="c", tools=(ORDER,), messages=(asked,))
+    renamed = rename(chat, WORDS, random.Random(0))
+    name = tool_name(renamed.tools[0])
+    assert renamed.messages[0].content == f"先调用{name}查询,不是get_orders"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"properties": {"a": {"type": "string"}, "b": {"$ref": "#/properties/a"}}},
+        {"properties": {"a": {"type": "object", "items": {"$ref": "#"}}}},
+        {"propertyNames": {"maxLength": 1}},
+        {"enum": [{"a": "x"}]},
+        {"$ref": "#/$defs/d", "$defs": {"d": {"required": ["a"]}}},
+    ],
+)
+def test_arguments_that_their_schema_names_in_other_places_keep_their_names(
+    more: dict[str, object],
+) -> None:
+    schema = {"type": "object", "properties": {"a": {}}, **more}
+    tool = {"type": "function", "function": {"name": "get", "parameters": schema}}
+    renamed = rename(Conversation(id="c", tools=(tool,), messages=()), WORDS, random.Random(0))
+    assert tool_name(renamed.tools[0]) != "get"
+    assert tool_parameters(renamed.tools[0]) == schema
 
 
 def test_tools_with_settings_keep_their_names() -> None:

@@ -2,10 +2,12 @@
 
 As in function masking (Hammer, arXiv:2410.04587), but the names are made of the data's words: a
 tokenizer cuts them as it does real ones. What is renamed is renamed everywhere: in schemas, calls
-and tool messages, and in texts where the old name cannot be an ordinary word. Arguments inside
-other arguments keep their names.
+and tool messages, and in texts where the old name cannot be an ordinary word. What calls pass is
+data: a name that stands in it ("sort_by": "created_at") is kept, for elsewhere it has to be found.
+Arguments inside other arguments keep their names.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
@@ -29,8 +31,15 @@ _REFERRING = {
     "dependentSchemas",
     "dependencies",
     "patternProperties",
+    "propertyNames",
+    "enum",
+    "const",
+    "$ref",
+    "$dynamicRef",
 }
 """Keywords of schemas by which arguments may be named in further places: such keep theirs."""
+_TO_ARGUMENTS = re.compile(r'"\$(?:ref|dynamicRef)": "#(?:/properties/|")')
+"""A reference, however deep, to the schema of an argument or to that of all."""
 
 
 def vocabulary(conversations: Iterable[Conversation]) -> list[str]:
@@ -90,6 +99,8 @@ def rename(
     taken = {name for tool in conversation.tools for name in (tool_name(tool), *_arguments(tool))}
     changing = [tool for tool in conversation.tools if tool_name(tool) not in keep]
     names = list(dict.fromkeys(n for t in changing for n in (tool_name(t), *_arguments(t))))
+    passed = set(re.findall(_standing(names), _values(conversation)))
+    names = [name for name in names if name not in passed]
     # As many parts as names: like real ones, new names share parts and must be told apart.
     parts = [_part(words, draw) for _ in range(max(3, len(names)))]
     new: dict[str, str] = {}
@@ -99,9 +110,10 @@ def rename(
             new[name] += f"_{_part(words, draw)}"
         taken.add(new[name])
     arguments = {
-        tool_name(tool): {name: new[name] for name in _arguments(tool)} for tool in changing
+        tool_name(tool): {name: new[name] for name in _arguments(tool) if name in new}
+        for tool in changing
     }
-    tools = {name: new[name] for name in arguments}
+    tools = {name: new[name] for name in arguments if name in new}
     return conversation.model_copy(
         update={
             "tools": tuple(
@@ -121,14 +133,22 @@ def _part(words: Sequence[str], draw: Random) -> str:
 def _arguments(tool: Tool) -> list[str]:
     schema = tool_parameters(tool)
     properties = schema.get("properties")
-    return [] if _REFERRING & set(schema) or not isinstance(properties, dict) else list(properties)
+    referring = _REFERRING & set(schema) or _TO_ARGUMENTS.search(json.dumps(schema))
+    return [] if referring or not isinstance(properties, dict) else list(properties)
+
+
+def _values(conversation: Conversation) -> str:
+    """Return all that calls pass, as JSON whose lines are cut."""
+    calls = (call for message in conversation.messages for call in message.tool_calls)
+    passed = json.dumps([list(call.arguments.values()) for call in calls], ensure_ascii=False)
+    return passed.replace("\\n", " ")
 
 
 def _tool(tool: Tool, tools: Mapping[str, str], arguments: Mapping[str, Mapping[str, str]]) -> Tool:
     name = tool_name(tool)
-    if name not in tools:
+    if name not in arguments:
         return tool
-    function = {**tool["function"], "name": tools[name]}
+    function = {**tool["function"], "name": tools.get(name, name)}
     if arguments[name]:
         schema = tool_parameters(tool)
         schema["properties"] = _renamed(schema["properties"], arguments[name])
@@ -182,8 +202,12 @@ def _renamed(values: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any
 
 
 def _text(text: str, new: Mapping[str, str]) -> str:
-    identifiers = [re.escape(name) for name in new if _IDENTIFIER.fullmatch(name)]
-    if not identifiers:
-        return text
-    pattern = rf"(?<!\w)(?:{'|'.join(identifiers)})(?!\w)"
-    return re.sub(pattern, lambda match: new[match[0]], text)
+    return re.sub(_standing(new), lambda match: new[match[0]], text)
+
+
+def _standing(names: Iterable[str]) -> str:
+    """Return a pattern of those names that cannot be ordinary words."""
+    identifiers = [re.escape(name) for name in names if _IDENTIFIER.fullmatch(name)]
+    # Chinese letters stand beside a name without a space.
+    beside = "[A-Za-z0-9_]"
+    return rf"(?<!{beside})(?:{'|'.join(identifiers)})(?!{beside})" if identifiers else r"(?!)"
