@@ -50,6 +50,17 @@ def test_the_remedy_helps(given: tuple[int, int, int], remedy: str) -> None:
     assert list(choice_findings(again, config)) == []
 
 
+def test_the_remedy_counts_on_no_decisions_of_a_few_long_conversations() -> None:
+    short = conversation("W")
+    one = short.model_copy(update={"messages": short.messages[:2]})
+    long = short.model_copy(update={"messages": short.messages * 500})
+    assert (len(one.decisions()), len(long.decisions())) == (1, 1000)
+    splits = Splits([long, *[one] * 800], [one] * 90, {"test": [one] * 90})
+    (finding,) = choice_findings(splits, load_config(None, ["evaluate.dev_conversations=90"]))
+    # As a mean of all, 200 decisions are in 100 conversations; of the split, in 200 of 981.
+    assert finding.remedy == "--set data.dev_fraction=0.21 --set evaluate.dev_conversations=200."
+
+
 def test_too_few_conversations_are_told_so() -> None:
     (finding,) = choice_findings(divided(100, 10, 20), load_config(None))
     assert finding.remedy.startswith("Collect more")

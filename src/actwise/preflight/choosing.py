@@ -44,7 +44,10 @@ def _remedy(splits: Splits, config: RunConfig) -> str:
     sides = (splits.train, splits.dev, *splits.tests.values())
     total = sum(map(len, sides))
     decisions = sum(len(c.decisions()) for side in sides for c in side)
-    needed = math.ceil(_FINE * total / decisions)
+    dev = splits.dev[: config.evaluate.dev_conversations]
+    of_dev = sum(len(c.decisions()) for c in dev)
+    # A few conversations may hold most decisions, and none of them be among those of the split.
+    needed = math.ceil(_FINE * max(total / decisions, len(dev) / of_dev))
     if needed > _MOST * total:
         return "Collect more conversations; the interval of the result is as wide."
     settings = []
