@@ -178,8 +178,8 @@ def duration(seconds: float) -> str:
 
 def size(count: float) -> str:
     """Write a number of bytes, such as "1.5 GB"."""
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 999.5:  # what is rounded to 1000 is written in the next unit
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{count:.3g} TB"
