@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from actwise.results.columns import FoldedTable
+from actwise.results.columns import FoldedTable, as_text
 
 CELL = st.text("abc7表\x1b", min_size=1, max_size=12)
 
@@ -48,6 +48,15 @@ def test_columns_go_below_beside_the_first_ones() -> None:
         ["name", "c" * 10],
         ["x", "3"],
     ]
+
+
+@given(st.lists(st.text("ab表", min_size=1, max_size=90), min_size=4, max_size=4))
+def test_nothing_is_cut_where_a_cell_is_longer_than_a_line(cells: list[str]) -> None:
+    table = FoldedTable(["one", "two", "three", "four"], lead=2)
+    table.add_row(*cells)
+    lines = as_text(table, 40).splitlines()
+    found = [cell for line in lines if cells[0] in line for cell in line.split()]
+    assert set(found) == set(cells)
 
 
 @pytest.mark.parametrize(("width", "gap"), [(9, 2), (8, 1)])

@@ -60,6 +60,11 @@ class FoldedTable:
                 yield Text()
             yield self._table(columns, gap)
 
+    def least_width(self) -> int:
+        """Return the width that the leading columns and the widest of the others need."""
+        widths = [self._width(column) for column in range(len(self._titles))]
+        return sum(width + 1 for width in widths[: self._lead]) + max(widths[self._lead :])
+
     def _width(self, column: int) -> int:
         cells = [*self._titles[column].split("\n"), *(row[column] for row in self._rows)]
         return max(map(cell_len, cells))
@@ -81,7 +86,8 @@ class FoldedTable:
 
 
 def as_text(table: FoldedTable, width: int) -> str:
-    """Return a table as text without colours, each line ended."""
+    """Return a table as text without colours, each line ended; wider where a cell would be cut."""
     out = io.StringIO()
+    width = max(width, table.least_width())
     Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().rstrip().split("\n"))
