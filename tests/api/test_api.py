@@ -5,6 +5,7 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,20 @@ def test_an_action_is_a_message_to_go_on_with(tiny_model_dir: Path) -> None:
     assert model.act(history, max_tokens=3, temperature=1.0, seed=4) == model.act(
         history, max_tokens=3, temperature=1.0, seed=4
     )
+
+
+def test_a_pattern_that_matches_no_file_is_told_in_one_line(tmp_path: Path) -> None:
+    none = [*tmp_path.glob("*.jsonl")]
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: actwise.check(none),
+        lambda: actwise.prepare(none),
+        lambda: actwise.train(none, tmp_path / "run"),
+        lambda: actwise.evaluate("base", none),
+        lambda: actwise.evaluate_episodes("base", none),
+    )
+    for ask in asked:
+        with pytest.raises(ConfigError, match="no file of logs is named"):
+            ask()
 
 
 def test_mistakes_are_told_in_one_line(

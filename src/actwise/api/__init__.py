@@ -56,9 +56,10 @@ def check(
 
     Raises:
         InputError: A file cannot be read.
+        ConfigError: No file is named.
     """
     diagnosis, _ = examine_files(
-        _paths(files),
+        _named_paths(files),
         held_out=_paths(against),
         format=format,
         tools=None if tools is None else Path(tools),
@@ -96,9 +97,9 @@ def prepare(files: Files, config: Settings = None) -> Prepared:
 
     Raises:
         InputError: A record cannot be used and is not to be skipped, or too few can.
-        ConfigError: A setting is impossible.
+        ConfigError: A setting is impossible, or no file is named.
     """
-    return prepare_files(_paths(files), as_config(config))
+    return prepare_files(_named_paths(files), as_config(config))
 
 
 def train(
@@ -130,7 +131,7 @@ def train(
     console = console or Console(quiet=True)
     path = model_path(model)
     if not isinstance(data, Prepared):
-        files = _paths(data)
+        files = _named_paths(data)
         _say(console, f"reading {_named(files)}")
         data = _launched(path).everywhere(lambda: prepare_files(files, resolved, Progress(console)))
     _say(console, "loading torch and transformers")
@@ -187,8 +188,9 @@ def evaluate(
     if isinstance(files, Logs):
         logs = files
     else:
-        _say(console, f"reading {_named(_paths(files))}")
-        logs = read_logs(_paths(files), resolved)
+        paths = _named_paths(files)
+        _say(console, f"reading {_named(paths)}")
+        logs = read_logs(paths, resolved)
     if split is not None:
         logs = on_side(logs, path, split)
     _say(console, "loading torch and transformers")
@@ -239,7 +241,9 @@ def evaluate_episodes(
         tests = prepare_desk(resolved).splits.tests
         logs = {name: Logs(of_split, [], []) for name, of_split in tests.items()}
     else:
-        logs = {"data": files if isinstance(files, Logs) else read_logs(_paths(files), resolved)}
+        logs = {
+            "data": files if isinstance(files, Logs) else read_logs(_named_paths(files), resolved)
+        }
     path = model_path(model)
     if split is not None:
         logs = {name: on_side(of_name, path, split) for name, of_name in logs.items()}
@@ -314,6 +318,17 @@ def _modes(modes: Mode | Sequence[Mode]) -> tuple[Mode, ...]:
 
 def _paths(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(f) for f in files]
+
+
+def _named_paths(files: Files) -> list[Path]:
+    """Return files of logs, of which there is at least one.
+
+    Raises:
+        ConfigError: There is none, such as where a pattern matches nothing.
+    """
+    if not (paths := _paths(files)):
+        raise ConfigError("no file of logs is named; name at least one")
+    return paths
 
 
 def _named(files: Sequence[Path]) -> str:
