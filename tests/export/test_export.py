@@ -118,10 +118,17 @@ def card_of(**told: Any) -> str:
 
 @pytest.mark.parametrize(
     ("base", "named"),
-    [("/gone/of-me/small", "small"), ("../of-me/small", "small"), ("me/small", "me/small")],
+    [
+        ("/gone/of-me/small", "small"),
+        ("../of-me/small", "small"),
+        (r"C:\Users\of-me\small", "small"),
+        ("me/small", "me/small"),
+    ],
 )
 def test_a_card_does_not_tell_where_a_base_lay(base: str, named: str) -> None:
-    card = card_of(base=base)
+    logs = [{"file": f"{base}.jsonl", "conversations": 3, "sha256": "ab12"}]
+    card = card_of(base=base, data=logs)
+    assert "* `small.jsonl`: 3 conversations" in card
     assert f"# rl, from {named}\n" in card and "of-me" not in card
     assert ("base_model:" in card) == (base == named)
 
@@ -187,6 +194,14 @@ def test_adapters_make_the_model_of_their_base(
     ids = torch.arange(40)[None]
     with torch.no_grad():
         torch.testing.assert_close(adapted(ids).logits, whole(ids).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_the_folder_that_one_is_in_is_not_replaced(
+    actwise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    complaint = actwise("export", "base", "--to", ".").complaint
+    assert complaint == ".: is there already; choose another --to"
 
 
 def test_mistakes_are_told_in_one_line(run: Any, actwise: Any, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def write_bundle(
         RunError: The folder is taken or cannot be written, or what was written is not the model.
         ModelError: The model is none that is written in GGUF.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    # The folder that one is in is none to be replaced, even where it is empty.
+    if to.exists() and (not to.is_dir() or any(to.iterdir()) or to.samefile(".")):
         raise RunError(f"{to}: is there already; choose another --to")
     if gguf:
         check_gguf(policy.model.config)

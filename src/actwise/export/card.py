@@ -1,7 +1,7 @@
 """The model card: what a model is, how it was measured, and how it is used."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -94,12 +94,17 @@ def public_name(base: str) -> str:
     """Return the name of a base model: of a folder its name alone, for where it lies is private."""
     name = model_name(base)
     of_hub = HUB_NAME.fullmatch(name) and not Path(name).exists()
-    return name if of_hub else Path(name).name
+    return name if of_hub else file_name(name)
 
 
 def without_paths(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return fingerprints with the names of the files alone: paths tell of their owner."""
-    return [{**item, "file": Path(str(item["file"])).name} for item in data]
+    return [{**item, "file": file_name(str(item["file"]))} for item in data]
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of whatever system: a run may be exported on another."""
+    return PureWindowsPath(path).name
 
 
 def _accuracy(metrics: dict[str, Range]) -> Range:
