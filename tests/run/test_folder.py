@@ -160,6 +160,13 @@ def test_records_are_read_back_as_they_were_written(records: list[dict[str, Any]
         assert read_records(file) == records
 
 
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_line_that_is_being_appended_is_no_record_yet(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "rl.jsonl"
+    path.write_bytes(b'{"step":1}\n{"step":2}\n'[:-cut])
+    assert read_records(path, growing=True) == [{"step": 1}]
+
+
 def test_lines_of_later_steps_are_taken_back(tmp_path: Path) -> None:
     lines = JsonLines(tmp_path / "rollouts" / "rl.jsonl")
     lines.append({"step": 1, "text": UNUSUAL}, {"step": 1, "text": "b"})

@@ -175,7 +175,7 @@ class LoadedRun:
     def metrics(self, stage: str) -> Any:
         """Return the figures of each step of a stage, as `evaluations` returns its rows."""
         file = self.folder / "metrics" / f"{stage}.jsonl"
-        return as_frame(read_records(file) if file.exists() else [])
+        return as_frame(read_records(file, growing=True) if file.exists() else [])
 
     def model(self, name: str | None = None) -> "Model":
         """Load one of the trained models, or the base.
