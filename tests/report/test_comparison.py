@@ -205,6 +205,15 @@ def test_the_command_prints_a_table_or_json_and_writes_a_page(runs: Path) -> Non
     assert json.loads(done.output)["models"] == ["a", "b"]
 
 
+def test_json_has_null_for_what_no_number_says(runs: Path) -> None:
+    # Right once in twenty: some draws have none of it, and are infinitely often better.
+    measured(runs / "a", "rl-thinking", range(1))
+    both = [str(runs / "a"), str(runs / "b")]
+    printed = CliRunner().invoke(cli, ["compare", *both, "--json"]).output
+    (overall, *_) = json.loads(printed, parse_constant=pytest.fail)["paired"]
+    assert overall["relative_interval"] == {"value": 14.0, "low": pytest.approx(5, 2), "high": None}
+
+
 # --- the list of runs -----------------------------------------------------------------------------
 
 
@@ -257,6 +266,19 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
         list_runs(tmp_path)
     with pytest.raises(RunError, match="no folder"):
         list_runs(tmp_path / "nowhere")
+
+
+def test_what_was_superseded_is_listed_where_it_is_asked_for(shelf: Path) -> None:
+    aside = shelf / "finished" / "superseded"
+    shutil.copytree(shelf / "finished", aside / "1")
+    assert [run.name for run in list_runs(shelf).runs] == ["deep/going", "finished"]
+    assert [run.name for run in list_runs(aside).runs] == ["1"]
+
+
+def test_the_name_of_a_folder_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b]0;title\x07" / "metrics").mkdir(parents=True)
+    said = CliRunner().invoke(cli, ["runs", str(tmp_path)]).output
+    assert "a\\x1b]0;title\\x07: no run folder" in said and "\x1b" not in said
 
 
 def test_looking_at_a_lock_leaves_it_free(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ def test_no_column_of_the_table_is_cut_or_left_out(tmp_path: Path, width: int) -
     assert "…" not in "".join(lines)
 
 
+def test_what_an_environment_said_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    results = json.loads((write_run(tmp_path / "run") / "results.json").read_text())
+    results["episodes"][0]["problems"] = {"gone\x1b[2J": 1}
+    assert "\nwent wrong: gone\\x1b[2J\n" in write_table(results)
+
+
 def test_table_prints_names_as_they_are() -> None:
     text = write_table({"rows": [row_by_hand("[red]x[/red]", "direct", "[b]", 0.5)]})
     assert "[red]x[/red]" in text and "[b]" in text

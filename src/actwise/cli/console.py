@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from actwise.errors import printable, printable_json
+from actwise.run.files import finite
 
 
 def print_result(found: RenderableType) -> None:
@@ -22,8 +23,8 @@ def echo(text: str) -> None:
 
 
 def echo_json(found: Any) -> None:
-    """Print a result as JSON."""
-    click.echo(printable_json(found))
+    """Print a result as JSON; numbers that are not finite, which JSON has not, become null."""
+    click.echo(printable_json(finite(found)))
 
 
 def echo_skipped(skipped: list[dict[str, Any]], *, err: bool = False) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from actwise.errors import printable
 from actwise.report.folder import EpisodesRow, Range
 from actwise.report.words import model_title, number, span
 from actwise.results.columns import FoldedTable, as_text
@@ -31,9 +32,9 @@ def write_episodes(found: Sequence[dict[str, Any]], width: int = 100) -> str:
     table = FoldedTable(titles, lead=4, left=("range", "ends"))
     for row in rows:
         table.add_row(*_cells(row))
-    lines = as_text(table, width).splitlines()
+    lines = [as_text(table, width)]
     problems = {problem for row in rows for problem in row.problems}
-    lines += ["", *(f"went wrong: {problem}" for problem in sorted(problems)[:_PROBLEMS])]
+    lines += [f"went wrong: {printable(problem)}" for problem in sorted(problems)[:_PROBLEMS]]
     lines += [
         "",
         "Shares in per cent, with 95 % intervals over conversations; tokens before the first call",

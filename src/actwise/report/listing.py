@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from actwise.desk import MODEL
-from actwise.errors import ActwiseError, RunError
+from actwise.errors import ActwiseError, RunError, printable
 from actwise.report.folder import Range, Results, RunFolder, read_run_folder
 from actwise.report.words import model_title, number, span
 from actwise.results.columns import FoldedTable, as_text
@@ -101,12 +101,13 @@ def write_listing(listing: Listing, width: int) -> str:
             _model_name(Path(run.model)),
             f"{', '.join(Path(file).name for file in run.data)} ({run.conversations})",
         )
-    broken = "".join(f"broken: {line}\n" for line in listing.broken)
+    broken = "".join(f"broken: {printable(line)}\n" for line in listing.broken)
     return (as_text(table, width) if listing.runs else "") + broken
 
 
 def _folders(folder: Path) -> list[Path]:
-    found = {path.parent for path in folder.rglob("run.json") if "superseded" not in path.parts}
+    records = [path.relative_to(folder) for path in folder.rglob("run.json")]
+    found = {(folder / path).parent for path in records if "superseded" not in path.parts}
     nameless = {path for path in folder.iterdir() if any((path / sign).exists() for sign in _SIGNS)}
     return sorted(found | nameless)
 

@@ -172,7 +172,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def json_text(value: Any) -> str:
     """Return JSON for a file; numbers that are not finite, which JSON has not, become null."""
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_records(path: Path, records: Sequence[dict[str, Any]]) -> None:
@@ -180,14 +180,24 @@ def write_records(path: Path, records: Sequence[dict[str, Any]]) -> None:
     write_text(path, "".join(json_line(record) for record in records))
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path, *, growing: bool = False) -> list[dict[str, Any]]:
     """Read a file of JSON lines.
+
+    Args:
+        path: The file.
+        growing: Whether lines are appended to it, so that its last one may be cut off as yet; that
+            one is left out.
 
     Raises:
         RunError: If a line is no JSON object; names it.
     """
     records = []
-    for number, line in enumerate(_lines(path), start=1):
+    whole = path.read_bytes()
+    if growing:
+        whole = whole[: whole.rfind(b"\n") + 1]
+    # As bytes: str.splitlines would cut at U+2028 and its like, and an interrupted write may end
+    # within a character.
+    for number, line in enumerate(filter(None, whole.split(b"\n")), start=1):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -200,23 +210,18 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def json_line(record: dict[str, Any]) -> str:
     """Return a record as a line of JSON; numbers that are not finite become null."""
-    return json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return a value for JSON with None in the place of numbers that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     return value
-
-
-def _lines(path: Path) -> list[bytes]:
-    # As bytes: str.splitlines would cut at U+2028 and its like, and an interrupted write may end
-    # within a character.
-    return [line for line in path.read_bytes().split(b"\n") if line]
 
 
 def damaged(path: Path, line: int | None = None) -> RunError:
