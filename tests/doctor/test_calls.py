@@ -146,6 +146,8 @@ def test_a_loop_is_the_same_call_failing_twice() -> None:
         ("false", True),
         ("oat milk OR rice milk", False),
         ("the customer wants to leave on a date that suits nobody else", True),  # prose
+        ("客户要求退款因为收到的商品已经损坏并且包装破裂", True),
+        ("北京市海淀区", False),
     ],
 )
 def test_values_put_together_from_the_context(value: str, reachable: bool) -> None:

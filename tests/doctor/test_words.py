@@ -82,6 +82,19 @@ def test_answers_in_another_script() -> None:
     assert finding(diagnosis, "rare_script") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("コーヒー" * 6, "east asian"),  # half of it is the mark of a long vowel
+        ("ｺｰﾋｰｦﾋﾄﾂ" * 4, "east asian"),
+        ("人々の時々の" * 5, "east asian"),
+        ("Ｈｅｌｌｏ　ｗｏｒｌｄ" * 3, "latin"),
+    ],
+)
+def test_characters_of_every_width_are_of_their_script(text: str, script: str) -> None:
+    assert examine([talk(user(text), says("ok"))]).scripts == {script: 1}
+
+
 def test_a_script_that_hardly_anybody_writes() -> None:
     logs = [talk(user(f"{ENGLISH} {n}"), says(ENGLISH), id=str(n)) for n in range(99)]
     mixed = talk(user(f"{KOREAN} and then {KOREAN} in two languages"), says("OK"), id="mixed")
@@ -148,7 +161,15 @@ needs_private = pytest.mark.skipif(
         ("write to jo.doe+x@mail-shop.co.uk please", "mail address"),
         ("call +44 20 7946 0958", "phone number"),
         ("my number is (650) 253-0000.", "phone number"),
+        # Numbers that the networks publish for tests.
         ("card 4111 1111 1111 1111, thanks", "card number"),
+        ("card 5555-5555-5555-4444", "card number"),
+        ("card 2223003122003222", "card number"),
+        ("card 3782 822463 10005", "card number"),
+        ("card 30569309025904", "card number"),
+        ("card 3530111333300000", "card number"),
+        ("card 6011111111111117", "card number"),
+        ("card 6205500000000000004", "card number"),
         ("pay to GB82 WEST 1234 5698 7654 32", "account number (IBAN)"),
         ("SSN 536-90-4399", "social security number"),
     ],
@@ -170,6 +191,7 @@ def test_personal_data_is_found_by_kind(text: str, kind: str) -> None:
         "me@example.com, you@shop.test",
         "reservation #W2378156, zip 98101",
         "000-12-3456",
+        '{"from": 1700000000004, "to": 1704067200001002}',  # times with a right check digit
     ],
 )
 def test_numbers_of_other_kinds_are_not_personal(text: str) -> None:

@@ -17,7 +17,7 @@ _CLEAR = 0.8
 """Share of letters that makes a script the one a text is written in."""
 _RARE, _COMMON = 0.01, 0.95
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA"}
+_EAST_ASIAN = {"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
 
 
 class Language:
@@ -101,5 +101,6 @@ def _script_of(character: str) -> str:
     """Return the script of a letter, as Unicode names it, or "" for what is no letter."""
     if not character.isalpha():
         return ""
-    first = unicodedata.name(character, "").split(" ")[0]
+    plain = unicodedata.normalize("NFKC", character)[0]  # of one that is half or twice as wide
+    first = unicodedata.name(plain, "").split(" ")[0]
     return "east asian" if first in _EAST_ASIAN else first.lower()

@@ -16,6 +16,8 @@ _LONGEST_COPY = 8
 """Values of more words are prose (a summary, a thought): worded by the agent, not copied."""
 _MANY = 0.2
 """From this share of calls on, the log rather than the agent is to be suspected."""
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+"""Characters of languages without spaces; two count as a word."""
 _BETWEEN_WORDS = re.compile(r"[\s,;|/]+")
 _CLOCK = re.compile(r"(\d{1,2}):\d{2}(?::\d{2})?")
 _AROUND_A_WORD = ".,;:!?()[]{}\"'`<>=+*/-"
@@ -98,7 +100,7 @@ def _occurs(value: str | int | float, texts: Sequence[str]) -> bool:
     if _text_occurs(value, texts):
         return True
     words = _BETWEEN_WORDS.split(value.strip())
-    if len(words) > _LONGEST_COPY:
+    if len(words) + len(_CJK.findall(value)) / 2 > _LONGEST_COPY:
         return True
     said = _said_as(value)
     if said:
