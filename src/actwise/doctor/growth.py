@@ -166,7 +166,7 @@ class Growth:
             "same_opening",
             "conversation(s) that open with the same words as an earlier one",
             effect="Two tries at one request are no two requests; `actwise run` keeps them on one "
-            "side of its split.",
+            "side of its split, unless so many open alike that it is how requests begin.",
             remedy="Keep the try that went right, if only one did.",
         )
 

@@ -230,7 +230,7 @@ _FAULTS = {
     "stop_inside": (
         "targets with the stop token in their midst",
         "A model that has learned them stops halfway.",
-        "Remove the control token from these messages (`actwise check --fix`).",
+        "Write the control token otherwise in these messages, or leave them out.",
     ),
     "not_read_back": (
         "targets that do not read back as the recorded action",
