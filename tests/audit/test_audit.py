@@ -413,6 +413,20 @@ def test_one_step_has_no_trend(make_run: Any) -> None:
     assert audit.not_examined == ["trends over thirds, for there are 1 steps"]
 
 
+def test_a_few_conversations_have_no_trend(make_run: Any) -> None:
+    """One would give an interval without a width, by which any change is certain."""
+    folder = make_run(lambda step, generation: {"reward": 0.05 * step, "right": step < 5})
+    path = folder / "rollouts" / "rl.jsonl"
+    every = path.read_text().splitlines(keepends=True)
+    for number, told in ((1, False), (4, False), (5, True)):
+        kept = [line for line in every if int(json.loads(line)["decision"][1]) < number]
+        path.write_text("".join(kept))
+        audit = audit_run(folder)
+        assert bool(audit.changes) is ("reward_without_right" in codes(audit)) is told
+        few = f"what changed, for a third of the steps has completions of {number} conversations"
+        assert any(few in what for what in audit.not_examined) is not told
+
+
 def test_the_command_writes_json_and_a_page(make_run: Any) -> None:
     folder = make_run(
         lambda step, generation: {"text": THINK + "<b>99</b> km", "reward": 1.0, "right": True}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from actwise.audit.figures import (
+    ENOUGH,
     FIGURES,
     TRICKS,
     change,
@@ -136,7 +137,13 @@ def audit_run(folder: Path, files: Sequence[Path] = (), *, examples: int = 20) -
     if len(parts) < 3:
         not_examined.append(f"trends over thirds, for there are {len(parts)} steps")
     windows = [_window(part) for part in parts]
-    changes = _changes(windows)
+    fewest = min(len({rollout.conversation for rollout in part}) for part in parts)
+    changes = _changes(windows) if fewest >= ENOUGH else {}
+    if fewest < ENOUGH:
+        not_examined.append(
+            f"what changed, for a third of the steps has completions of {fewest} conversations; an "
+            f"interval takes {ENOUGH}"
+        )
     steps = run.metrics[stage].steps if stage in run.metrics else []
     metrics = _metrics(steps, windows)
     development = _development(run, stage, steps)

@@ -17,6 +17,9 @@ from actwise.thoughts.kinds import share_not_executing
 Value = Callable[[AuditedRollout], float | None]
 """None where the figure does not apply."""
 
+ENOUGH = 5
+"""Conversations in each third from which on a change is told; resampling one or two gives intervals
+without a width."""
 _REPEATED = 4
 """Length in words of the runs that are looked for twice."""
 _FEW_WORDS = 12

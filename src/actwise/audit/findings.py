@@ -23,7 +23,7 @@ class Evidence:
     last: Mapping[str, Interval]
     """Rollouts of the last third of the steps."""
     changes: Mapping[str, Interval]
-    """From the first to the last; empty where there was one step."""
+    """From the first to the last; empty where there was one step, or too few conversations."""
     live: tuple[float, float]
     """Share of groups with something to learn, in the first and the last third."""
     metrics: Mapping[str, tuple[float, float]]
