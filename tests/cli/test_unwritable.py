@@ -1,12 +1,17 @@
 """What cannot be written: the option that helps is named, and nothing that was found is lost."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from actwise.api.runs import Evaluation
+from actwise.cli import cli
+from actwise.results.summary import given_row, row
 from actwise.run.files import check_writable
 from integration.conftest import Actwise
-from reported import write_run
+from reported import judged, write_run
 
 LOG = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}'
 
@@ -72,6 +77,33 @@ def test_a_report_that_cannot_be_written_is_still_a_table(actwise: Actwise, tmp_
         f"{run / 'report.html'}: cannot be written: Is a directory; "
         "make the folder of the run writable, or copy it"
     )
+
+
+def test_what_eval_found_is_written_before_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = judged("c-1#2", True)
+    results = {
+        "rows": [row("m", "thinking", "data", [record])],
+        "given": [
+            given_row(f"thought of {tokens}", "m", "thinking", "data", [record])
+            for tokens in (0, 8)
+        ],
+        "skipped": [],
+    }
+    found = Evaluation(results, {"thinking": [record]})
+    monkeypatch.setattr("actwise.api.evaluate", lambda *_, **__: found)
+    monkeypatch.setattr("io.text_encoding", lambda encoding, _level=2: encoding or "cp1252")
+
+    def nobody_reads(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("actwise.cli.training.echo_json", nobody_reads)
+    asked = ["eval", "log.jsonl", "--model", "m", "--mode", "thinking", "--json"]
+    done = CliRunner().invoke(cli, [*asked, "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, BrokenPipeError)
+    assert json.loads((tmp_path / "out" / "results.json").read_text("utf-8")) == results
+    assert "at budget 8" in (tmp_path / "out" / "budget.svg").read_text("utf-8")
 
 
 def test_a_comparison_whose_page_cannot_be_written_is_still_told(

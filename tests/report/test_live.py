@@ -14,10 +14,13 @@ import pytest
 from actwise.errors import RunError
 from actwise.report.live import live_state, serving, watch
 from actwise.run.lock import take_lock
+from integration.conftest import Actwise, actwise
 from reported import write_lines, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+__all__ = ["actwise"]
 
 HOSTILE = (
     "</pre><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -96,6 +99,14 @@ def test_watching_ends_with_the_run(going: tuple[Path, IO[str]]) -> None:
     assert json.loads(connection.getresponse().read())["going_on"] is False
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_the_name_of_a_folder_is_told_as_it_is(
+    actwise: Actwise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_run(tmp_path / "[red]x[" / "a] :smile:")
+    monkeypatch.setattr("actwise.report.live.watch", lambda folder, say, port: say(str(folder)))
+    assert actwise("report", folder, "--watch").err == f"{folder}\n"
 
 
 def test_nothing_is_watched_where_no_process_works(tmp_path: Path) -> None:

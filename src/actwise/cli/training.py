@@ -65,8 +65,16 @@ def run(
 
 
 @click.command()
-@click.option("--out", default="runs/demo", type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--model", default="base", help="Folder or hub name; `base` is shipped.")
+@click.option(
+    "--out",
+    default="runs/demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Run folder.",
+)
+@click.option(
+    "--model", default="base", show_default=True, help="Folder or hub name; `base` is shipped."
+)
 @RECIPE
 @SET
 @QUIET
@@ -202,6 +210,8 @@ def evaluate(
         found = api.evaluate(model, files, **options)
     if not is_first():
         return
+    if out is not None:  # first: whoever reads what is printed may stop reading
+        _write_found(found, out)
     if as_json:
         echo_json(found.results)
     else:
@@ -209,8 +219,6 @@ def evaluate(
         _echo_found(found.results, greedy)
     if found.warning is not None:
         Progress(error_console()).say(f"warning: {found.warning}")
-    if out is not None:
-        _write_found(found, out)
 
 
 def _write_found(found: "Evaluation | EpisodeEvaluation", out: Path) -> None:
@@ -221,7 +229,7 @@ def _write_found(found: "Evaluation | EpisodeEvaluation", out: Path) -> None:
     for mode, records in found.records.items():
         write_records(out / f"{mode}.jsonl", records)
     if isinstance(found, Evaluation) and (curve := found.budget_curve()):
-        write_named(out / "budget.svg", lambda path: path.write_text(curve))
+        write_named(out / "budget.svg", lambda path: path.write_text(curve, encoding="utf-8"))
     if "steering" in found.results:
         write_json(out / "steering.json", found.results["steering"])
 
@@ -257,7 +265,7 @@ def report(folder: Path, live: bool, port: int, quiet: bool, as_json: bool) -> N
     from actwise.report.live import watch
 
     if live:
-        watch(folder, error_console(quiet=quiet).print, port=port)
+        watch(folder, Progress(error_console(quiet=quiet)).say, port=port)
     results = results_so_far(folder)
     if as_json:
         echo_json(results)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
+from rich.text import Text
 
 from actwise.errors import printable
 
@@ -36,14 +37,12 @@ class Progress:
         """Print one line for the person watching."""
         # Broken between words on a terminal, and one line for whoever reads lines.
         soft_wrap = not self._console.is_terminal
-        self._console.print(text, highlight=False, markup=False, soft_wrap=soft_wrap)
+        self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
 
     def glimpse(self, text: str) -> None:
         """Print one line, cut to the width: something to look at, such as a sampled text."""
         line = printable(" ".join(text.split()))
-        self._console.print(
-            line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis", style="dim"
-        )
+        self._console.print(Text(line), no_wrap=True, overflow="ellipsis", style="dim")
 
     @contextlib.contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
