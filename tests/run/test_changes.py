@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,39 @@ def test_each_change_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert (first / "models" / "rl").is_dir() and (second / "models" / "rl").is_dir()
     assert (second / "models" / "sft").is_dir()
     assert json.loads((second / "run.json").read_text())["config"]["rl"]["steps"] == 9
+
+
+def test_what_was_set_aside_is_not_written_over(tmp_path: Path) -> None:
+    begin(tmp_path, request(), everything)
+    begin(tmp_path, request(rl__steps=9), everything)
+    begin(tmp_path, request(rl__steps=8), everything)
+    aside = tmp_path / "superseded"
+    shutil.rmtree(aside / "1")  # its owner needs it no more
+    (aside / ".DS_Store").write_text("of a file browser")
+    (aside / "3").mkdir()  # of a process that was killed before it had moved anything
+    second = names(aside / "2")
+    begin(tmp_path, request(rl__steps=7))
+    assert names(aside / "2") == second
+    assert json.loads((aside / "4" / "run.json").read_text())["config"]["rl"]["steps"] == 8
+
+
+def test_results_without_a_stage_that_was_added_are_set_aside(tmp_path: Path) -> None:
+    first = {"sft": "direct", "think": "thinking"}
+    begin(tmp_path, request(first, rl__steps=0), everything)
+    for stage in ("metrics/rl.jsonl", "checkpoints/rl.pt", "checkpoints/rl.cost.json"):
+        (tmp_path / stage).unlink()
+    shutil.rmtree(tmp_path / "models" / "rl")
+    (tmp_path / "evaluations" / "rl-thinking-test.jsonl").unlink()
+    said = begin(tmp_path, request())
+    assert not (tmp_path / "results.json").exists()
+    assert names(tmp_path / "superseded" / "1") == {"run.json", "results.json"}
+    assert "base, sft, think stay as they are; what there was of the results is now in" in said
+
+
+def test_results_stay_where_no_figure_depends_on_what_changed(tmp_path: Path) -> None:
+    begin(tmp_path, request(), everything)
+    begin(tmp_path, request(checkpoint_every=5))
+    assert (tmp_path / "results.json").exists()
 
 
 def test_a_process_killed_while_it_set_aside_is_gone_on_with(

@@ -169,31 +169,33 @@ class Run:
         ]
         stale = [path for pattern in patterns for path in self.folder.glob(pattern)]
         kept = ", ".join(["base", *changes.kept])
+        others = changes.redone or changes.kept != list(self._request["stages"])
+        if others:  # the outcome is of other stages than there will be
+            stale += [self.folder / name for name in _OUTCOMES if (self.folder / name).exists()]
         if not stale:
             self.progress.say(f"{kept} stay as they are; nothing was computed that does not")
             return
-        stale += [self.folder / name for name in _OUTCOMES if (self.folder / name).exists()]
         place = self._aside()
         for path in stale:
             name = path.relative_to(self.folder).as_posix()
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             path.rename(place / name)
             self._checksums.drop(name)
-        self.progress.say(
-            f"{kept} stay as they are; what there was of {', '.join(changes.redone)} is now in "
-            f"{place}"
-        )
+        redone = ", ".join(changes.redone) or "the results"
+        self.progress.say(f"{kept} stay as they are; what there was of {redone} is now in {place}")
 
     def _aside(self) -> Path:
         """Return a folder for what is set aside: a new one, or that of a process that was killed.
 
         It begins with the run.json that its files were made with, so that it reads as a run.
         """
-        made = sorted((self.folder / _SUPERSEDED).glob("*"), key=lambda path: int(path.name))
-        record = self._record.read_bytes()
-        if made and (made[-1] / "run.json").read_bytes() == record:
-            return made[-1]
-        place = self.folder / _SUPERSEDED / str(len(made) + 1)
+        aside, record = self.folder / _SUPERSEDED, self._record.read_bytes()
+        # A file browser may have left something there, and a person may have deleted some.
+        last = max((int(p.name) for p in aside.glob("*") if p.name.isdecimal()), default=0)
+        begun = aside / str(last) / "run.json"
+        if begun.exists() and begun.read_bytes() == record:
+            return begun.parent
+        place = aside / str(last + 1)
         write_atomically(place / "run.json", lambda temporary: temporary.write_bytes(record))
         return place
 
