@@ -33,6 +33,16 @@ def test_settings_overrule_the_file(tmp_path: Path) -> None:
     assert (config.rl.mode, config.data.format) == ("direct", "openai")
 
 
+def test_a_file_is_read_as_utf_8_wherever_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a Windows machine: an encoding of its own, and an editor that puts a mark before texts.
+    monkeypatch.setattr("io.text_encoding", lambda encoding, _level=2: encoding or "cp1252")
+    file = tmp_path / "run.toml"
+    file.write_bytes('[data]\r\ntools = "Läden/道具.json"\r\n'.encode("utf-8-sig"))
+    assert load_config(file).data.tools == Path("Läden/道具.json")
+
+
 def test_a_value_may_hold_an_equals_sign() -> None:
     assert load_config(None, ["data.tools=a=b.json"]).data.tools == Path("a=b.json")
 

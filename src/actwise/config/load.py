@@ -75,7 +75,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         ConfigError: It cannot be read, or is none.
     """
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_text("utf-8-sig"))  # Notepad puts a mark before it
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
