@@ -18,6 +18,7 @@ import pytest
 from actwise.errors import InputError, RunError
 from actwise.report import write_report, write_table
 from actwise.report.folder import read_metrics
+from actwise.results.failures import KINDS
 from reported import judged, row_by_hand, write_lines, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -168,6 +169,9 @@ def test_counts_what_went_wrong(tmp_path: Path) -> None:
     assert "tool argument wrong of share find id 1 1 100.0 %" in words
     links = [a["href"] for _, a in page.tags if "?" in (a.get("href") or "")]
     assert "#decisions?split=test&model=sft-direct&failure=wrong+arguments" in links
+    assert "#decisions?split=test&model=base-direct&verdict=open" in links  # one is not checkable
+    failures = {m[1].replace("+", " ") for m in re.finditer(r"failure=([^& ]+)", " ".join(links))}
+    assert failures <= KINDS.keys()  # what the filter of this name can be set to
 
 
 def test_carries_each_conversation_once(tmp_path: Path) -> None:

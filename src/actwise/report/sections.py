@@ -49,6 +49,7 @@ def environment() -> Environment:
         "paired_scale": paired_scale,
         "failures": failures,
         "decisions_link": decisions_link,
+        "outcome_link": outcome_link,
         "Range": Range,
     }
     return found
@@ -87,6 +88,14 @@ def decisions_link(measured: Measured, **filters: str) -> str:
     """Return the address on the page at which decisions of one model are filtered."""
     model = f"{measured.model}-{measured.mode}"
     return "#decisions?" + urlencode({"split": measured.split, "model": model, **filters})
+
+
+def outcome_link(measured: Measured, outcome: str) -> str:
+    """Return the address on the page of the decisions with one outcome, as its filters call it."""
+    verdict = {"right": "right", "not checkable": "open"}.get(outcome)
+    if verdict is None:
+        return decisions_link(measured, failure=outcome)
+    return decisions_link(measured, verdict=verdict)
 
 
 def model_colours(results: Results) -> dict[str, str]:
