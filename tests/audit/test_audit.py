@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_copied_runs_are_those_of_the_naive_search(texts: list[list[str]], said:
     assert copied.longest == max((j - i for i, j in runs), default=0)
     inside = sum(any(i <= place < j for i, j in runs) for place in range(len(said)))
     assert copied.share == (inside / len(said) if said else 0)
+
+
+def test_the_contexts_of_thousands_of_decisions_fit_into_memory() -> None:
+    text = " ".join(f"word{number}" for number in range(3000))
+    tracemalloc.start()
+    try:
+        contexts = [Context([text]) for _ in range(5)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5 * (2 * len(text) + 10_000)
+    assert contexts[0].copied(words(text)).longest == 3000
 
 
 def test_one_word_over_and_over_ends() -> None:

@@ -139,7 +139,7 @@ CONFIRMED = {
 def test_what_equals_its_record_at_the_desk_is_confirmed(
     tmp_path: Path, renamed: float, name: str, write: Callable[[Decision], str]
 ) -> None:
-    sizes = {"train": 12, "dev": 2, "test": 2, "shifted": 2}
+    sizes = {"train": 18, "dev": 2, "test": 2, "shifted": 2}
     config = RunConfig.model_validate({"desk": sizes, "data": {"renamed": renamed}, "seed": 3})
     check_confirmed(audited(tmp_path / "run", config, prepare_desk(config), name, write))
 

@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from actwise.audit.reading import words
 
 RUN = 4
 """Words in a row that count as copied; shorter runs are the language's own."""
+_LAST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,15 @@ class Copied:
 
 
 class Context:
-    """The messages before a decision, searchable by runs of words."""
+    """The messages before a decision, searchable by runs of words: some 15 bytes of each word.
+
+    A long run has one for each of thousands of decisions.
+    """
 
     def __init__(self, texts: Iterable[str]) -> None:
         found = [words(text) for text in texts]
-        self._runs = {
-            tuple(text[start : start + RUN])
-            for text in found
-            for start in range(len(text) - RUN + 1)
-        }
+        # With one behind all others, so that whatever is looked for has a place.
+        self._runs = np.unique(np.concatenate([[_LAST], *map(_runs, found)]))
         self._joined = "\n".join(f" {' '.join(text)} " for text in found)
 
     def copied(self, text: Sequence[str]) -> Copied:
@@ -37,9 +41,9 @@ class Context:
             return Copied(0.0, 0)
         inside = [False] * len(text)
         longest = 0
-        for start in range(len(text) - RUN + 1):
-            if tuple(text[start : start + RUN]) not in self._runs:
-                continue
+        runs = _runs(text)
+        held = self._runs[np.searchsorted(self._runs, runs)] == runs
+        for start in np.flatnonzero(held).tolist():
             inside[start : start + RUN] = [True] * RUN
             # Only a longer run is looked for, and as text: a context of one word over and over
             # holds every run in as many places as it has words.
@@ -50,3 +54,9 @@ class Context:
 
     def _holds(self, run: Sequence[str]) -> bool:
         return f" {' '.join(run)} " in self._joined
+
+
+def _runs(text: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the hashes of the runs of a text."""
+    starts = range(len(text) - RUN + 1)
+    return np.array([hash(tuple(text[start : start + RUN])) for start in starts], dtype=np.int64)
