@@ -61,6 +61,16 @@ def test_two_results_cannot_have_one_file(actwise: Actwise, tmp_path: Path) -> N
     assert not (tmp_path / "x").exists()
 
 
+def test_figures_of_another_machine_are_not_written_over(
+    actwise: Actwise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.json").write_text("{}")
+    asked = ["experiment", "paper", "--finished", "--page", "page.md", "--with"]
+    said = actwise(*asked, tmp_path / "page.json").complaint
+    assert said.endswith("page.json is what --page writes anew; keep it under another name")
+
+
 def test_a_port_that_is_none_is_refused(actwise: Actwise, tmp_path: Path) -> None:
     done = actwise("report", write_run(tmp_path / "run"), "--watch", "--port", "70000")
     assert "'--port': 70000 is not in the range 0<=x<=65535" in done.complaint

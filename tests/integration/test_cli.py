@@ -266,6 +266,7 @@ def test_settings_are_refused_before_anything_is_read(
         (["run"], "Missing option '--data'; see `actwise run --help`"),
         (["run", "--dta", "x"], "No such option '--dta'"),
         (["rnu"], "No such command 'rnu'"),
+        (["experiment"], "Missing command; see `actwise experiment --help`"),
         (["check"], "Missing argument 'FILES...'; see `actwise check --help`"),
     ],
 )

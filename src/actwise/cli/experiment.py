@@ -47,13 +47,15 @@ _OPTIONS = (
         default="runs/paper",
         type=click.Path(path_type=Path),
         show_default=True,
-        help="Folder of the runs; both experiments share what they have in common.",
+        help="Folder of the runs; `paper` and `ablations` share what they have in common.",
     ),
     click.option(
         "--arms",
         help="Names of arms to run, separated by commas; the first is always run. All by default.",
     ),
-    click.option("--model", default="base", help="Folder or hub name; `base` is shipped."),
+    click.option(
+        "--model", default="base", show_default=True, help="Folder or hub name; `base` is shipped."
+    ),
     click.option(
         "--page",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -82,7 +84,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def experiment() -> None:
     """Repeat runs on the desk with several seeds, and compare their models with intervals."""
 
@@ -160,7 +162,7 @@ def _experiment(
 
     begin = time.monotonic()
     beside = None if page is None else page.with_suffix(".json")
-    if beside in others:
+    if beside is not None and os.path.realpath(beside) in map(os.path.realpath, others):
         raise ConfigError(
             f"--with: {beside} is what --page writes anew; keep it under another name"
         )
