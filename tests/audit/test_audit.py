@@ -312,6 +312,22 @@ def test_a_trick_that_spreads_and_pays_is_a_warning(make_run: Any) -> None:
     assert audit.windows[0].figures["calls_in_thought"].value == 0
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_completions_that_were_not_kept_to_learn_from_are_audited(
+    make_run: Any, kept: bool
+) -> None:
+    """`rl.selection.keep`, as in the recipe t1, leaves them without an advantage."""
+
+    def sampled(step: int, generation: int) -> dict[str, Any]:
+        text = f"{THINK}{FIND}Done."
+        return {"text": text, "advantage": 0.25 if kept and generation == 0 else None}
+
+    audit = audit_run(make_run(sampled))
+    assert audit.rollouts == 9 * 8 * 2 * 2
+    (trick,) = [f for f in audit.findings if f.code == "text_after_call"]
+    assert f"mean advantage {'+0.250' if kept else '+0.000'}" in trick.message
+
+
 @pytest.mark.parametrize(
     ("text", "trick"),
     [

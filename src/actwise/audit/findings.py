@@ -234,7 +234,8 @@ def _tricks(of: Evidence) -> Iterator[Finding]:
         share = of.last.get(name)
         if share is None:
             continue
-        advantage = [r.record.advantage for r in of.last_rollouts if figure.value(r)]
+        shown = [r.record.advantage for r in of.last_rollouts if figure.value(r)]
+        advantage = [value for value in shown if value is not None]
         paid = sum(advantage) > 0
         growing = of.grew(name) and share.value >= 0.01
         if not growing and share.value < _COMMON:
@@ -244,7 +245,7 @@ def _tricks(of: Evidence) -> Iterator[Finding]:
             name,
             0,
             f"{figure.title}: {_share(share)} of the completions, mean advantage "
-            f"{sum(advantage) / len(advantage):+.3f}",
+            f"{sum(advantage) / max(len(advantage), 1):+.3f}",
             "The reward pays for it, so it will spread."
             if paid
             else "The reward works against it.",

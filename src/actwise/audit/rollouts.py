@@ -26,7 +26,8 @@ class Record(BaseModel):
     reward: float
     right: bool | None
     """None where it cannot be checked."""
-    advantage: float
+    advantage: float | None
+    """None where it was not among those kept to learn from (`rl.selection.keep`)."""
     given: int = 0
     """Tokens of it that were given: a hint."""
     syntax: str = QWEN.name
