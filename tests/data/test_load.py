@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from actwise.config import RunConfig
-from actwise.data.load import read_logs
+from actwise.data.load import on_side, read_logs
 from actwise.doctor.mend import write_mended
-from actwise.errors import InputError
+from actwise.errors import ConfigError, InputError
 from actwise.formats import read_files
 
 SKIP = RunConfig.model_validate({"data": {"bad_records": "skip"}})
@@ -47,3 +47,9 @@ def test_a_record_of_which_nothing_is_learned_is_no_conversation(tmp_path: Path)
     assert len((tmp_path / "mended.jsonl").read_text().splitlines()) == 1
     with pytest.raises(InputError, match="no usable conversation"):
         read_logs([log(tmp_path, ENDED)], SKIP)
+
+
+def test_a_side_is_left_out_of_the_question_where_a_model_knows_none(tmp_path: Path) -> None:
+    logs = read_logs([log(tmp_path, OTHER)], RunConfig())
+    with pytest.raises(ConfigError, match=r"no --split test; leave it out$"):
+        on_side(logs, str(tmp_path), "test")

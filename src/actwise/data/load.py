@@ -98,7 +98,9 @@ def on_side(logs: Logs, model: str, side: str) -> Logs:
     """
     known = Sides.load(Path(model))
     if known is None:
-        raise ConfigError(f"{model} does not know its data, so there is no --split {side}")
+        raise ConfigError(
+            f"{model} does not know its data, so there is no --split {side}; leave it out"
+        )
     return replace(logs, conversations=known.only(side, logs.conversations))
 
 
