@@ -22,8 +22,8 @@ _SHAPES = ("desk", "service", "large")
     multiple=True,
     default=("desk",),
     type=click.Choice([*_SHAPES, "all"]),
-    help="Short conversations, long ones, or (on a GPU) a model of 1.7 billion parameters; may be "
-    "given several times.",
+    help="Short conversations, so if absent, long ones, or (on a GPU) a model of 1.7 billion "
+    "parameters; may be given several times.",
 )
 @click.option(
     "--conversations", default=8, type=click.IntRange(1), help="Of one step; 8 if absent."
@@ -54,7 +54,13 @@ _SHAPES = ("desk", "service", "large")
 )
 @FORMAT
 @TOOLS
-@click.option("--out", default="runs/bench", type=click.Path(path_type=Path), help="Folder.")
+@click.option(
+    "--out",
+    default="runs/bench",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder.",
+)
 def bench(
     parts: Sequence[str],
     shapes: Sequence[str],

@@ -29,8 +29,8 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 RECIPE = click.option(
     "--recipe",
     metavar="NAME|FILE",
-    help="Related work to run as (`actwise recipes`), or a recipe of your own; --config and --set "
-    "overrule it.",
+    help="Related work to run as (`actwise recipes`), or a recipe of your own; settings that are "
+    "given besides overrule it.",
 )
 OUT = click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print the result alone, no progress.")

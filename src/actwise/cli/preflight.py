@@ -29,7 +29,7 @@ from actwise.run.progress import Progress
     "--out",
     default=Path(),
     type=click.Path(path_type=Path),
-    help="Where the run folder will be; its disk is looked at.",
+    help="Where the run folder will be, here if absent; its disk is looked at.",
 )
 @FORMAT
 @TOOLS
