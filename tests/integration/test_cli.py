@@ -1,6 +1,7 @@
 """What a user can get wrong: one line with the remedy, exit code 2, no leftovers."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -19,6 +20,7 @@ from actwise.errors import RunError
 from actwise.formats import FORMATS
 from actwise.run.files import read_records, write_atomically
 from integration.conftest import Actwise
+from reported import write_run
 
 TOOL = {
     "type": "function",
@@ -402,6 +404,26 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(
     steps = [record["step"] for record in read_records(out / "metrics" / "sft.jsonl")]
     assert steps == list(range(1, 41))
     assert (out / "models" / "sft" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_what_is_redirected_is_utf_8_whatever_the_system_writes(
+    tmp_path: Path, encoding: str
+) -> None:
+    other = write_run(tmp_path / os.fsdecode(b"Lager\xe4ume"))  # a name that is no UTF-8
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "actwise", "compare", write_run(tmp_path / "run"), other]
+    for model in ("rl", "none"):
+        done = subprocess.run(
+            [*command, "--model", model], env=environment, capture_output=True, check=False
+        )
+        assert b"Traceback" not in done.stderr, done.stderr
+        done.stdout.decode(), done.stderr.decode()
+    listed = subprocess.run(
+        [*command[:3], "runs", tmp_path, "--json"], env=environment, capture_output=True, check=True
+    )
+    names = [run["name"] for run in json.loads(listed.stdout)["runs"]]
+    assert names == ["Lager\udce4ume", "run"]
 
 
 def test_json_holds_nothing_that_steers_a_terminal(actwise: Actwise, tmp_path: Path) -> None:

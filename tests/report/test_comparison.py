@@ -18,7 +18,10 @@ from actwise.report.folder import read_run_folder
 from actwise.report.listing import list_runs, write_listing
 from actwise.report.page import headline
 from actwise.run.lock import is_locked, take_lock
+from integration.conftest import Actwise, actwise
 from reported import judged, row_by_hand, write_lines, write_run
+
+__all__ = ["actwise"]
 
 
 @pytest.fixture
@@ -273,6 +276,26 @@ def test_what_was_superseded_is_listed_where_it_is_asked_for(shelf: Path) -> Non
     shutil.copytree(shelf / "finished", aside / "1")
     assert [run.name for run in list_runs(shelf).runs] == ["deep/going", "finished"]
     assert [run.name for run in list_runs(aside).runs] == ["1"]
+
+
+def test_folders_that_one_may_not_read_are_told_in_a_line(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, actwise: Actwise
+) -> None:
+    locked = shelf / "locked"
+    locked.mkdir()
+    exists = Path.exists
+
+    def refused(path: Path) -> bool:  # tests may run as root, who is refused nothing
+        if path.is_relative_to(locked) and path != locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    listing = list_runs(shelf)
+    assert [run.name for run in listing.runs] == ["deep/going", "finished"]
+    assert f"{locked}/checksums.json: Permission denied; ask its owner" in listing.broken
+    said = actwise("report", locked).complaint
+    assert said == f"{locked}/checksums.json: Permission denied; ask its owner, or name another"
 
 
 def test_the_name_of_a_folder_does_not_steer_the_terminal(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Heavy imports stay inside the verbs that need them, so that `--help`, `check` an
 at once.
 """
 
+import io
 import os
 import sys
 import threading
@@ -72,6 +73,7 @@ _ATTENDED = ("chat", "serve")
 
 def main() -> None:
     """Run the command line; every mistake of a user's ends in one line and exit code 2."""
+    _write_any_text()
     interrupted = "actwise: interrupted"
     if sys.argv[1:] and sys.argv[1] in _RESUMED:
         interrupted += "; the same command goes on from here"
@@ -87,6 +89,10 @@ def main() -> None:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "actwise"
         _complain(f"{error.format_message().rstrip('.')}; see `{command} --help`")
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        _complain(f"{error.filename}: {error.strerror}; ask its owner, or name another")
     except (KeyboardInterrupt, click.Abort):
         told.set()
         click.echo(interrupted, err=True)
@@ -95,6 +101,17 @@ def main() -> None:
         # Whoever read the output has seen enough; nothing is left to tell them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _write_any_text() -> None:
+    """Let results and progress hold any character, whatever the system's encoding is.
+
+    Files and pipes get UTF-8, which JSON is in; a terminal that has not a character its escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _complain(problem: str) -> NoReturn:

@@ -68,6 +68,8 @@ def list_runs(folder: Path) -> Listing:
             runs.append(_listed(path, path.relative_to(folder).as_posix()))
         except ActwiseError as error:
             broken.append(str(error))
+        except PermissionError as error:
+            broken.append(f"{error.filename}: {error.strerror}; ask its owner")
     if not runs and not broken:
         raise RunError(f"{folder}: holds no runs; name a folder that does")
     return Listing(sorted(runs, key=lambda run: (run.begun, run.name)), broken)
@@ -108,8 +110,14 @@ def write_listing(listing: Listing, width: int) -> str:
 def _folders(folder: Path) -> list[Path]:
     records = [path.relative_to(folder) for path in folder.rglob("run.json")]
     found = {(folder / path).parent for path in records if "superseded" not in path.parts}
-    nameless = {path for path in folder.iterdir() if any((path / sign).exists() for sign in _SIGNS)}
-    return sorted(found | nameless)
+    return sorted(found | {path for path in folder.iterdir() if _may_be_run(path)})
+
+
+def _may_be_run(folder: Path) -> bool:
+    try:
+        return any((folder / sign).exists() for sign in _SIGNS)
+    except PermissionError:
+        return True
 
 
 def _listed(path: Path, name: str) -> ListedRun:
