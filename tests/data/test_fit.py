@@ -1,13 +1,16 @@
 """What a model's context holds, recorded thoughts included."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from actwise.config import RunConfig
 from actwise.conversation import Conversation
+from actwise.data.fit import longest_prompt
 from actwise.data.prepare import Prepared, fit
 from actwise.data.split import Splits
+from actwise.data.stored import Store
 from actwise.errors import InputError
 from actwise.template.render import Template
 from actwise.training.stages.sft import Target, sft_tree
@@ -45,3 +48,29 @@ def test_a_conversation_is_left_out_where_a_thought_that_is_trained_on_goes_beyo
         stop = asked | {"data": {"bad_records": "stop"}}
         with pytest.raises(InputError, match="tokens and the model holds 1024"):
             fit(prepared, RunConfig.model_validate(stop), template, 4096)
+
+
+def test_the_longest_prompt_is_looked_for_with_a_few_conversations_in_memory(
+    tiny_model_dir: Path,
+) -> None:
+    def long(number: int) -> Conversation:
+        plain = conversation("W1")
+        first = plain.messages[0].model_copy(update={"content": "?" * (2_000 + number)})
+        return plain.model_copy(update={"messages": (first, *plain.messages[1:])})
+
+    def silent(number: int) -> Conversation:
+        """Return a conversation whose tools say much."""
+        return long(0).model_copy(
+            update={"tools": ({"type": "function", "function": {"name": "f" * number}},)}
+        )
+
+    template = Template.load(str(tiny_model_dir))
+    logs = Store([*map(long, range(400)), silent(4_000)])
+    expected = len(template.prompt(logs[400].decisions()[-1], thinking=False))
+    tracemalloc.start()
+    try:
+        assert longest_prompt(template, logs) == expected
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 400 * 2_000

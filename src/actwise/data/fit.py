@@ -4,6 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from actwise.config import RunConfig
@@ -84,7 +85,7 @@ def longest_completion(template: "Template", conversations: Iterable[Conversatio
 
 def longest_prompt(template: "Template", conversations: Iterable[Conversation]) -> int:
     """Return the tokens of the longest prompt; looked for where the text is longest."""
-    longest = sorted(conversations, key=_characters)[-_LOOKED_AT:]
+    longest = nlargest(_LOOKED_AT, conversations, key=_characters)
     return max(len(template.prompt(c.decisions()[-1], thinking=False)) for c in longest)
 
 
