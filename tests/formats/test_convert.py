@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,15 @@ def convert(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> int:
 
 def messages(path: Path) -> list[Any]:
     return [i.messages for i in read_files([path]) if isinstance(i, Conversation)]
+
+
+def test_files_whose_names_are_no_utf_8_are_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / os.fsdecode(b"Lager\xe4ume.jsonl")
+    log.write_text(chat("one"))
+    assert convert(monkeypatch, log, "--out", tmp_path / "out.jsonl") == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text())["id"] == "Lager\\udce4ume-1"
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])

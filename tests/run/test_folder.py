@@ -160,6 +160,17 @@ def test_records_are_read_back_as_they_were_written(records: list[dict[str, Any]
         assert read_records(file) == records
 
 
+def test_names_that_are_no_utf_8_are_written_and_read_back(tmp_path: Path) -> None:
+    named = {"file": os.fsdecode(b"Lager\xe4ume.jsonl"), "text": "Läden 道具 😀"}
+    write_json(tmp_path / "one.json", named)
+    write_records(tmp_path / "many.jsonl", [named])
+    JsonLines(tmp_path / "lines.jsonl").append(named)
+    assert json.loads((tmp_path / "one.json").read_text("utf-8")) == named
+    for file in ("many.jsonl", "lines.jsonl"):
+        assert read_records(tmp_path / file) == [named]
+    assert "Läden 道具 😀" in (tmp_path / "one.json").read_text("utf-8")
+
+
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_a_line_that_is_being_appended_is_no_record_yet(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "rl.jsonl"

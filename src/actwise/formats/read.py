@@ -163,7 +163,8 @@ def _read_parts(file: RecordFile, record: tuple[int, Any]) -> Iterator[Conversat
     path, reader = file.path, FORMATS[file.format]
     if isinstance(value, dict) and str(value.get("id")) in file.answers:
         value = {**value, "ground_truth": file.answers[str(value["id"])]}
-    name = f"{_STEM.sub('', path.name)}-{line}"
+    stem = _STEM.sub("", path.name).encode("utf-8", "backslashreplace").decode()  # may be no UTF-8
+    name = f"{stem}-{line}"
     if reader.parts is None:
         yield _read_record(path, line, value, name, reader, file.tools)
         return

@@ -162,7 +162,8 @@ def _said_in_a_line(path: Path, remedy: str) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Create or replace a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
+    content = text.encode("utf-8", "backslashreplace")  # names of files may be no UTF-8
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -172,7 +173,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def json_text(value: Any) -> str:
     """Return JSON for a file; numbers that are not finite, which JSON has not, become null."""
-    return json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return _json(value, indent=1)
 
 
 def write_records(path: Path, records: Sequence[dict[str, Any]]) -> None:
@@ -210,7 +211,13 @@ def read_records(path: Path, *, growing: bool = False) -> list[dict[str, Any]]:
 
 def json_line(record: dict[str, Any]) -> str:
     """Return a record as a line of JSON; numbers that are not finite become null."""
-    return json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+    return _json(record)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    # Half a surrogate pair, as in the name of a file that is no UTF-8, is JSON as an escape.
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def finite(value: Any) -> Any:
