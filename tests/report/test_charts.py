@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actwise.report.charts import MAX_POINTS, curve, nice_ticks, whisker
-from actwise.report.folder import Range
+from actwise.report.folder import Paired, Range
 from actwise.report.words import duration, judgement, model_and_mode, number, points, size, span
 
 
@@ -78,10 +78,16 @@ def test_words() -> None:
     assert span(Range(value=0.5, low=0.25, high=1.0), share=True) == "25.0–100.0"
     assert span(Range(value=0.5, low=0.25), share=True) == ""
     assert [points(v) for v in (0.081, -0.02, None)] == ["+8.1", "−2.0", "–"]
-    assert judgement(Range(value=0.1, low=0.01, high=0.2)) == "better"
-    assert judgement(Range(value=-0.1, low=-0.2, high=-0.01)) == "worse"
-    assert judgement(Range(value=0.1, low=0.0, high=0.2)) == "no clear difference"
-    assert judgement(Range(value=0.1)) == "no clear difference"
+    for low, high, conversations, found in (
+        (0.01, 0.2, 6, "better"),
+        (-0.2, -0.01, None, "worse"),
+        (0.0, 0.2, 80, "no clear difference"),
+        (None, None, 80, "no clear difference"),
+        (0.01, 0.2, 5, "no clear difference"),  # all five for one: chance does so in 6 %
+    ):
+        difference = Range(value=0.1, low=low, high=high)
+        pair = Paired(split="test", model="a", against="b", difference=difference)
+        assert judgement(pair.model_copy(update={"conversations": conversations})) == found
     assert [duration(s) for s in (7.25, 42.4, 59.9, 200.4, 7500)] == [
         "7.2 s",
         "42 s",

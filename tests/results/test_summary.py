@@ -140,6 +140,13 @@ def test_differences_by_hand() -> None:
     assert values == pytest.approx(
         {"all": 2 / 5, "answer": 1.0, "call": 0.0, "reasoning": 0.0, "refund": 0.0}
     )
+    assert {name: d["conversations"] for name, d in found.items()} == {
+        "all": 2,
+        "answer": 2,
+        "call": 2,
+        "reasoning": 1,
+        "refund": 1,
+    }
     assert found["all"]["relative"] == pytest.approx(4 / 2 - 1)
     assert found["answer"]["relative"] is None  # nothing to be relative to
     assert found["answer"]["relative_interval"] is None
@@ -199,6 +206,7 @@ def rows_and_differences(
             "model": "rl (thinking)",
             "against": against,
             "slice": name,
+            "conversations": conversations,
             "difference": {"value": 0.05, "low": low, "high": high},
             "relative": 0.125,
         }
@@ -233,6 +241,13 @@ def test_the_sentence_warns_of_few_conversations() -> None:
     few = verdict_sentence(*rows_and_differences(-0.3, 0.3, 9), "rl", headline)
     assert "(-30.0 to +30.0). 9 conversations are few to tell models apart by. Promoted" in few
     assert "few" not in verdict_sentence(*rows_and_differences(-0.3, 0.3, 30), "rl", headline)
+
+
+def test_five_conversations_tell_no_models_apart() -> None:
+    headline = ("rl (thinking)", "sft (direct)")
+    for low, high in ((0.1, 0.3), (-0.3, -0.1)):
+        said = verdict_sentence(*rows_and_differences(low, high, 5), "rl (thinking)", headline)
+        assert "is not told apart from sft (direct): +5.0 points" in said and "relative" not in said
 
 
 def test_the_sentence_gives_the_shares_where_there_is_nothing_to_compare() -> None:

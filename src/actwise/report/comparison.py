@@ -57,15 +57,16 @@ def write_comparison(comparison: RunComparison, width: int) -> str:
     titles = ["run", "split", "model", "mode", "action\naccuracy", "range"]
     titles += [f"points over\n{first}", "from", "to", "so it is"]
     table = FoldedTable(titles, lead=2, left=("model", "mode", "so it is"))
-    overall = {(p.model, p.split): p.difference for p in results.paired if p.slice == "all"}
+    overall = {(p.model, p.split): p for p in results.paired if p.slice == "all"}
     for split in results.splits():
         for found in results.of_split(split):
             run, accuracy = models[found.model], found.metrics.get("action_accuracy", Range())
             cells = [run["name"], split, model_title(run["model"]), run["mode"]]
             cells += [number(accuracy.value, share=True, unit=False), span(accuracy, share=True)]
-            if (difference := overall.get((found.model, split))) is not None:
+            if (pair := overall.get((found.model, split))) is not None:
+                difference = pair.difference
                 cells += map(points, (difference.value, difference.low, difference.high))
-                cells.append(judgement(difference))
+                cells.append(judgement(pair))
             table.add_row(*cells)
         table.add_section()
     return as_text(table, width) + (

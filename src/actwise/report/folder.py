@@ -112,6 +112,8 @@ class Paired(BaseModel):
     """Its name, with the mode in brackets where it has rows in both: "rl (thinking)"."""
     against: str
     slice: str = "all"
+    conversations: int | None = None
+    """With decisions that can be checked of both; older runs do not say it."""
     difference: Range
     """Difference of action accuracy, between -1 and 1."""
     relative: Number = None

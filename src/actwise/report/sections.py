@@ -16,6 +16,7 @@ from actwise.report.judged import Decisions, Measured
 from actwise.report.mistakes import failures, mistakes
 from actwise.report.payload import packed, payload
 from actwise.report.table import ATTEMPTS
+from actwise.results.summary import FEWEST
 from actwise.training.stages import label_of
 
 KINDS = ("call", "answer")
@@ -71,6 +72,7 @@ def sections(results: Results, decisions: Decisions | None) -> dict[str, Any]:
         "slices": slice_names(results),
         "mistakes": mistakes(decisions) if decisions is not None else {},
         "arguments_shown": ARGUMENTS_SHOWN,
+        "fewest": FEWEST,
         "outcomes": words.OUTCOMES,
         "splits": words.SPLITS,
         "data": packed(payload(decisions, titles)) if decisions is not None and measured else None,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from actwise.report.folder import Range
+from actwise.report.folder import Paired, Range
 from actwise.results.failures import KINDS
+from actwise.results.summary import FEWEST
 from actwise.training.stages import label_of, stage_named
 
 
@@ -157,8 +158,11 @@ def points(value: float | None) -> str:
     return "–" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
-def judgement(difference: Range) -> str:
+def judgement(pair: Paired) -> str:
     """Say what a paired difference shows: "better", "worse" or "no clear difference"."""
+    difference = pair.difference
+    if pair.conversations is not None and pair.conversations < FEWEST:
+        return "no clear difference"
     if difference.low is not None and difference.low > 0:
         return "better"
     if difference.high is not None and difference.high < 0:

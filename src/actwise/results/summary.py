@@ -14,6 +14,9 @@ Record = dict[str, Any]
 
 _FEW = 30
 """Conversations below which intervals are wide and themselves uncertain."""
+FEWEST = 6
+"""Conversations from which on models can be told apart: if all of fewer favour the same one, chance
+alone does that in more than 5 % of the cases (of five, 2 / 2 ** 5), whatever the interval."""
 
 METRICS: dict[str, Callable[[Record], float | None]] = {
     "action_accuracy": lambda r: r["verdict"]["right"],
@@ -137,6 +140,7 @@ def paired(
                 "model": model[0],
                 "against": against[0],
                 "slice": name,
+                "conversations": len(set(clusters)),
                 "difference": result.difference._asdict(),
                 "relative": None if relative is None else relative.value,
                 "relative_interval": None if relative is None else relative._asdict(),
@@ -200,9 +204,10 @@ def verdict_sentence(
 
 def _comparison(paired_difference: dict[str, Any]) -> str:
     value, low, high = (100 * paired_difference["difference"][k] for k in ("value", "low", "high"))
-    found = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    told = (low > 0 or high < 0) and paired_difference["conversations"] >= FEWEST
+    found = "not told apart from" if not told else "better than" if low > 0 else "worse than"
     # Where nothing was told apart, a relative figure would make much of what may be chance.
-    relative = paired_difference["relative"] if low > 0 or high < 0 else None
+    relative = paired_difference["relative"] if told else None
     gain = "" if relative is None else f", {100 * relative:+.1f} % relative"
     model, against = paired_difference["model"], paired_difference["against"]
     return f"{model} is {found} {against}: {value:+.1f} points ({low:+.1f} to {high:+.1f}){gain}."
