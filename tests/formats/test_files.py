@@ -153,7 +153,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
                 role="assistant",
                 content=draw(texts if calls else words),
                 tool_calls=calls,
-                reasoning_content=draw(st.none() | texts),
+                reasoning_content=draw(st.none() | texts.map(lambda t: t if t.strip() else "")),
                 labels=draw(labels),
             )
         )

@@ -107,6 +107,9 @@ def test_logged_request_and_response(tmp_path: Path) -> None:
     assert rejected.reason == "no_response"
 
 
+TEXT = {"type": "text", "text": "hello"}
+
+
 @pytest.mark.parametrize(
     ("message", "thought", "content"),
     [
@@ -114,6 +117,9 @@ def test_logged_request_and_response(tmp_path: Path) -> None:
         ({"content": "<think>\n\n</think>\n\nhello"}, None, "hello"),
         ({"content": "hello", "reasoning_content": "why"}, "why", "hello"),
         ({"content": "hello", "reasoning": "why"}, "why", "hello"),
+        ({"content": "hello", "reasoning_content": "\n\n"}, "", "hello"),
+        ({"content": "<think>why</think>hello", "reasoning_content": "\n"}, "why", "hello"),
+        ({"content": [{"type": "thinking", "thinking": " "}, TEXT]}, "", "hello"),
         ({"content": "hello", "reasoning": None}, None, "hello"),
         ({"content": "a <thought> tag"}, None, "a <thought> tag"),
     ],

@@ -40,10 +40,10 @@ class Turn:
         self._texts.append(text)
 
     def thought(self, text: str) -> None:
-        """Add a thought."""
+        """Add a thought; white space, as servers log it of a model that did not think, is none."""
         if self._calls and self._results:
             self.step()
-        self._thoughts.append(text)
+        self._thoughts.append(text if text.strip() else "")
 
     def call(self, call: ToolCall, *, same_step: bool = False) -> None:
         """Add a call.
