@@ -61,6 +61,14 @@ def write_all(folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
+def test_windows_reads_all_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SHARES", False)
+    monkeypatch.setattr("actwise.run.cores._Worker", lambda begin: pytest.fail("was started"))
+    paths, tools = write_all(tmp_path), tmp_path / "tools.json"
+    alone = list(read_each(paths, as_read, tools=tools))
+    assert list(read_each(paths, as_read, tools=tools, processes=3)) == alone
+
+
 def test_the_same_items_come_in_the_same_order(tmp_path: Path) -> None:
     paths = write_all(tmp_path)
     tools = tmp_path / "tools.json"

@@ -14,7 +14,7 @@ from actwise.formats.read import FORMATS, RecordFile, answers_beside, recognise
 from actwise.formats.record import Rejected
 from actwise.formats.source import Text, read_texts
 from actwise.formats.tool_files import load_tools
-from actwise.run.cores import divided
+from actwise.run.cores import SHARES, divided
 
 R = TypeVar("R")
 
@@ -82,6 +82,7 @@ def read_each(
     if format is not None and format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     given = load_tools(tools) if tools is not None else ()
+    processes = processes if SHARES else 1
     return _read_all(_batches(paths, format, given, told, processes > 1), begin, processes)
 
 

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from actwise.errors import RunError
 
+SHARES = sys.platform != "win32"
+"""Whether work can be divided: Windows hands no open pipe to a process that is started so."""
+
 K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
