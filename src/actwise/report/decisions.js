@@ -118,9 +118,9 @@ class Explorer {
   }
 
   address(open) {
-    const query = new URLSearchParams();
+    const query = new URLSearchParams(); // its size is not known to all browsers that unpack a page
     for (const [name, value] of Object.entries({ ...this.state, open })) if (value) query.set(name, value);
-    return query.size ? `#decisions?${query}` : "#decisions";
+    return `${query}` ? `#decisions?${query}` : "#decisions";
   }
 
   write() {
@@ -141,7 +141,7 @@ class Explorer {
       (!failure || completion.outcome === failure) &&
       (!tool || called(completion).includes(tool));
     if (!this.shownOf(decision, model).some(([, completion]) => fits(completion))) return false;
-    return !q || this.haystack(decision).includes(q.toLowerCase());
+    return !q || this.tells(decision, q.toLowerCase());
   }
 
   shownOf(decision, model) {
@@ -149,18 +149,18 @@ class Explorer {
     return model ? all.filter(([{ key }]) => key === model) : all;
   }
 
-  haystack(decision) {
-    decision.haystack ??= [
-      decision.key,
-      ...decision.conversation.messages
-        .slice(0, decision.at + 1)
-        .filter(({ role }) => role !== "system")
-        .flatMap((message) => [this.text(message), actionText(message.calls, "")]),
-      ...Object.values(decision.did).flatMap(({ text, notes }) => [text, ...notes]),
-    ]
-      .join("\n")
-      .toLowerCase();
-    return decision.haystack;
+  // Each text is kept in lower case once, however many decisions come after it.
+  tells(decision, q) {
+    const { conversation, at, did, key } = decision;
+    decision.own ??= [key, ...Object.values(did).flatMap(({ text, notes }) => [text, ...notes])].join("\n").toLowerCase();
+    conversation.said ??= conversation.messages.map((message) =>
+      message.role === "system" ? "" : `${this.text(message)}\n${actionText(message.calls, "")}`.toLowerCase(),
+    );
+    if (conversation.asked !== q) {
+      conversation.asked = q;
+      conversation.first = conversation.said.findIndex((text) => text.includes(q));
+    }
+    return decision.own.includes(q) || (conversation.first >= 0 && conversation.first <= at);
   }
 
   // --- the list --------------------------------------------------------------------------------
