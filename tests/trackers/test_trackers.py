@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -168,13 +170,28 @@ def leveldb_log(data: bytes, begin: int) -> Iterator[bytes]:
             whole = b""
 
 
+def test_runs_whose_folders_have_one_name_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    fake = SimpleNamespace(init=lambda *, name, **_: begun.append(name))
+    monkeypatch.setitem(sys.modules, "trackio", fake)  # type: ignore[arg-type]
+    for arm, record in (("a", '{"seed": 0}'), ("b", '{"seed": 1}'), ("a", '{"seed": 0}')):
+        folder = tmp_path / arm / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(record)
+        begin_tracking("trackio", folder, {}, pytest.fail)
+    first, second, again = begun
+    assert first == again != second and first.startswith("run-")
+
+
 def test_trackio_keeps_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     pytest.importorskip("trackio", reason="needs trackio")
     from trackio.sqlite_storage import SQLiteStorage
 
     assert tracked("trackio", tmp_path / "run") == []
-    logs = SQLiteStorage.get_logs("actwise", "run")
+    logs = SQLiteStorage.get_logs("actwise", f"run-{sha256(b'{}').hexdigest()[:8]}")
     losses = [(log["step"], log["sft/loss"]) for log in logs if "sft/loss" in log]
     assert losses == [(1, 1.5), (2, 1.25)]
     losses = [(log["step"], log["rl/loss"]) for log in logs if "rl/loss" in log]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from actwise.run.files import fingerprint
+
 LIBRARY = "trackio"
 
 
@@ -13,9 +15,9 @@ class Trackio:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         import trackio
 
-        self._run = trackio.init(
-            project="actwise", name=folder.resolve().name, config=dict(config), resume="allow"
-        )
+        # Of one name is one run there, and folders of one name may lie in many places.
+        name = f"{folder.resolve().name}-{fingerprint(folder / 'run.json')[:8]}"
+        self._run = trackio.init(project="actwise", name=name, config=dict(config), resume="allow")
 
     def log(self, stage: str, step: int, figures: Mapping[str, float]) -> None:
         """Take the figures of a step of a stage."""
