@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from actwise.api.runs import Evaluation
+from actwise.api.runs import EpisodeEvaluation, Evaluation
 from actwise.cli import cli
+from actwise.config import RunConfig
 from actwise.results.summary import given_row, row
 from actwise.run.files import check_writable
 from integration.conftest import Actwise
@@ -114,6 +115,21 @@ def test_what_eval_found_is_written_before_it_is_printed(
     assert isinstance(done.exception, BrokenPipeError)
     assert json.loads((tmp_path / "out" / "results.json").read_text("utf-8")) == results
     assert "at budget 8" in (tmp_path / "out" / "budget.svg").read_text("utf-8")
+
+
+def test_the_command_of_a_server_may_hold_any_character(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+
+    def evaluated(*_: object, config: RunConfig, **__: object) -> EpisodeEvaluation:
+        asked.append(config.episodes.mcp)
+        return EpisodeEvaluation({"episodes": [], "skipped": []}, {})
+
+    monkeypatch.setattr("actwise.api.evaluate_episodes", evaluated)
+    command = 'python "Läden 😀\\道具.py" --quiet'
+    done = CliRunner().invoke(cli, ["eval", "log.jsonl", "--model", "m", "--mcp", command])
+    assert (done.exit_code, asked) == (0, [command])
 
 
 def test_a_comparison_whose_page_cannot_be_written_is_still_told(

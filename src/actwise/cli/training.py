@@ -186,7 +186,9 @@ def evaluate(
         raise click.UsageError("Missing argument 'FILES...'.")
     if files and environment == "desk":
         raise click.UsageError("--episodes desk makes its own conversations, and takes no FILES")
-    chosen = [f"{key}={json.dumps(value)}" for key, value in (given | asked).items()]
+    # Not as ASCII: TOML has no halves of a surrogate pair.
+    written = {key: json.dumps(v, ensure_ascii=False) for key, v in (given | asked).items()}
+    chosen = [f"{key}={value}" for key, value in written.items()]
     resolved = load_config(config, [*settings, *chosen])
     resolved = with_options(resolved, format=format_name, tools=tools)
     if out is not None and (out / "run.json").exists():
