@@ -161,6 +161,17 @@ def test_decisions_are_found_by_id_place_or_line() -> None:
             find_decision(items, name, file="log.jsonl")
 
 
+def test_a_decision_of_any_conversation_of_a_line_is_found() -> None:
+    """A record may hold several conversations, whose findings name the same line."""
+    short = talk(user("Hi"), says("Hello."), id="a").model_copy(update={"source": "log.jsonl:7"})
+    long = talk(user("Hi"), says("Hello."), user("Bye"), says("Bye."), id="b")
+    items = [short, long.model_copy(update={"source": "log.jsonl:7"})]
+    for name in ("7#3", "log.jsonl:7#3", "b#3"):
+        assert find_decision(items, name, file="log.jsonl").conversation.id == "b"
+    with pytest.raises(InputError, match=":7: the conversation has no decision '4'"):
+        find_decision(items, "7#4", file="log.jsonl")
+
+
 def test_show(
     log: Path,
     tiny_model_dir: Path,

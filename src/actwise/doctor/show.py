@@ -41,6 +41,7 @@ def find_decision(items: Iterable[Conversation | Rejected], name: str, *, file: 
         InputError: When there is no such decision.
     """
     wanted, _, index = name.rpartition("#")
+    meant: Conversation | None = None
     for item in items:
         if isinstance(item, Rejected):
             if wanted in (f"{item.file}:{item.line}", str(item.line)):
@@ -48,14 +49,17 @@ def find_decision(items: Iterable[Conversation | Rejected], name: str, *, file: 
             continue
         if wanted in (item.id, item.source, item.source.rpartition(":")[2]):
             found = next((d for d in item.decisions() if str(d.index) == index), None)
-            if found is None:
-                known = ", ".join(str(d.index) for d in item.decisions())
-                raise InputError(
-                    f"the conversation has no decision {index!r}",
-                    file=item.source or item.id,
-                    remedy=f"its assistant acts in messages {known}; write {wanted}#INDEX",
-                )
-            return found
+            if found is not None:
+                return found
+            # A record may hold several conversations, and several files have the same line.
+            meant = meant or item
+    if meant is not None:
+        known = ", ".join(str(d.index) for d in meant.decisions())
+        raise InputError(
+            f"the conversation has no decision {index!r}",
+            file=meant.source or meant.id,
+            remedy=f"its assistant acts in messages {known}; write {wanted}#INDEX",
+        )
     raise InputError(
         f"holds no conversation {wanted!r}",
         file=file,
