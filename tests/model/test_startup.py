@@ -13,6 +13,8 @@ from huggingface_hub import constants
 
 from actwise.errors import ModelError
 from actwise.model.startup import check_hub, model_name, model_path
+from integration.conftest import Actwise
+from integration.conftest import actwise as actwise  # the command line, as a fixture
 
 
 def a_model(folder: Path) -> Path:
@@ -124,6 +126,18 @@ def test_a_hub_that_cannot_be_reached_is_tried_once(unreachable: Path) -> None:
         "name a model's folder (`actwise fetch-model` makes one), or `base`, the small one that is "
         "shipped"
     )
+
+
+@pytest.mark.parametrize("verb", ["chat", "serve --port 0", "export --to out", "eval log.jsonl"])
+def test_every_verb_says_in_seconds_that_there_is_no_hub(
+    verb: str, unreachable: Path, actwise: Actwise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(unreachable)
+    message = '{"messages": [{"role": "user", "content": "Hi"}, '
+    Path("log.jsonl").write_text(message + '{"role": "assistant", "content": "Hello."}]}\n')
+    model = ["--model"] if verb.startswith("eval") else []
+    done = actwise(*verb.split(), *model, "nobody/nothing")
+    assert "the hub cannot be reached (" in done.complaint
 
 
 def test_a_copy_in_the_cache_is_used_where_there_is_no_hub(unreachable: Path) -> None:

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from actwise.errors import ModelError
+from actwise.model.startup import HUB_NAME, check_hub
 from actwise.template.source import base_of_adapters, check_config
 
 
@@ -137,6 +138,8 @@ def _some(names: list[str]) -> str:
 def check_folder(name: str) -> None:
     """Refuse what is no model folder that can be read without executing anything.
 
+    A hub's name is refused where the hub does not have it, or cannot be reached.
+
     Raises:
         ModelError: With what to do instead.
     """
@@ -148,6 +151,8 @@ def check_folder(name: str) -> None:
             f"'actwise[gguf]'; actwise fetch-model {file} --to FOLDER"
         )
     if not path.is_dir():
+        if HUB_NAME.fullmatch(name):
+            check_hub(name)
         return
     if not any(path.glob("*.safetensors")) and any(path.glob("*.bin")):
         raise ModelError(
