@@ -243,6 +243,24 @@ def test_a_run_that_was_moved_away_from_its_base_has_its_other_models(tmp_path: 
         chosen(str(tmp_path), "base")
 
 
+def test_a_run_of_another_version_has_its_models_where_their_settings_are_known(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "models" / "rl").mkdir(parents=True)
+
+    def run_with(**config: dict[str, object]) -> str:
+        record = {"model": "base", "config": config, "stages": {"rl": "direct"}}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+        return str(tmp_path)
+
+    settings = {"rl": {"mode": "direct", "steps": 7}, "model": {"max_length": 99, "lora_rank": 4}}
+    model = chosen(run_with(evaluate={"examples": 4}, later={}, **settings), "rl")
+    assert (model.mode, model.config.rl.steps, model.config.model.max_length) == ("direct", 7, 99)
+    assert model.config.model.lora_rank is None
+    with pytest.raises(RunError, match=r"run\.json: not settings of this .* model\.shape: no such"):
+        models_of(run_with(model={"shape": "round"}))
+
+
 def test_the_package_knows_its_functions_and_nothing_else() -> None:
     assert set(actwise.__all__) <= set(dir(actwise))
     with pytest.raises(AttributeError, match="no attribute 'absent'"):

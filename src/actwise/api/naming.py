@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from actwise.engine.steering import Steering
     from actwise.model.policy import Policy
 
+_NEEDED = ("model", "rl")
+"""Sections of the settings that say how models are loaded, and in which mode they were measured."""
+
 
 @dataclass(frozen=True)
 class NamedModel:
@@ -27,7 +30,7 @@ class NamedModel:
     thinking: bool
     """Whether it was measured thinking, or, where nobody knows, it is taken to think."""
     config: RunConfig
-    """Its section `model` says how it is loaded."""
+    """Its section `model` says how it is loaded; of a run `rl` is its own, too."""
     run: Path | None = None
     """The run that it is of."""
 
@@ -88,7 +91,7 @@ class NamedModel:
             RunError: They are no longer there.
             ModelError: The model cannot be loaded or used.
         """
-        config = None if self.run is None else validated(self.record["config"])
+        config = None if self.run is None else _settings(self.run, self.record)
         if self.run is None or config is None or config.model.lora_rank is None:
             raise ConfigError(f"{self.name}: no adapters were trained; export all weights")
         checkpoint = self.run / "checkpoints" / f"{self.name}.pt"
@@ -151,13 +154,13 @@ def models_of_run(folder: Path) -> dict[str, NamedModel]:
     """Return the models of a run folder by their stages, the base first, where it is still there.
 
     Raises:
-        RunError: `run.json` or `results.json` is damaged.
+        RunError: `run.json` or `results.json` is damaged, or of another version.
     """
     from actwise.api.runs import read_results
     from actwise.training.stages import BASE
 
     record = read_record(folder)
-    config = as_measured(validated(record["config"]))
+    config = as_measured(_settings(folder, record))
     results = read_results(folder) or {}
     of_base = results.get("promoted_mode") if results.get("promoted") == BASE else None
     thinking = (of_base or config.rl.mode) == "thinking"
@@ -181,6 +184,17 @@ def read_record(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / "run.json").read_bytes()))
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{folder / 'run.json'}: damaged; name a model's folder instead") from error
+
+
+def _settings(folder: Path, record: dict[str, Any]) -> RunConfig:
+    """Return the settings by which models are loaded; a run of another version may know others."""
+    try:
+        return validated({name: record["config"].get(name, {}) for name in _NEEDED})
+    except ConfigError as error:
+        raise RunError(
+            f"{folder / 'run.json'}: not settings of this version of actwise: {error}; use the "
+            "version that made the run"
+        ) from error
 
 
 def as_measured(config: RunConfig) -> RunConfig:
