@@ -25,6 +25,7 @@ from actwise.template.render import Template
         ),
         ("Pay 99.", set(), ("Pay 98.", "98")),
         ("It is done.", set(), None),
+        ("5 + 5 = 10.", {str(number) for number in range(100)}, None),  # -1 is of two characters
     ],
 )
 def test_one_number_is_corrupted(

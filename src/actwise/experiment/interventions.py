@@ -85,7 +85,8 @@ def corrupt(thought: str, known: set[str]) -> tuple[str, str] | None:
     # Of the same number of digits, and as near as can be.
     steps = (sign * size for size in range(1, 10 ** len(old)) for sign in (1, -1))
     candidates = (str(int(old) + step) for step in steps)
-    new = next((c for c in candidates if len(c) == len(old) and c not in taken), None)
+    alike = (c for c in candidates if c.isdecimal() and len(c) == len(old))
+    new = next((c for c in alike if c not in taken), None)
     if new is None:
         return None
     result = re.search(rf"= (?={old}(?!\w))", thought)

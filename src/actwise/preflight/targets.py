@@ -269,7 +269,8 @@ def probe_findings(probes: Probes, mode: str) -> Iterator[Finding]:
             paid,
             f"decisions reward an empty completion ({mode} mode)",
             "The model would learn to say nothing.",
-            "Report it: the judge is wrong.",
+            "Let the functions of reward.custom pay nothing for it; without any, report it: the "
+            "judge is wrong.",
         )
     if probes.shuffled is not None and probes.shuffled.mean > 0.5:
         severe = probes.shuffled.mean > 0.9 * probes.gold.mean
