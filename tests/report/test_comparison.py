@@ -252,6 +252,14 @@ def test_the_list_of_runs(shelf: Path) -> None:
     assert "nameless: no run folder, for it holds no run.json" in nameless
 
 
+def test_a_stage_that_ends_by_tokens_is_not_told_to_end_by_steps(shelf: Path) -> None:
+    file = shelf / "deep" / "going" / "run.json"
+    record = json.loads(file.read_text())
+    record["config"]["rl"]["sampled_tokens"] = 1_000_000
+    file.write_text(json.dumps(record))
+    assert list_runs(shelf).runs[0].reached == "rl 40"
+
+
 def test_the_list_as_text_and_json(shelf: Path) -> None:
     lines = write_listing(list_runs(shelf), width=160).splitlines()
     (going,) = (line.split(None, 3) for line in lines if line.startswith("deep/going"))

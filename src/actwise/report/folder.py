@@ -215,6 +215,13 @@ class RunFolder:
     results: Results | None
     metrics: dict[str, Metrics]
 
+    def steps_of(self, stage: str) -> int | None:
+        """Return how many steps a stage has; None where nobody knows, as where tokens decide."""
+        section = self.record.config.get(stage)
+        if not isinstance(section, dict) or section.get("sampled_tokens"):
+            return None
+        return section.get("steps")
+
     def missing(self) -> list[str]:
         """Return the files that are not there, as paths inside the folder."""
         files = [] if self.results is not None else ["results.json"]

@@ -147,8 +147,7 @@ def _reached(run: RunFolder) -> str:
     if not begun:
         return BASE
     stage, steps = begun[-1]
-    section = run.record.config.get(stage)
-    of = section.get("steps") if isinstance(section, dict) else None
+    of = run.steps_of(stage)
     return f"{stage} {steps[-1]['step'] if steps else 0:g}" + (f" of {of}" if of else "")
 
 

@@ -160,12 +160,11 @@ def live_state(folder: Path) -> dict[str, Any]:
 
 def _stage(run: RunFolder, name: str) -> dict[str, Any]:
     metrics = run.metrics.get(name)
-    section = run.record.config.get(name)
     steps = metrics.steps if metrics is not None else []
     return {
         "title": words.stage_title(name),
         "step": int(steps[-1]["step"]) if steps else 0,
-        "steps": section.get("steps") if isinstance(section, dict) else None,
+        "steps": run.steps_of(name),
         "charts": [
             {
                 "title": chart["word"].title,
