@@ -19,7 +19,8 @@ _MOST = 0.3
 def uncertainty(splits: Splits, config: RunConfig) -> tuple[int, float]:
     """Return the decisions that checkpoints are chosen by, and how far off their score may be.
 
-    The latter is half of the 95 % interval of a share of one half, between 0 and 1.
+    The latter is half of the 95 % interval of a share of one half, between 0 and 1, at the least:
+    decisions of a conversation are alike, and answers that are not checkable count in no score.
     """
     decisions = len(list(all_decisions(splits.dev[: config.evaluate.dev_conversations])))
     return decisions, 0.98 / math.sqrt(decisions) if decisions else 1.0
@@ -34,7 +35,7 @@ def choice_findings(splits: Splits, config: RunConfig) -> Iterator[Finding]:
             "few_to_choose_by",
             0,
             f"checkpoints are chosen by {decisions} decisions, and the share of these that is "
-            f"right may be off by {100 * off:.0f} points",
+            f"right may be off by {100 * off:.0f} points or more",
             "RL that gains less can be taken for none, and the weights from before it are kept.",
             _remedy(splits, config),
         )
