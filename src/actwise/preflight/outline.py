@@ -53,7 +53,8 @@ def outline(model: str, policy: Policy, prepared: Prepared, config: RunConfig) -
         f"data: {len(splits.train)} conversations to train on, with {decisions} decisions, "
         f"{thoughts / decisions:.0%} of them with a thought; {choosing} to choose "
         f"checkpoints by ({chosen_by} decisions: a score may be off by {100 * off:.0f} points or "
-        f"more); to measure on: {tests}" + (f"; {left_out} records are left out" if left_out else "")
+        f"more); to measure on: {tests}"
+        + (f"; {left_out} records are left out" if left_out else "")
     )
     stages = [
         f"{stage.name} ({stage.section(config).steps} steps, {stage.mode(config)})"
