@@ -13,6 +13,7 @@ from actwise.training.stages import BASE, STAGES, label_of, stage_named, stages_
 SOURCE = Path(actwise.__file__).parent
 # Words that happen to be a stage's name and mean something else.
 OTHER_MEANINGS = {
+    "api/naming.py": {"rl"},  # a section of the settings
     "bench/parts.py": {"sft"},  # a part of the benchmark
     "cli/bench.py": {"sft"},
     "formats/readers/toolrl.py": {"think"},  # a tag in its records
