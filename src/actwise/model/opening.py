@@ -7,6 +7,7 @@ random numbers. Whatever a damaged or hostile folder makes libraries raise is sa
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,10 @@ def _some(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more weights"
 
 
+_check_hub = cache(check_hub)
+"""What was found is not asked for again: a policy looks before its template and its model."""
+
+
 def check_folder(name: str) -> None:
     """Refuse what is no model folder that can be read without executing anything.
 
@@ -152,7 +157,7 @@ def check_folder(name: str) -> None:
         )
     if not path.is_dir():
         if HUB_NAME.fullmatch(name):
-            check_hub(name)
+            _check_hub(name)
         return
     if not any(path.glob("*.safetensors")) and any(path.glob("*.bin")):
         raise ModelError(
