@@ -18,7 +18,9 @@ PHONE = {"width": 390, "height": 844}
 """Of a page on a phone, in CSS pixels."""
 
 
-@pytest.fixture(scope="session")
+# Not of the session: playwright's loop is running in this thread until it is closed, and a test
+# after it could run none of its own.
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A browser; `browser.new_page(...)` opens a page with state of its own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

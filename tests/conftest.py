@@ -4,7 +4,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# One for all modules: a second one cannot be started beside the first.
+# One for all modules: a second one cannot be started while the first is open.
 from browser import browser as browser
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
