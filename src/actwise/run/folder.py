@@ -219,7 +219,15 @@ class Run:
         except OSError as error:
             raise unwritable(self.folder, error) from error
         with lock:
-            if not take_lock(lock):
+            try:
+                taken = take_lock(lock)
+            except OSError as error:
+                self.progress.say(
+                    f"{self.folder}: locks nothing ({error.strerror}); see to it that no second "
+                    "process works on this run"
+                )
+                taken = True
+            if not taken:
                 raise RunError(
                     f"{self.folder}: another process is working on this run; wait for it, or "
                     "choose another --out"
