@@ -34,6 +34,18 @@ def test_langchain(tmp_path: Path) -> None:
     assert refused(tmp_path, record).reason == "arguments_not_json"
 
 
+def test_thoughts_in_the_parts_of_langchain(tmp_path: Path) -> None:
+    for part in (
+        {"type": "reasoning_content", "reasoning_content": {"text": "Look.", "signature": "s"}},
+        {"type": "thinking", "thinking": "Look.", "signature": "s"},
+        {"type": "reasoning", "reasoning": "Look."},
+    ):
+        said = {"type": "ai", "content": [part, {"type": "text", "text": "Rain."}]}
+        item = one(tmp_path, {"messages": [{"type": "human", "content": "Rain?"}, said]})
+        assert outline(item) == [("user", "Rain?"), ("assistant", "Rain.")]
+        assert thoughts(item) == ["Look."]
+
+
 def test_pairs_of_langchain_and_of_swift(tmp_path: Path) -> None:
     expected = [("user", "Hi"), ("assistant", "Hello"), ("user", "Rain?"), ("assistant", "No.")]
     pairs = [["human", "Hi"], ["ai", "Hello"], ["human", "Rain?"], ["ai", "No."]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actwise.conversation import tool_name
-from formats.reading import LOOKED_UP, one, outline, refused, thoughts
+from formats.reading import LOOKED_UP, codes, one, outline, refused, thoughts
 from formats.samples import (
     ASKED,
     BLOCKS,
@@ -131,6 +131,23 @@ def test_parallel_calls_and_their_words_are_one_turn_of_responses(tmp_path: Path
         ("tool", "rain"),
         ("tool", "sun"),
     ]
+
+
+def test_words_of_two_items_of_responses_do_not_run_together(tmp_path: Path) -> None:
+    said = [
+        {
+            "type": "message",
+            "role": "assistant",
+            "phase": phase,
+            "content": [
+                {"type": "output_text", "text": text},
+                {"type": "output_text", "text": "!"},
+            ],
+        }
+        for phase, text in (("commentary", "Let me look"), ("final_answer", "Rain"))
+    ]
+    item = one(tmp_path, ITEMS | {"output": said})
+    assert outline(item)[-1] == ("assistant", "Let me look!\nRain!")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +274,46 @@ def test_calls_in_messages_of_the_fourth_version_of_vercel(tmp_path: Path) -> No
     ):
         item = one(tmp_path, {"messages": [asked, message], "tools": TOOLS})
         assert outline(item)[1:] == [LOOKED_UP, ("tool", "rain"), ("assistant", "Rain.")]
+
+
+@pytest.mark.parametrize("step", [[], [{"type": "step-start"}]])
+def test_a_call_on_a_page_that_its_user_denied_has_that_as_its_result(
+    tmp_path: Path, step: list[Any]
+) -> None:
+    called = {"toolCallId": "c1", "type": "tool-weather", "input": {"city": "Bonn"}}
+    words = {"type": "text", "text": "As you like."}
+    for reason, said in (({"reason": "Not now."}, "Not now."), ({}, "The call was denied.")):
+        denied = {"state": "output-denied", "approval": {"id": "p", "approved": False, **reason}}
+        page = {"role": "assistant", "parts": [called | denied, *step, words]}
+        item = one(tmp_path, {"messages": [*ASKED, page], "tools": TOOLS})
+        assert outline(item)[2:] == [LOOKED_UP, ("tool", said), ("assistant", "As you like.")]
+
+
+def test_a_call_on_a_page_that_broke_off_is_none(tmp_path: Path) -> None:
+    """Its arguments are as much of them as had come."""
+    begun = {"toolCallId": "c2", "input": {"city": "Bo"}, "state": "input-streaming"}
+    fourth = {"toolCallId": "c2", "toolName": "weather", "args": {"city": "B"}}
+    fourth |= {"state": "partial-call"}
+    whole = {"toolCallId": "c1", "input": {"city": "Bonn"}, "state": "output-available"}
+    whole |= {"type": "tool-weather", "output": "rain"}
+    step, words = {"type": "step-start"}, {"type": "text", "text": "And Ulm?"}
+    for part in (
+        {"type": "tool-weather", **begun},
+        {"type": "tool-invocation", "toolInvocation": fourth},
+    ):
+        for parts, expected in (
+            ([whole, step, part], [LOOKED_UP, ("tool", "rain")]),
+            ([whole, step, words, part], [LOOKED_UP, ("tool", "rain"), ("assistant", "And Ulm?")]),
+        ):
+            page = {"role": "assistant", "parts": parts}
+            item = one(tmp_path, {"messages": [*ASKED, page], "tools": TOOLS})
+            assert outline(item)[2:] == expected
+            assert [decision.kind for decision in item.decisions()] == ["call"]
+            assert codes(item) == ["cut_off"]
+    message = {"role": "assistant", "content": "", "toolInvocations": [fourth]}
+    said = {"role": "assistant", "content": "No."}
+    item = one(tmp_path, {"messages": [*ASKED, message, ASKED[-1], said], "tools": TOOLS})
+    assert outline(item)[2:] == [("user", "Rain in Bonn?"), ("assistant", "No.")]
 
 
 def test_a_call_that_failed_says_so_in_every_shape(tmp_path: Path) -> None:

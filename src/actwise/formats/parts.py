@@ -22,7 +22,8 @@ class Turn:
 
     def __init__(self, role: Role, place: str) -> None:
         self.role, self.place = role, place
-        self._done: list[Message] = []
+        self.done: list[Message] = []
+        """Messages that have ended."""
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: list[ToolCall] = []
@@ -38,6 +39,11 @@ class Turn:
         if self._calls and self._results:
             self.step()
         self._texts.append(text)
+
+    def line(self) -> None:
+        """Begin a line, where words of the same message stand before it."""
+        if any(self._texts) and not (self._calls and self._results):
+            self._texts.append("\n")
 
     def thought(self, text: str) -> None:
         """Add a thought; white space, as servers log it of a model that did not think, is none."""
@@ -68,7 +74,7 @@ class Turn:
             thought = "\n".join(filter(None, self._thoughts)) if self._thoughts else None
             content, thought = split_thought(content, thought, self.place)
             if content or thought or self._calls or not self._results:
-                self._done.append(
+                self.done.append(
                     Message(
                         role="assistant",
                         content=content,
@@ -76,23 +82,24 @@ class Turn:
                         reasoning_content=thought,
                     )
                 )
-            self._done += self._results
+            self.done += self._results
         else:
             # Interfaces demand that results come first; words beside them are the user's next.
-            self._done += self._results
+            self.done += self._results
             if self._texts or not self._results:
-                self._done.append(Message(role=self.role, content=content))
+                self.done.append(Message(role=self.role, content=content))
         self._texts, self._thoughts, self._calls, self._results = [], [], [], []
 
     def messages(self) -> list[Message]:
         """Return all messages, at the end of the parts."""
-        if not self.is_empty or not self._done:
+        if not self.is_empty or not self.done:
             self.step()
-        return self._done
+        return self.done
 
 
 PART_KEYS = known(
-    "type text refusal thinking signature summary reasoning content annotations cache_control "
+    "type text refusal thinking signature summary reasoning reasoning_content content annotations "
+    "cache_control "
     "id logprobs data index citations providerOptions providerMetadata state extras phase"
 )
 PartReader = Callable[[dict[str, Any], str, Turn], None]
@@ -130,6 +137,7 @@ TEXT_PARTS: dict[str, PartReader] = {
     "thinking": thought_part,
     "redacted_thinking": nothing_said,
     "reasoning": thought_part,
+    "reasoning_content": thought_part,
 }
 
 

@@ -52,7 +52,7 @@ def thought_text(value: Any) -> str | None:
     if isinstance(value, dict):
         if str(value.get("type", "")).endswith(("encrypted", "redacted_thinking")):
             return ""
-        for key in ("text", "thinking", "reasoning", "summary", "content"):
+        for key in ("text", "thinking", "reasoning", "reasoning_content", "summary", "content"):
             if value.get(key) is not None:
                 return thought_text(value[key])
     return None

@@ -146,6 +146,7 @@ def _kind(item: Any, place: str) -> str:
 def _add(item: dict[str, Any], kind: str, place: str, turn: Turn) -> None:
     if kind == "message":
         if item.get("content") is not None:
+            turn.line()
             read_parts(item["content"], f"{place}.content", turn)
     elif kind == "reasoning":
         thought = thought_text(item.get("content")) or thought_text(item.get("summary"))

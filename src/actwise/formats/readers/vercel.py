@@ -13,6 +13,7 @@ from actwise.formats.keys import BOOKKEEPING, SETTINGS, Keys, known
 from actwise.formats.parts import PART_KEYS, TEXT_PARTS, PartReader, Turn, nothing_said, read_parts
 from actwise.formats.readers.openai import MESSAGE_KEYS, answer_beside, read_message, weighed
 from actwise.formats.record import Unusable, kind_of
+from actwise.formats.remarks import remark
 from actwise.formats.tools import read_tools
 
 _PARTS_OF_TOOLS = {"tool-call", "tool-result"}
@@ -84,7 +85,7 @@ def _messages(entry: Any, place: str) -> list[Message]:
     if isinstance(parts, list) and parts:
         for index, part in enumerate(parts):
             _add(part, f"{place}.parts[{index}]", turn)
-        return weighed(turn.messages(), entry, place)
+        return _ended(turn, entry, parts)
     if isinstance(entry.get("reasoning"), str):
         turn.thought(entry["reasoning"])
     for index, call in enumerate(list_at({"x": entry.get("toolInvocations") or []}, "x", place)):
@@ -95,7 +96,22 @@ def _messages(entry: Any, place: str) -> list[Message]:
             _add(part, f"{place}.content[{index}]", turn)
     elif content not in (None, ""):
         read_parts(content, f"{place}.content", turn)
-    return weighed(turn.messages(), entry, place)
+    return _ended(turn, entry, entry.get("toolInvocations") or [])
+
+
+def _ended(turn: Turn, entry: dict[str, Any], parts: list[Any]) -> list[Message]:
+    """Return what a message says; one that broke off in a call is context."""
+    if not any(map(_is_unfinished, parts)):
+        return weighed(turn.messages(), entry, turn.place)
+    if turn.is_empty:
+        remark("cut_off", f"{turn.place}: a call")
+        return turn.done
+    return weighed(turn.messages(), {**entry, "finishReason": "abort"}, turn.place)
+
+
+def _is_unfinished(part: Any) -> bool:
+    inner = part.get("toolInvocation", part) if isinstance(part, dict) else None
+    return isinstance(inner, dict) and inner.get("state") in ("input-streaming", "partial-call")
 
 
 def _add(part: Any, place: str, turn: Turn) -> None:
@@ -145,6 +161,8 @@ def _both(part: Any, place: str, turn: Turn) -> None:
     inner = part.get("toolInvocation", part) if isinstance(part, dict) else None
     if not isinstance(inner, dict):
         raise Unusable("bad_call", f"{place} is {kind_of(inner)}; write a call as an object")
+    if _is_unfinished(inner):
+        return
     arguments = inner["input"] if "input" in inner else inner.get("args", inner.get("rawInput"))
     call_id, name = word(inner, "toolCallId", place), inner.get("toolName")
     turn.call(made_call(name, arguments, call_id, place), same_step=True)
@@ -153,6 +171,10 @@ def _both(part: Any, place: str, turn: Turn) -> None:
     elif "output" in inner or "result" in inner:
         value = inner["output"] if "output" in inner else inner["result"]
         turn.result(_output(value, place), call_id, name)
+    elif inner.get("state") == "output-denied":
+        approval = inner.get("approval")
+        denied = approval if isinstance(approval, dict) else {}
+        turn.result(_output({**denied, "type": "execution-denied"}, place), call_id, name)
 
 
 def _step(part: dict[str, Any], place: str, turn: Turn) -> None:
