@@ -126,6 +126,13 @@ def test_swift(tmp_path: Path) -> None:
         {"messages": ASKED, "tools": TOOLS, "completion": CALLING},
         {"input": {"messages": ASKED, "tools": TOOLS}, "output": CHOICE},
         {"full_request": {"messages": ASKED, "tools": TOOLS}, "full_response": CHOICE},
+        {
+            "schemaType": "ModelInvocationLog",
+            "schemaVersion": "1.0",
+            "operation": "InvokeModel",
+            "input": {"inputBodyJson": {"messages": ASKED, "tools": TOOLS}, "inputTokenCount": 9},
+            "output": {"outputBodyJson": CHOICE, "outputTokenCount": 3},
+        },
         {"prompt": ASKED, "completion": [CALLING], "tools": TOOLS},
         {"prompt": ASKED, "response": [CALLING], "tools": TOOLS},
         {
@@ -172,6 +179,13 @@ def test_a_request_and_its_response_however_they_are_logged(tmp_path: Path, reco
                 "usageMetadata": {},
             },
         ),
+        (
+            CONTENTS | {"contents": CONTENTS["contents"][:1]},
+            {
+                "candidates": [{"content": CONTENTS["contents"][3], "finishReason": "STOP"}],
+                "automaticFunctionCallingHistory": CONTENTS["contents"][:3],
+            },
+        ),
     ],
 )
 def test_gateways_carry_requests_of_every_interface(
@@ -182,6 +196,37 @@ def test_gateways_carry_requests_of_every_interface(
     assert outline(item)[-1] == ("assistant", "Rain.")
     assert [d.kind for d in item.decisions()] == ["call", "answer"]
     assert "unread_key" not in codes(item)
+
+
+@pytest.mark.parametrize("asked", [ITEMS["input"], ITEMS["input"][:1], "Rain in Bonn?"])
+def test_responses_through_litellm(tmp_path: Path, asked: Any) -> None:
+    record = {
+        "id": "r",
+        "call_type": "aresponses",
+        "messages": asked,
+        "model_parameters": {key: ITEMS[key] for key in ("instructions", "tools")},
+        "response": {"object": "response", "status": "completed", "output": ITEMS["output"]},
+        "status": "success",
+    }
+    item = one(tmp_path, record)
+    assert outline(item)[:2] == [("system", "You help."), ("user", "Rain in Bonn?")]
+    assert outline(item)[-1] == ("assistant", "Rain.")
+    assert [tool["function"]["name"] for tool in item.tools] == ["weather"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        'data: {"choices": [{"delta": {"content": "Ra"}}]}\n\ndata: [DONE]\n\n',
+        'event: message_start\ndata: {"type": "message_start"}\n\n',
+        [{"choices": [{"delta": {"content": "Ra"}}]}],
+        [{"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Ra"}}],
+        [{"contentBlockDelta": {"delta": {"text": "Ra"}}}],
+    ],
+)
+def test_a_response_in_the_pieces_of_a_stream_is_no_answer(tmp_path: Path, response: Any) -> None:
+    record = {"request": {"messages": ASKED, "tools": TOOLS}, "response": response}
+    assert "log the response as it was put together" in refused(tmp_path, record).detail
 
 
 @pytest.mark.parametrize(

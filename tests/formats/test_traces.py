@@ -153,6 +153,9 @@ def test_spans_of_every_convention(tmp_path: Path) -> None:
         ({"request": {"metadata": {"thread_id": "th"}}}, "th"),
         ({"metadata": {"session_id": ""}, "traceId": "t"}, "t"),
         ({"group": "own", "session_id": "s"}, "own"),
+        ({"context": {"trace_id": "t", "span_id": "s"}}, "t"),
+        ({"properties": {"Helicone-Session-Id": "h"}}, "h"),
+        ({"request_properties": {"Helicone-Session-Id": "h"}, "trace_id": "t"}, "h"),
         ({}, None),
     ],
 )
@@ -166,6 +169,81 @@ def test_records_of_one_session_form_a_group(
     else:
         item = one(tmp_path, body | record)
     assert item.group == group
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session.id",
+        "gen_ai.conversation.id",
+        "langfuse.session.id",
+        "ai.telemetry.metadata.sessionId",
+        "traceloop.association.properties.session_id",
+    ],
+)
+def test_the_session_of_a_span_is_found_however_its_attributes_are_written(
+    tmp_path: Path, name: str
+) -> None:
+    values = SPAN["attributes"] | {name: "s"}
+    short = {"name": "chat", "traceId": "t", "spanId": "x"}
+    listed = {**short, "attributes": attributes(values)}
+    columns = {f"attributes.{key}": value for key, value in values.items()}
+    for span in (
+        {**short, "attributes": values},
+        listed,
+        {"resourceSpans": [{"scopeSpans": [{"spans": [listed]}]}]},
+        {"name": "chat", "context.trace_id": "t", **columns},
+        {**short, **values},
+    ):
+        item = one(tmp_path, span)
+        assert (item.group, item.messages) == ("s", one(tmp_path, SPAN).messages)
+        assert item.remarks == ()
+
+
+def test_spans_as_phoenix_gives_them(tmp_path: Path) -> None:
+    """Nested in its JSON lines, flat within its columns in a data frame."""
+    function = {"name": "weather", "arguments": '{"city": "Bonn"}'}
+    nested = {
+        "llm": {
+            "input_messages": [{"message": message} for message in ASKED],
+            "output_messages": [
+                {
+                    "message": {
+                        "role": "assistant",
+                        "tool_calls": [{"tool_call": {"id": "c1", "function": function}}],
+                    }
+                }
+            ],
+            "tools": [{"tool": {"json_schema": json.dumps(tool)}} for tool in TOOLS],
+        },
+        "session": {"id": "s"},
+    }
+    columns = {
+        "attributes.llm.input_messages": [
+            {f"message.{key}": value for key, value in message.items()} for message in ASKED
+        ],
+        "attributes.llm.output_messages": [
+            {
+                "message.role": "assistant",
+                "message.tool_calls": [
+                    {"tool_call.id": "c1"}
+                    | {f"tool_call.function.{key}": value for key, value in function.items()}
+                ],
+            }
+        ],
+        "attributes.llm.tools": [{"tool.json_schema": json.dumps(tool)} for tool in TOOLS],
+        "attributes.session.id": "s",
+    }
+    about = {"name": "ChatCompletion", "span_kind": "LLM", "parent_id": None}
+    for span in (
+        {**about, "context": {"trace_id": "t", "span_id": "x"}, "attributes": nested},
+        {**about, "context.trace_id": "t", "context.span_id": "x", **columns},
+    ):
+        item = one(tmp_path, span)
+        assert outline(item) == [("system", "You help."), ("user", "Rain in Bonn?"), LOOKED_UP]
+        assert item.tools == tuple(TOOLS)
+        assert item.group == "s"
+        assert item.remarks == ()
 
 
 def test_the_project_of_langsmith_is_no_session(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A request and its response, joined to one body with the turn that followed at its end."""
 
+import re
 from typing import Any
 
 from actwise.formats.endings import cut_off
@@ -20,15 +21,22 @@ _RESPONSE: Keys = (
         "prompt_filter_results request_id provider_specific_fields _hidden_params hidden_params "
         "messages input moderation conversation background "
         "finish_reason stop_reason stopReason details metrics trace performanceConfig "
+        "automaticFunctionCallingHistory automatic_function_calling_history "
         "additionalModelResponseFields ResponseMetadata",
         choices=[_CHOICE],
         candidates=ANY,
     )
 )
+_GIVEN = ("input", "messages", "prompt")
+"""Keys of what was asked of OpenAI's Responses, in the request itself and in logs of it."""
+_PIECES = {"choices", "delta", "contentBlockDelta"}
+"""Keys of the pieces of a stream."""
 _TEXTS = ("completion", "text", "output", "output_text", "generated_text", "answer")
 """Keys of an object that is nothing but a text."""
 _ABOUT = known("type id model usage stop_sequence stop_details container")
 """Keys of an Anthropic response that are no part of its message."""
+_STREAMED = re.compile(r"\s*(event:[^\n]*\n\s*)?data:\s*\{")
+"""How a response begins that was logged as it was streamed."""
 
 
 def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
@@ -44,14 +52,12 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
     """
     response = decoded(response)
     if isinstance(response, str):
+        if _STREAMED.match(response):
+            raise _in_pieces("the text of a stream")
         return _said(request, {"role": "assistant", "content": response})
     if isinstance(response, list):
-        if any(isinstance(part, dict) and "choices" in part for part in response):
-            raise Unusable(
-                "no_response",
-                "`response.choices` holds no choices: the response is a list of the pieces that "
-                "were streamed; log the response as it was put together",
-            )
+        if any(isinstance(part, dict) and part.keys() & _PIECES for part in response):
+            raise _in_pieces("a list of the pieces that were streamed")
         return _said(request, *response)
     if not isinstance(response, dict):
         raise Unusable(
@@ -59,18 +65,20 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
             f"the response is {kind_of(response)}, so what was answered is not in the record; "
             "log it, or leave the record out",
         )
-    if "body" in response:
-        return joined(request, response["body"])
+    for key in ("body", "outputBodyJson"):
+        if key in response:
+            return joined(request, response[key])
     if not response.keys() & {"role", "content"}:
         remark_unread(response, _RESPONSE, "response")  # a message is looked through as one
     if "choices" in response:
         return _said(request, *_choice(response["choices"]))
     if "candidates" in response:
-        return _candidate(request, response["candidates"])
+        return _candidate(request, response)
     if isinstance(response.get("output"), list):
-        given = request.get("input")
+        given = next((request[key] for key in _GIVEN if request.get(key)), None)
         given = [{"role": "user", "content": given}] if isinstance(given, str) else given
         kept = {k: response[k] for k in ("incomplete_details", "status") if response.get(k)}
+        request = {key: value for key, value in request.items() if key not in _GIVEN}
         return {**request, **kept, "input": given, "output": response["output"]}
     if isinstance(response.get("messages"), list):
         return _said(request, *response["messages"])
@@ -90,6 +98,14 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
         f"`response.choices` holds no choices ({clip(str(problem), 80)}): the request failed, or "
         "the response is not in the record; leave it out, or log an answer that is JSON as the "
         "`content` of a message",
+    )
+
+
+def _in_pieces(seen: str) -> Unusable:
+    return Unusable(
+        "no_response",
+        f"`response.choices` holds no choices: the response is {seen}; "
+        "log the response as it was put together",
     )
 
 
@@ -130,7 +146,12 @@ def _choice(choices: Any) -> list[Any]:
     return [{"role": "assistant", **message, **cut_off(choice)}]
 
 
-def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
+_CALLED = ("automaticFunctionCallingHistory", "automatic_function_calling_history")
+"""Keys of what was said before the answer, where Google's SDK calls the functions itself."""
+
+
+def _candidate(request: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    candidates = response["candidates"]
     if not isinstance(candidates, list) or len(candidates) != 1:
         found = len(candidates) if isinstance(candidates, list) else "no"
         raise Unusable(
@@ -144,6 +165,9 @@ def _candidate(request: dict[str, Any], candidates: Any) -> dict[str, Any]:
         if isinstance(contents, str)
         else (contents)
     )
+    called = next((response[key] for key in _CALLED if response.get(key)), None)
+    if isinstance(called, list) and isinstance(contents, list) and len(called) > len(contents):
+        contents = called
     if not isinstance(content, dict) or not isinstance(contents, list):
         raise Unusable(
             "no_response",

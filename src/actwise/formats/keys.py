@@ -18,6 +18,10 @@ _FAMILY = (
     "session_id",
     "sessionId",
     "session.id",
+    "Helicone-Session-Id",
+    "langfuse.session.id",
+    "ai.telemetry.metadata.sessionId",
+    "traceloop.association.properties.session_id",
     "conversation_id",
     "conversationId",
     "gen_ai.conversation.id",
@@ -31,6 +35,17 @@ _FAMILY = (
     "traceId",
 )
 """Keys by which records of one conversation know each other, the widest first."""
+_ABOUT = (
+    "metadata",
+    "attributes",
+    "request",
+    "body",
+    "extra",
+    "context",
+    "properties",
+    "request_properties",
+)
+"""Members of a record that may hold such a key."""
 
 
 def known(names: str, **inner: Keys) -> dict[str, Keys]:
@@ -89,12 +104,13 @@ def remark_unread(value: Any, keys: Keys, place: str = "") -> None:
 def family_of(record: Any) -> str | None:
     """Return what a record says of the conversation it is a part of, if anything.
 
-    Looked for beside the messages, in `metadata` and in the attributes of a span; a session goes
-    before a conversation, a conversation before a thread, a thread before a trace.
+    Looked for beside the messages, in `metadata`, `context`, properties and the attributes of a
+    span; a session goes before a conversation, a conversation before a thread, a thread before a
+    trace.
     """
     holders = [record] if isinstance(record, dict) else []
     for holder in holders[:]:
-        holders += _inside(holder, "metadata", "attributes", "request", "body", "extra")
+        holders += _inside(holder, *_ABOUT)
     holders += [inner for holder in holders[1:] for inner in _inside(holder, "metadata")]
     for name in _FAMILY:
         for holder in holders:

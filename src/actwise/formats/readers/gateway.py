@@ -44,7 +44,8 @@ KEYS: Keys = BOOKKEEPING | known(
     "method url path headers error properties choices messages tools request_headers "
     "response_headers requestHeaders responseHeaders host ip country feedback score scores "
     "request_path response_status key_name cached cache_hit retries attempts success input "
-    "expected name contents system " + " ".join(("", *_REQUESTS, *_RESPONSES))
+    "expected name contents system request_properties schemaType schemaVersion accountId identity "
+    "region requestId operation inferenceRegion " + " ".join(("", *_REQUESTS, *_RESPONSES))
 )
 
 
@@ -67,9 +68,19 @@ def _has_input(record: dict[str, Any]) -> bool:
     """Return whether a record has the body of a request as `input`, and its `output`."""
     if "output" not in record or langfuse.recognises(record) or responses.recognises(record):
         return False
-    given = decoded(record.get("input"))
-    given = {"messages": given} if isinstance(given, list) else given
+    given = _input(record)
     return isinstance(given, dict) and bool(given.keys() & {"messages", "contents"})
+
+
+def _input(record: dict[str, Any]) -> Any:
+    """Return the body of a request that stands in `input`, as in Amazon Bedrock's own log."""
+    given = decoded(record.get("input"))
+    given = decoded(given["inputBodyJson"]) if _is_logged(given) else given
+    return {"messages": given} if isinstance(given, list) else given
+
+
+def _is_logged(given: Any) -> bool:
+    return isinstance(given, dict) and "inputBodyJson" in given
 
 
 def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversation:
@@ -79,8 +90,7 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
     request = _under(record, _REQUESTS)
     response = _under(record, _RESPONSES)
     if request is None and _has_input(record):
-        request = decoded(record["input"])
-        request = {"messages": request} if isinstance(request, list) else request
+        request = _input(record)
     if request is None:
         request = _plain(record)
         response = {"choices": record["choices"]} if "choices" in record else response

@@ -19,6 +19,7 @@ from actwise.formats.readers.otel_dialects import (
     at,
     attributes_of,
     first_events,
+    flattened,
     listed,
     nested,
     only_one,
@@ -58,15 +59,17 @@ def recognises(record: Any) -> bool:
         return False
     if isinstance(record.get("resourceSpans"), list):
         return True
-    names = attributes_of(record.get("attributes")) if "attributes" in record else record
+    names = _plain(record)["attributes"]
     told = [event.get("name") for event in list_in(record, "events") if isinstance(event, dict)]
     return any(isinstance(name, str) and _FROM.match(name) for name in (*names, *told))
 
 
 def parts(record: Any) -> list[Any]:
     """Return the spans of an export that tell of a request to a model, or the span itself."""
-    if not isinstance(record, dict) or "resourceSpans" not in record:
+    if not isinstance(record, dict):
         return [record]
+    if "resourceSpans" not in record:
+        return [_plain(record)]
     spans = list(_spans(record["resourceSpans"]))
     asked = [span for span in spans if recognises(span) and _has_messages(_all(span))]
     if not asked:
@@ -75,7 +78,26 @@ def parts(record: Any) -> list[Any]:
             f"none of the {len(spans)} spans holds messages; switch on the capturing of content "
             "in the instrumentation",
         )
-    return asked
+    return [_plain(span) for span in asked]
+
+
+def _plain(span: dict[str, Any]) -> dict[str, Any]:
+    """Return a span with its attributes by their full names, wherever they stood.
+
+    OTLP lists them, Phoenix nests them, and in a table's row each is a column.
+    """
+    if "attributes" in span:
+        return {**span, "attributes": flattened(attributes_of(span["attributes"]))}
+    out: dict[str, Any] = {"attributes": {}}
+    for name, value in span.items():
+        place, _, rest = str(name).partition(".")
+        if place in ("attributes", "context") and rest:
+            out.setdefault(place, {})[rest] = value
+        elif _FROM.match(str(name)):
+            out["attributes"][name] = value
+        else:
+            out[name] = value
+    return out
 
 
 def _spans(exported: Any) -> Iterator[dict[str, Any]]:
@@ -86,7 +108,7 @@ def _spans(exported: Any) -> Iterator[dict[str, Any]]:
 
 def _all(span: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of a span and of the event that tells its details."""
-    found = dict(attributes_of(span.get("attributes")) if "attributes" in span else span)
+    found = dict(_plain(span)["attributes"])
     for event in list_in(span, "events"):
         if isinstance(event, dict):
             inner = attributes_of(event.get("attributes"))
@@ -102,7 +124,7 @@ def _has_messages(names: Mapping[str, Any]) -> bool:
                 "gen_ai.input.messages",
                 "gen_ai.output.messages",
                 "gen_ai.prompt.",
-                "llm.input_messages.",
+                "llm.input_messages",
                 "ai.prompt.messages",
                 "ai.prompt",
             )
@@ -154,7 +176,7 @@ def _said(record: dict[str, Any], found: dict[str, Any]) -> tuple[list[Message],
         return openllmetry(prompt, "prompt") + openllmetry(done, "completion"), at(
             tree, "llm", "request", "functions"
         )
-    if any(name.startswith("llm.input_messages.") for name in map(str, found)):
+    if any(name.startswith("llm.input_messages") for name in map(str, found)):
         tree = nested(found)
         prompt, done = (at(tree, "llm", key) for key in ("input_messages", "output_messages"))
         return openinference(prompt, "input") + openinference(done, "output"), [

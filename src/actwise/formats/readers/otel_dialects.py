@@ -42,6 +42,17 @@ def _value(value: Any) -> Any:
     return inner if str(kind).endswith("Value") else value
 
 
+def flattened(found: dict[str, Any]) -> dict[str, Any]:
+    """Return nested attributes by their full names."""
+    out: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, dict) and "." not in str(name):
+            out |= {f"{name}.{rest}": inner for rest, inner in flattened(value).items()}
+        else:
+            out[name] = value
+    return out
+
+
 def listed(value: Any) -> list[Any]:
     """Return the list that a value, or its JSON, is; else an empty one."""
     value = decoded(value)
@@ -66,6 +77,8 @@ def nested(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lists(node: Any) -> Any:
+    if isinstance(node, list):
+        return [nested(item) if isinstance(item, dict) else item for item in node]
     if not isinstance(node, dict):
         return node
     inner = {key: _lists(value) for key, value in node.items()}

@@ -21,6 +21,16 @@ from actwise.formats.tools import read_tools
 _ITEM = re.compile(r"message|reasoning|\w+_call(_output)?|mcp_\w+|item_reference|compaction")
 _ITEMS = {"message", "function_call", "function_call_output", "reasoning"}
 
+_OTHERS = {
+    "preferred_output",
+    "traceId",
+    "trace_id",
+    "response",
+    "call_type",
+    "model_parameters",
+    "proxy_server_request",
+}
+"""Keys of records that hold items, too, and are another format's."""
 _ITEM_KEYS = known(
     "type role id status call_id name arguments output summary encrypted_content phase "
     "namespace content"
@@ -41,7 +51,7 @@ KEYS: Keys = (
 
 def recognises(record: Any) -> bool:
     """Return whether a record looks like OpenAI's Responses."""
-    if not isinstance(record, dict) or record.keys() & {"preferred_output", "traceId", "trace_id"}:
+    if not isinstance(record, dict) or record.keys() & _OTHERS:
         return False
     if record.get("object") == "response":
         return "request" not in record
