@@ -178,3 +178,39 @@ def test_unusable_records(tmp_path: Path, reason: str, record: dict[str, Any]) -
     item = read(tmp_path, record)
     assert isinstance(item, Rejected)
     assert item.reason == reason, item
+
+
+TOOLACE = f"""You compose functions. If none can be used, point it out. \
+You should only return the function call in tools call sections.
+Here is a list of functions in JSON format that you can invoke:
+{json.dumps([{"name": "Rain/Sun API", "parameters": {"type": "dict", "properties": {}}}])}.
+Should you decide to return the function call(s).
+Put it in the format of [func1(params_name=params_value...), func2(params)]
+
+NO other text MUST be included.
+Today is Friday."""
+
+
+def test_the_functions_and_calls_of_toolace(tmp_path: Path) -> None:
+    record = said(
+        ("user", "Rain?"),
+        ("assistant", "[Rain/Sun API(), Rain/Sun API(city='Bonn')]"),
+        ("tool", '[{"name": "Rain/Sun API", "results": 1}]'),
+        ("assistant", "Rain."),
+        system=TOOLACE,
+    )
+    item = read(tmp_path, record)
+    assert isinstance(item, Conversation), item
+    assert [tool["function"]["name"] for tool in item.tools] == ["Rain/Sun API"]
+    assert item.messages[0].content == (
+        "You compose functions. If none can be used, point it out.\n\nToday is Friday."
+    )
+    assert [call.arguments for call in item.messages[2].tool_calls] == [{}, {"city": "Bonn"}]
+    assert [decision.kind for decision in item.decisions()] == ["call", "answer"]
+
+
+@pytest.mark.parametrize("listed", ["[{broken", "below", "[1, 2]"])
+def test_what_is_no_list_of_functions_stays_in_the_prompt(tmp_path: Path, listed: str) -> None:
+    prompt = f"Here is a list of functions in JSON format: {listed}"
+    record = said(("user", "Rain?"), ("assistant", "Yes."), system=prompt)
+    assert messages(tmp_path, record)[0] == ("system", prompt)

@@ -123,6 +123,50 @@ def test_calls_written_as_text_are_calls(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("[Rain/Sun API(a=1)]", [("Rain/Sun API", {"a": 1})]),
+        ("[Rain (2)(), Rain()]", [("Rain (2)", {}), ("Rain", {})]),
+        (
+            """[ Rain(from='x, y)', is-so=true , no=None,\n z=["a)", {'b': (1)}] ), Rain() ]""",
+            [
+                ("Rain", {"from": "x, y)", "is-so": True, "no": None, "z": ["a)", {"b": 1}]}),
+                ("Rain", {}),
+            ],
+        ),
+        ("Rain(a='it\\'s', b=-2.5)", [("Rain", {"a": "it's", "b": -2.5})]),
+    ],
+)
+def test_calls_written_as_python_s_with_any_names_and_values(
+    tmp_path: Path, text: str, calls: list[Any]
+) -> None:
+    tools = [{"name": name} for name in ("Rain", "Rain/Sun API", "Rain (2)")]
+    item = one(tmp_path, {"messages": [*ASKED, says(text)], "tools": tools})
+    assert outline(item)[2:] == [("assistant", "", *calls)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[weather(city='Bonn') weather()]",
+        "[weather(city='Bonn'), see()]",
+        "[weather(city='Bonn', city='Ulm')]",
+        "[weather(city='Bonn'), ...]",
+        "[weather('Bonn')]",
+        "[weather(city=where)]",
+        "[weather(city='Bonn)]",
+        "[weather(city='Bonn']",
+        "weather(city='Bonn'), or not (yet)",
+        "weather(city=['Bonn')",
+    ],
+)
+def test_of_calls_written_as_python_s_that_cannot_be_read_whole_nothing_is_read(
+    tmp_path: Path, text: str
+) -> None:
+    assert outline(one(tmp_path, chat(says(text))))[2:] == [("assistant", text)]
+
+
+@pytest.mark.parametrize(
     ("written", "schema", "value"),
     [
         ("12345", {"type": "string"}, "12345"),

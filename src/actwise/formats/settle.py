@@ -3,15 +3,13 @@
 Only what leaves no doubt is changed, and every change is remarked.
 """
 
-import ast
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from actwise.conversation import Conversation, Message, ToolCall, tool_name, tool_parameters
 from actwise.formats.literal import read_literal
-from actwise.formats.record import clip, strict_json
+from actwise.formats.record import clip
 from actwise.formats.remarks import remark
 from actwise.formats.tags import between
 from actwise.template.calls import Schemas, argument
@@ -21,6 +19,10 @@ _LONGEST = 10_000
 """Characters of a text that is looked at as Python."""
 _BEGINS = re.compile(r"[<\[{`]|\w[\w.]*\(")
 """How a text begins that may be nothing but calls."""
+_KEYWORD = re.compile(r"\s*([\w.-]+)\s*=\s*")
+_COMMA, _CLOSED = re.compile(r"\s*,\s*"), re.compile(r"\s*\)")
+_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[][{}(),]|[^][{}(),'"]+""", re.DOTALL)
+"""A string, a mark or what stands between such in a value."""
 _PREFIX = re.compile(r"\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>")
 
 
@@ -68,8 +70,8 @@ def _calls_in(text: str, schemas: Schemas) -> tuple[str, list[ToolCall]]:
         return left, [] if functions[0].strip() or len(calls) < len(called) else calls
     if tagged:
         return rest.strip(), _parsed(tagged)
-    if text.rstrip("]").endswith(")"):
-        return "", _pythonic(text)
+    if text.rstrip("] \n").endswith(")"):
+        return "", _pythonic(text, schemas)
     fenced = _FENCED.fullmatch(text)
     inner = fenced[1] if fenced else _PREFIX.sub("", text, count=1).strip()
     return "", _parsed([inner]) if inner[:1] in "[{" else []
@@ -90,24 +92,62 @@ def _function(body: str, schemas: Schemas) -> ToolCall | None:
     return ToolCall(name=name, arguments=arguments)
 
 
-def _pythonic(text: str) -> list[ToolCall]:
-    """Return calls written as Python's, `[f(city="Bonn"), g()]`, as some models are taught to."""
+def _pythonic(text: str, schemas: Schemas) -> list[ToolCall]:
+    """Return calls written as Python's, `[f(city="Bonn"), g()]`, as some models are taught to.
+
+    Names of tools and arguments may be none of Python's, and values may be JSON's.
+    """
     if len(text) > _LONGEST:
         return []
-    try:
-        parsed = ast.parse(text, mode="eval").body
-        nodes = parsed.elts if isinstance(parsed, ast.List) else [parsed]
-        calls = []
-        for node in nodes:
-            if not isinstance(node, ast.Call) or node.args:
-                return []
-            values = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
-            if None in values or strict_json(json.dumps(values, allow_nan=False)) != values:
-                return []
-            calls.append(ToolCall(name=ast.unparse(node.func), arguments=values))
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return []
+    text = text[1:-1].strip() if text.startswith("[") and text.endswith("]") else text
+    names = sorted(schemas, key=len, reverse=True)
+    calls: list[ToolCall] = []
+    at = 0
+    while at < len(text):
+        name = next((name for name in names if text.startswith(f"{name}(", at)), None)
+        arguments, end = _keywords(text, at + len(name) + 1) if name is not None else (None, at)
+        if name is None or arguments is None:
+            return []
+        calls.append(ToolCall(name=name, arguments=arguments))
+        comma = _COMMA.match(text, end)
+        if comma is None and end < len(text):
+            return []
+        at = comma.end() if comma is not None else end
     return calls
+
+
+def _keywords(text: str, at: int) -> tuple[dict[str, Any] | None, int]:
+    """Return the arguments that begin at a place, and where their bracket has ended.
+
+    None stand there where they cannot be read whole.
+    """
+    values: dict[str, Any] = {}
+    while keyword := _KEYWORD.match(text, at):
+        end = _end_of_value(text, keyword.end())
+        try:
+            value = read_literal(text[keyword.end() : end])
+        except ValueError:
+            return None, at
+        if keyword[1] in values:
+            return None, at
+        values[keyword[1]] = value
+        comma = _COMMA.match(text, end)
+        at = comma.end() if comma is not None else end
+        if comma is None:
+            break
+    closed = _CLOSED.match(text, at)
+    return (values, closed.end()) if closed is not None else (None, at)
+
+
+def _end_of_value(text: str, at: int) -> int:
+    """Return where a value ends: at a comma or a bracket that is not within it."""
+    depth = 0
+    while token := _TOKEN.match(text, at):
+        depth += (token[0] in "([{") - (token[0] in ")]}")
+        if depth < 0 or (token[0] == "," and not depth):
+            break
+        at = token.end()
+    return at
 
 
 def _parsed(texts: Sequence[str]) -> list[ToolCall]:

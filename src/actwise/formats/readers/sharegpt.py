@@ -6,6 +6,7 @@ assistant's; results come from `observation` or `tool`, each between <tool_respo
 All tags become fields; of a system prompt that declares tools, what explains the tags is dropped.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +37,10 @@ KEYS: Keys = BOOKKEEPING | known(
     "system tools", conversations=[known("from value name " + " ".join(NOT_TRAINED))]
 )
 _BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
+_LISTED = re.compile(r"list of functions in JSON format[^\n]*:\s*(?=\[\s*\{)")
+_ONLY_CALLS = re.compile(r"You should only return the function calls? in[^\n]*")
+_IN_PYTHON = re.compile(r"decide to (return|invoke)|in the format of \[|NO other text MUST")
+"""What is in a line that explains how to write calls as Python's."""
 _EACH_CALL = "For each function call"
 _HOW_TO_CALL = ("Use the following pydantic model", _EACH_CALL)
 
@@ -100,12 +105,30 @@ def _split_tools(text: str, place: str) -> tuple[str, list[Any] | None]:
     # The sentence before the declaration names the tags, too, with nothing between them.
     declared = [part for part in between(text, "<tools>", "</tools>")[1] if part.strip()]
     if not declared:
-        return text, None
+        return _split_list(text)
     start = text.rindex(f"<tools>{declared[-1]}</tools>")
     before = _BEFORE_TOOLS.sub("", text[:start])
     after = text[start:].partition("</tools>")[2]
     rest = f"{before.strip()}\n{_without_explanation(after).strip()}".strip()
     return rest, _values(declared[-1], f"the tools in {place}")
+
+
+def _split_list(text: str) -> tuple[str, list[Any] | None]:
+    """Take a list of functions out of a system prompt, and what explains how to call them.
+
+    So do the prompts of ToolACE, and of others that teach to write calls as Python's.
+    """
+    named = _LISTED.search(text)
+    if named is None:
+        return text, None
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, named.end())
+    except (ValueError, RecursionError):
+        return text, None
+    before = text[: text.rfind("\n", 0, named.start()) + 1]
+    lines = [*_ONLY_CALLS.sub("", before).split("\n"), *text[end:].lstrip(". ").split("\n")]
+    rest = "\n".join(line for line in lines if not _IN_PYTHON.search(line))
+    return rest.strip(), _values(text[named.end() : end], "the list of functions")
 
 
 def _without_explanation(text: str) -> str:
