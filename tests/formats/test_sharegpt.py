@@ -203,7 +203,7 @@ def test_the_functions_and_calls_of_toolace(tmp_path: Path) -> None:
     assert isinstance(item, Conversation), item
     assert [tool["function"]["name"] for tool in item.tools] == ["Rain/Sun API"]
     assert item.messages[0].content == (
-        "You compose functions. If none can be used, point it out.\n\nToday is Friday."
+        "You compose functions. If none can be used, point it out.\nToday is Friday."
     )
     assert [call.arguments for call in item.messages[2].tool_calls] == [{}, {"city": "Bonn"}]
     assert [decision.kind for decision in item.decisions()] == ["call", "answer"]

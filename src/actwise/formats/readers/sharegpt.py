@@ -126,9 +126,10 @@ def _split_list(text: str) -> tuple[str, list[Any] | None]:
     except (ValueError, RecursionError):
         return text, None
     before = text[: text.rfind("\n", 0, named.start()) + 1]
-    lines = [*_ONLY_CALLS.sub("", before).split("\n"), *text[end:].lstrip(". ").split("\n")]
-    rest = "\n".join(line for line in lines if not _IN_PYTHON.search(line))
-    return rest.strip(), _values(text[named.end() : end], "the list of functions")
+    lines = text[end:].removeprefix(".").split("\n")
+    after = "\n".join(line for line in lines if not _IN_PYTHON.search(line))
+    rest = f"{_ONLY_CALLS.sub('', before).strip()}\n{after.strip()}".strip()
+    return rest, _values(text[named.end() : end], "the list of functions")
 
 
 def _without_explanation(text: str) -> str:
