@@ -213,4 +213,4 @@ def test_the_functions_and_calls_of_toolace(tmp_path: Path) -> None:
 def test_what_is_no_list_of_functions_stays_in_the_prompt(tmp_path: Path, listed: str) -> None:
     prompt = f"Here is a list of functions in JSON format: {listed}"
     record = said(("user", "Rain?"), ("assistant", "Yes."), system=prompt)
-    assert messages(tmp_path, record)[0] == ("system", prompt)
+    assert messages(tmp_path, record)[0] == ("system", prompt, None)
