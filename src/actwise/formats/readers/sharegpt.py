@@ -37,7 +37,7 @@ KEYS: Keys = BOOKKEEPING | known(
     "system tools", conversations=[known("from value name " + " ".join(NOT_TRAINED))]
 )
 _BEFORE_TOOLS = re.compile(r"(# Tools\b|You are provided with function signatures).*", re.DOTALL)
-_LISTED = re.compile(r"list of functions in JSON format[^\n]*:\s*(?=\[\s*\{)")
+_LISTED = re.compile(r"list of functions in JSON format[^\n:]{0,200}:\s*(?=\[\s*\{)")
 _ONLY_CALLS = re.compile(r"You should only return the function calls? in[^\n]*")
 _IN_PYTHON = re.compile(r"decide to (return|invoke)|in the format of \[|NO other text MUST")
 """What is in a line that explains how to write calls as Python's."""
