@@ -23,11 +23,12 @@ SETTINGS = JudgeConfig()
 @pytest.mark.parametrize(
     ("text", "facts"),
     [
-        ("$20.00, 20 dollars, USD 20", {("number", "20", "USD")}),
+        ("$20.00, 20 dollars", {("number", "20", "$")}),
+        ("USD 20, US$20, USD20", {("number", "20", "USD")}),
         ("20", {("number", "20", None)}),
         (
             "1,020.50 and -5 and -$7",
-            {("number", "1020.5", None), ("number", "-5", None), ("number", "-7", "USD")},
+            {("number", "1020.5", None), ("number", "-5", None), ("number", "-7", "$")},
         ),
         ("3-5 days", {("number", "3", None), ("number", "5", "day")}),
         (

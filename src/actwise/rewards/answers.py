@@ -29,9 +29,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 
 from actwise.rewards.bounds import bound_exchanged
 from actwise.rewards.facts import Reading, read
+from actwise.rewards.grammar import WEEKDAYS
 from actwise.rewards.labels import another_label, label_of, parsed
 from actwise.rewards.names import names, proper_names
 from actwise.rewards.owners import ends_exchanged, names_exchanged, swapped
@@ -49,6 +51,7 @@ from actwise.rewards.stance import (
 from actwise.rewards.typography import plain
 
 _OUTER = " \t\r\n.!\"'*"
+_WEEKDAYS = tuple(dict.fromkeys(WEEKDAYS.values()))
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,7 @@ def _tells_nothing(ours: Reading, said: Stance, theirs: Reading, recorded: Stanc
 def _foreign(ours: Reading, theirs: Reading, context: Sequence[str]) -> list[Fact]:
     """Return the facts of ours that contradict the record."""
     stated = {fact.kind for fact in theirs.facts}
+    weekdays = {_weekday_of(fact) for fact in theirs.facts if fact.kind == "date"}
     in_words = stated | {fact.kind for fact in theirs.spelled if fact.value != "1"}
     return [
         fact
@@ -241,8 +245,17 @@ def _foreign(ours: Reading, theirs: Reading, context: Sequence[str]) -> list[Fac
         fact
         for fact in ours.facts
         if not theirs.states(fact)
+        and not (fact.kind == "weekday" and fact.value in weekdays)
         and (fact.kind in stated or not any(read(text).states(fact) for text in context))
     ]
+
+
+def _weekday_of(fact: Fact) -> str | None:
+    """Return the weekday of a date with its year; None where the text leaves it open."""
+    try:
+        return _WEEKDAYS[date.fromisoformat(f"{fact.qualifier}-{fact.value}").weekday()]
+    except ValueError:
+        return None
 
 
 def _claims(

@@ -23,6 +23,13 @@ _UNIT_FOLLOWS = re.compile(
     r"|[ap]\.?m\b|(?:in the|at) (?:morning|afternoon|evening|night))",
     re.IGNORECASE,
 )
+# In "$10 an hour", where a mark stands for the amount, and "twice a day" it is no length of time.
+_ONE_OF_TIME = re.compile(
+    r"(?<![\w|])(?<!\|\s)(?<!\|\s\s)(?<!half )(?<!of )(?<!once )(?<!twice )(?<!times )"
+    r"(?:an?\s(?=(?:hour|day|week|month|year)(?!\w))|(?:einen?|eine[mr]|une?|una|um|uma)\s)"
+    r"(?!\w+\s(?:and\sa|or|oder|ou|o)\s)"
+)
+_TIMES = frozenset(("hour", "day", "week", "month", "year"))
 _LIST_MARKER = re.compile(r"(?m)^[ \t]{0,8}[0-9]{1,2}[.)](?=[ \t])")
 # Letters only (facts have gone before); a Han or kana character is a word of its own.
 _WORD = re.compile(
@@ -127,6 +134,9 @@ def _spelled(text: str) -> Iterable[Fact]:
     for match in spelled.CARDINAL.finditer(text):
         for number in spelled.values(match):
             yield Fact("number", str(number), unit_after(text, match.end()), match[0])
+    for match in _ONE_OF_TIME.finditer(text):
+        if (unit := unit_after(text, match.end() - 1)) in _TIMES:
+            yield Fact("number", "1", unit, match[0])
     for match in spelled.ORDINAL.finditer(text):
         yield Fact("ordinal", str(spelled.ordinal(match)), None, match[0])
 

@@ -40,6 +40,13 @@ _MONTH_ALONE = (
     r"|(?<=\b[Ii]n\s)(?:March|May)|(?<=\b(?:by|of)\s)(?:March|May)"
     r"|(?<=\b(?:this|next|last|from)\s)(?:March|May)|(?<=\buntil\s)(?:March|May))"
 )
+# "Mayo" may be a sauce, "Julio" a man: the word before them or a year tells that it is a month.
+_MONTH_ELSEWHERE = (
+    r"(?-i:(?<=\b[Ii]m\s)(?:{0})|(?<=\b[Aa]b\s)(?:{0})|(?<=\b[Bb]is\s)(?:{0})"
+    r"|(?<=\b[Ee][mn]\s)(?:{1})|(?<=\bde\s)(?:{1})|(?<=\bhasta\s)(?:{1})"
+    r"|(?<=\b[Ii]n\s)(?!mayo)(?:{1}))"
+).format("Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember", "|".join(ELSEWHERE))
+_YEAR = r"\.?\s(?:del?\s)?(?:19|20)[0-9]{2}(?!\w)"
 _NAMES_OF_WEEKDAYS = """
     monday montag lundi lunes lunedì maandag segunda-feira
     tuesday dienstag mardi martes martedì dinsdag terça-feira
@@ -57,17 +64,21 @@ WEEKDAYS = {
 """English names of weekdays by their names in all languages; the English ones come first."""
 # Short names only in pairs and before a date or full stop: "Mon compte", "Sun and sea" name none.
 _DAY = "(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
-_CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF)"
-_AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs)(?!\w))"
+_CODES = r"(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|NZD|SGD|HKD|MXN|BRL)"
+_DOLLARS = "(?:US|CA|C|AU|A|NZ|SG|S|HK|MX|R)"
+_AFTER = rf"(?:€|£|¥|(?:{_CODES}|dollars?|bucks|euros?|pounds?|yen|rupees|francs|reais)(?!\w))"
 _UNITS = r"(?:st|nd|rd|th|kg|g|lbs?|oz|km|cm|mm|m|ml|l|kb|mb|gb|tb|ms|s|mins?|hrs?|h|x)"
 # A minus in words where an amount is told; in "the price minus $20" it takes the amount away.
 _SIGN = (
     r"(?<![\w)])-"
     r"|(?:(?<=\bis\s)|(?<=\bwas\s)|(?<=\bof\s)|(?<=\bat\s)|(?<=:\s))(?:minus|negative)\s"
 )
-_ORDINAL = r"(?:st|nd|rd|th|\.(?=\s[^\W\d_]))?"
+_ORDINAL = r"(?:st|nd|rd|th|er|\.(?=\s[^\W\d_]))?"
+# Elsewhere 10,20,300 may be three numbers.
+_RUPEES = r"(?:(?<=₹)|(?<=₹\s)|(?<=\bRs)|(?<=\bRs[.\s])|(?<=\bRs\.\s)|(?<=\bINR)|(?<=\bINR\s))"
 _AMOUNT = rf"""(?:
     [0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]+)?(?![0-9])      # 1,234.50
+  | {_RUPEES}[0-9]{{1,2}}(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?(?![,0-9])  # ₹1,00,000
   | [0-9]{{1,3}}(?:\.[0-9]{{3}})+,[0-9]+                    # 1.234,50
   | [0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,5}}(?![.0-9])           # 1.234.567
   | [0-9]{{1,3}}(?:'[0-9]{{3}})+(?:\.[0-9]+)?(?![0-9])      # 1'234.50
@@ -89,12 +100,15 @@ FACT = re.compile(
         (?P<dd_month>0?[1-9]|1[0-2])\.\s?(?P<dd_year>[0-9]{{4}})(?![\w]|\.[0-9]) )
   | (?P<month_first> (?<!\w)(?P<mf_month>{_MONTH})\.?\s{{1,3}}(?P<mf_day>[0-9]{{1,2}}){_ORDINAL}
         (?![\w:])(?:{_THROUGH}(?P<mf_last>[0-9]{{1,2}}){_ORDINAL}
-            (?![\w:.]|\s{{0,2}}(?:[ap]\.?m|(?:of\s)?{_MONTH})))?
+            (?![\w:]|\.[0-9]|\s{{0,2}}(?:[ap]\.?m|(?:of\s)?{_MONTH})))?
         (?:,?\s{{1,3}}(?P<mf_year>[0-9]{{4}})(?!\w))? )
   | (?P<day_first> (?<!\w)(?:(?P<df_first>[0-9]{{1,2}}){_ORDINAL}{_THROUGH})?
         (?P<df_day>[0-9]{{1,2}}){_ORDINAL}\s{{1,3}}(?:of\s|de\s)?
         (?P<df_month>{_MONTH})(?!\w)\.?(?:,?\s{{1,3}}(?:de\s)?(?P<df_year>[0-9]{{4}})(?!\w))? )
-  | (?P<month> (?<!\w){_MONTH_ALONE}(?!\w)(?:\s(?P<m_year>[0-9]{{4}})(?!\w))? )
+  | (?P<month> (?<!\w)(?P<m_month>{_MONTH_ALONE}|{_MONTH_ELSEWHERE}|{_MONTH}(?={_YEAR}))(?!\w)
+        (?:\.?\s(?:del?\s)?(?P<m_year>[0-9]{{4}})(?!\w))? )
+  | (?P<month_number> (?<![\w/.-])(?P<n_month>0?[1-9]|1[0-2])/(?P<n_year>(?:19|20)[0-9]{{2}})
+        (?![\w/-]) )
   | (?P<weekdays> (?<!\w){_DAY}\.?\s?(?:[-/&]|to|through|thru|and)\s?{_DAY}(?!\w) )
   | (?P<weekday> (?<!\w)(?:(?:{"|".join(WEEKDAYS)})(?=s?(?!\w))
         |{_DAY}(?=\.|,?\s(?:[0-9]|{_MONTH}(?!\w)))) )
@@ -131,10 +145,11 @@ FACT = re.compile(
         \s{{0,3}}(?:%|percent(?!\w)|per\scent(?!\w)|prozent(?!\w)) )
   | (?P<cents> (?<![\w.,])(?P<cent_amount>[0-9]{{1,4}})\s{{0,2}}(?:¢|(?:cents?|ct)(?!\w)) )
   | (?P<mixed> \#?(?<![A-Z0-9])(?![0-9]+(?:{_UNITS}|{_CODES})(?![\w-]))(?![0-9]{{1,9}}k(?!\w))
+        (?!{_CODES}[0-9][0-9.,]{{0,20}}(?![\w-]))
         (?![0-9]+(?:-(?-i:[a-z])+)+(?!\w))
         (?=[0-9_-]{{0,40}}[A-Z])(?=[A-Z_-]{{0,40}}[0-9])[A-Z0-9]+(?:[-_][A-Z0-9]+)* )
   | (?P<number> (?P<sign>{_SIGN})?
-        (?:(?P<before>US\$|[$€£¥₹]|(?<!\w){_CODES})\s{{0,2}}(?P<inner_sign>-)?)?
+        (?:(?P<before>(?<!\w)(?:{_DOLLARS}\$|Rs\.?)|[$€£¥₹]|(?<!\w){_CODES})\s{{0,2}}(?P<inner_sign>-)?)?
         (?P<amount>{_AMOUNT})
         (?P<power>k(?!\w)|\s{{0,2}}(?:thousand|million|billion|mio|bn)(?!\w)
             |(?(before)[mb](?!\w)|[mb](?=\s{{0,2}}{_AFTER})))?

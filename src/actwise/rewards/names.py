@@ -33,11 +33,11 @@ _WORD = re.compile(r"[^\W\d_]+")
 # letter is one ("option B"), but for "I", the answers Y and N, and an initial.
 _PROPER = re.compile(
     r"(?<![Hh]i )(?<!ello )(?<!ear )(?<!hanks )(?<!hank you )(?<!orry )"
-    r"(?<=[^\W\d_A-Z] |, )(?:[A-Z][^\W\d_A-Z]+(?!')|(?![INY])[A-Z](?![\w'/&-]|\.\w|\.\s[A-Z]))"
+    r"(?<=[^\W\d_A-Z] |, )(?:[A-Z][^\W\d_A-Z]+(?!')|(?![INY])[A-Z](?![\w'/&$-]|\.\w|\.\s[A-Z]))"
 )
 _NO_NAMES = SOCIAL | words("""
     monday tuesday wednesday thursday friday saturday sunday january february march april may june
-    july august september october november december english german french spanish
+    july august september october november december english german french spanish rs
 """)
 _CAPITALISING = frozenset((None, "de"))
 """Languages in which a capital says nothing of names; None is one that is not known here."""

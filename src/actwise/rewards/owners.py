@@ -128,6 +128,8 @@ def _owners(text: str) -> _Owners:
             right = folded_words(part[match.end() : end])
             # Of several facts in one part each belongs to the words before it.
             words = set(map(stem, left + right if len(matches) == 1 else left or right))
+            if len(matches) == 2:  # "room 5 at 9:00": each belongs to the other
+                words |= {f"{f.kind} {f.value}" for f in read(matches[1 - index][0]).facts}
             for fact in read(match[0]).facts:
                 owners.setdefault((fact.kind, fact.value), set()).update(words)
     return {key: frozenset(words) for key, words in owners.items()}

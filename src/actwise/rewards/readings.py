@@ -33,7 +33,7 @@ class Fact:
     value: str
     """Such as "20.5", "06-12" (a date without its year), "17:00", "w123"."""
     qualifier: str | None
-    """The year of a date; the currency or unit of a number, with what it is for ("USD/month");
+    """The year of a date; the currency or unit of a number, with what it is for ("$/month");
     None where the text leaves it open."""
     text: str
     """As it was written."""
@@ -243,9 +243,14 @@ def _month_number(month: str) -> int:
     return ELSEWHERE[month] if month in ELSEWHERE else MONTHS.index(month[:3]) + 1
 
 
-def _month(match: re.Match[str]) -> Iterator[Fact]:
-    number = MONTHS.index(match[0][:3].casefold()) + 1
-    yield Fact("month", f"{number:02d}", match["m_year"], match[0])
+def _month(prefix: str) -> Reader:
+    def read(match: re.Match[str]) -> Iterator[Fact]:
+        number, year = _month_number(match[f"{prefix}_month"]), match[f"{prefix}_year"]
+        # 08/27 may be the month of a year.
+        also = frozenset((("date", f"{number}/{int(year) % 100}"),)) if year else frozenset()
+        yield Fact("month", f"{number:02d}", year, match[0], also)
+
+    return read
 
 
 def _weekday(match: re.Match[str]) -> Iterator[Fact]:
@@ -288,7 +293,8 @@ _READERS: dict[str, Reader] = {
     "dotted_date": _date("dd", "day"),
     "month_first": _date("mf", "day", "last"),
     "day_first": _date("df", "first", "day"),
-    "month": _month,
+    "month": _month("m"),
+    "month_number": _month("n"),
     "weekdays": _weekdays,
     "weekday": _weekday,
     "slash": _ambiguous_date("s"),

@@ -99,6 +99,8 @@ class Clause:
     denied: bool
     excluding: tuple[tuple[int, str], ...]
     """Words of which one excludes the other: the number of their group, and the word."""
+    listed: tuple[str, ...]
+    """Further words of the same groups ("red, green and blue"); they contradict nothing."""
     future: bool
     asks: bool
 
@@ -232,6 +234,7 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
     content: list[str] = []
     rest: list[str] = []
     excluding: dict[int, str] = {}
+    listed: list[str] = []
     tokens = _TOKEN.findall(text)
     for token in tokens:
         word = token.removesuffix("'s")
@@ -240,7 +243,9 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
         if word in language.negators:
             denied = not denied
         elif word in EXCLUDES:
-            excluding.setdefault(EXCLUDES[word], SPELLINGS.get(word, word))
+            spelling = SPELLINGS.get(word, word)
+            if excluding.setdefault(EXCLUDES[word], spelling) != spelling:
+                listed.append(spelling)
         elif word in OPPOSITES:
             denied = not denied
             content.append(stem(OPPOSITES[word]))
@@ -250,7 +255,8 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
             rest.append(VERBS[word])
     if not excluding:
         content = content or rest
-    return Clause(tuple(content), denied, tuple(sorted(excluding.items())), future, asks)
+    words_of_groups = tuple(sorted(excluding.items()))
+    return Clause(tuple(content), denied, words_of_groups, tuple(listed), future, asks)
 
 
 _ENDINGS = (

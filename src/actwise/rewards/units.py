@@ -5,11 +5,19 @@ import re
 from actwise.rewards.lexicon import table
 
 CURRENCIES = table("""
-    USD: us$ $ usd dollar dollars bucks
+    $: $ dollar dollars bucks
+    USD: us$ usd
+    CAD: ca$ c$ cad
+    AUD: au$ a$ aud
+    NZD: nz$ nzd
+    SGD: sg$ s$ sgd
+    HKD: hk$ hkd
+    MXN: mx$ mxn
+    BRL: r$ brl reais
     EUR: € eur euro euros
     GBP: £ gbp pound pounds
     JPY: ¥ jpy yen
-    INR: ₹ inr rupees
+    INR: ₹ inr rs rs. rupees
     CHF: chf francs francos
 """)
 """For each sign or word of a currency its code."""
@@ -60,7 +68,10 @@ _RATES = _UNITS | table("""
     year: yr annum an yearly annually
     person: person head guest
 """)
-_MAY_MEAN = {"m": ("meter", "minute", "month")}
+_MAY_MEAN = {
+    "m": ("meter", "minute", "month"),
+    "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN"),
+}
 _ADVERBS = frozenset(("hourly", "daily", "nightly", "weekly", "monthly", "yearly", "annually"))
 _RATE = re.compile(
     r"\s{0,2}(?:/\s?|(?<=\s)(?:per|an?|each|every|pro|im|par|al|por)\s)([^\W\d_]{1,12})(?!\w)"
