@@ -276,6 +276,37 @@ def test_wrong_usage_is_one_line_too(actwise: Actwise, arguments: list[str], exp
     assert actwise(*arguments).complaint.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["check", "LOG", "--show", "1#1", "--fix", "out", "--json"],
+            "--json and --fix|with --show",
+        ),
+        (["check", "LOG", "--show", "1#1", "--against", "LOG"], "--against|with --show"),
+        (["report", "RUN", "--port", "80"], "--port|without --watch"),
+        (["export", "base", "--to", "out", "--public"], "--public|without --push"),
+        (["chat", "base", "--world", "3"], "--world|without --desk"),
+        (["chat", "base", "--desk", "--call-seconds", "3"], "--call-seconds|without --mcp"),
+        (["bench", "--tools", "LOG"], "--tools|without --data"),
+        (["settings", "rl", "--toml", "--json"], "--toml|with --json"),
+        (
+            ["eval", "--episodes", "desk", "--model", "base", "--format", "openai"],
+            "--format|at the desk",
+        ),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(
+    actwise: Actwise, arguments: list[str], expected: str
+) -> None:
+    options, reason = expected.split("|")
+    assert actwise(*arguments).complaint.startswith(f"{options} would have no effect {reason}; see")
+
+
+def test_one_recipe_as_json(actwise: Actwise) -> None:
+    assert json.loads(actwise("recipes", "prorl", "--json").out)["name"] == "prorl"
+
+
 def test_without_a_verb_there_is_help(actwise: Actwise) -> None:
     done = actwise()
     assert (done.code, done.err) == (0, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from actwise.cli.console import echo_skipped, error_console
-from actwise.cli.options import FORMAT, TOOLS
+from actwise.cli.options import FORMAT, TOOLS, refuse_idle
 from actwise.model.startup import prepare_torch
 
 _PARTS = ("update", "rollout", "step", "sft", "optimiser", "memory", "scaling", "limits")
@@ -84,6 +84,8 @@ def bench(
     from actwise.config import DataConfig, RunConfig
     from actwise.data.load import Logs, read_logs
 
+    if not files:
+        refuse_idle("without --data", format=format_name, tools=tools)
     logs = Logs([], [], [])
     if files:
         data = DataConfig(format=format_name, tools=tools, bad_records="skip")

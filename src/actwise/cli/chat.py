@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actwise.cli.options import STEER
+from actwise.cli.options import STEER, refuse_idle
 from actwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from actwise.chat.toolbox import Toolbox
+
+
+_CALL_SECONDS = 30.0
 
 
 @click.command()
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--call-seconds",
-    default=30.0,
+    default=_CALL_SECONDS,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
     help="After which a call of an MCP server is given up.",
@@ -80,6 +83,8 @@ def chat(
     if sum(given.values()) > 1:
         several = " and ".join(name for name, is_given in given.items() if is_given)
         raise ConfigError(f"{several}: choose one")
+    refuse_idle("without --desk", world=world and not desk)
+    refuse_idle("without --mcp", call_seconds=call_seconds != _CALL_SECONDS and mcp is None)
     model = chosen(name, stage)
     click.echo(f"loading {model.name} from {model.path}", err=True)
     prepare_torch()

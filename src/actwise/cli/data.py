@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from actwise.cli.console import echo_json, echo_skipped, error_console, print_result
-from actwise.cli.options import FILES, FORMAT, TOOLS
+from actwise.cli.options import FILES, FORMAT, TOOLS, refuse_idle
 from actwise.errors import ConfigError, InputError, printable
 from actwise.run.cores import num_cores
 from actwise.run.progress import Progress
@@ -56,6 +56,7 @@ def check(
     from actwise.formats import read_files
 
     if show is not None:
+        refuse_idle("with --show", against=held_out, json=as_json, html=html, fix=fix)
         items = read_files(files, format=format_name, tools=tools)
         _show(items, show, str(files[0]), model or "base")
         return

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from actwise.cli.options import refuse_idle
 from actwise.errors import ConfigError
 
 
@@ -30,6 +31,7 @@ def export(
 
     if adapter and gguf:
         raise ConfigError("--adapter and --gguf: a file of GGUF holds all weights; choose one")
+    refuse_idle("without --push", public=public and repo is None)
     model = chosen(name, stage)
     prepare_torch()
     from actwise.export.bundle import write_bundle

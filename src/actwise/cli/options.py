@@ -42,6 +42,21 @@ STEER = click.option(
 )
 
 
+def refuse_idle(reason: str, **options: Any) -> None:
+    """Refuse options that would be ignored.
+
+    Args:
+        reason: Why they would be.
+        options: By their names, and whether each is given.
+
+    Raises:
+        UsageError: If one is given.
+    """
+    idle = [f"--{name.replace('_', '-')}" for name, given in options.items() if given]
+    if idle:
+        raise click.UsageError(f"{' and '.join(idle)} would have no effect {reason}")
+
+
 def layers(recipe: str | None, config: Path | None = None) -> list[dict[str, Any]]:
     """Return the sections of a recipe and of a configuration, of those that are given."""
     from actwise.config import read_toml

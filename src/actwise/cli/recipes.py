@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def recipes(name: str | None, as_json: bool) -> None:
     """List the recipes that port related work, or print the file of one, to copy and edit."""
     from actwise.recipes import names, read_recipe, recipe_file
 
     if name is not None:
-        read_recipe(name)
-        click.echo(recipe_file(name).read_text(encoding="utf-8"), nl=False)
+        recipe = read_recipe(name)
+        if as_json:
+            echo_json(recipe.model_dump())
+        else:
+            click.echo(recipe_file(name).read_text(encoding="utf-8"), nl=False)
         return
     found = [read_recipe(name) for name in names()]
     if as_json:

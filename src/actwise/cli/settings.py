@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel
 
 from actwise.cli.console import echo_json
+from actwise.cli.options import refuse_idle
 from actwise.config import RunConfig
 from actwise.errors import ConfigError
 
@@ -49,6 +50,7 @@ def list_settings(section: str, as_toml: bool, as_json: bool) -> None:
 
     SECTION is such as `rl`, `rl.anchor` or `rl.steps`.
     """
+    refuse_idle("with --json", toml=as_toml and as_json)
     settings = of_section(section)
     if as_json:
         echo_json([{name: _plain(x) for name, x in asdict(s).items()} for s in settings])

@@ -22,6 +22,7 @@ from actwise.cli.options import (
     SET,
     TOOLS,
     layers,
+    refuse_idle,
     with_options,
 )
 from actwise.errors import RunError
@@ -186,6 +187,8 @@ def evaluate(
         raise click.UsageError("Missing argument 'FILES...'.")
     if files and environment == "desk":
         raise click.UsageError("--episodes desk makes its own conversations, and takes no FILES")
+    if environment == "desk":
+        refuse_idle("at the desk", format=format_name, tools=tools)
     # Not as ASCII: TOML has no halves of a surrogate pair.
     written = {key: json.dumps(v, ensure_ascii=False) for key, v in (given | asked).items()}
     chosen = [f"{key}={value}" for key, value in written.items()]
@@ -266,6 +269,7 @@ def report(folder: Path, live: bool, port: int, quiet: bool, as_json: bool) -> N
     from actwise.report import results_so_far, write_report, write_table
     from actwise.report.live import watch
 
+    refuse_idle("without --watch", port=port and not live)
     if live:
         watch(folder, Progress(error_console(quiet=quiet)).say, port=port)
     results = results_so_far(folder)
