@@ -1,6 +1,7 @@
 """Writing under a budget, against counting the whole thought again with each token."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from actwise.conversation import Conversation, Decision, Message
 from actwise.desk import MODEL
 from actwise.engine import SamplingParams
 from actwise.engine.batch import Request, Token
-from actwise.engine.prompt import Prompt
+from actwise.engine.prompt import Prompt, read_prompt
 from actwise.engine.writing import Writing
+from actwise.errors import InputError
 from actwise.template.calls import FormatError
 from actwise.template.render import Template
+from families import FAMILIES, Family, make_tokenizer
 
 TEMPLATE = Template.load(str(MODEL))
 END = TEMPLATE.stop_token_ids[0]
@@ -94,6 +97,43 @@ def test_a_thought_is_cut_where_all_of_it_is_counted_again(
             return
         assert instead is None
     assert expected is None
+
+
+SAID = {
+    "s": {"role": "system", "content": "Be kind."},
+    "u": {"role": "user", "content": "Hi"},
+    "a": {"role": "assistant", "content": "Hello"},
+    "c": {
+        "role": "assistant",
+        "tool_calls": [{"id": "c12345678", "function": {"name": "find", "arguments": "{}"}}],
+    },
+    "r": {"role": "tool", "tool_call_id": "c12345678", "content": "{}"},
+}
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if not f.shipped], ids=lambda family: family.name
+)
+@pytest.mark.parametrize("history", ["u", "ucr", "s", "a", "sa", "ua", "uaa", "uc", "cr", "su"])
+def test_a_thought_is_cut_behind_every_history_that_is_rendered(
+    family: Family, history: str
+) -> None:
+    template = Template(make_tokenizer(family))
+    policy: Any = SimpleNamespace(template=template, context_length=10**5)
+    try:
+        prompt = read_prompt(policy, [SAID[letter] for letter in history], thinking=True)
+    except InputError:
+        assert history not in ("u", "ucr", "su")
+        return
+    params = SamplingParams(500, template.stop_token_ids, 0.0)
+    writing = Writing(prompt, Request(prompt.token_ids, params), budget=7)
+    thought = "One two three four"
+    begun = thought if prompt.opened else template.syntax.think[0] + thought
+    written = (writing.add(Token(writing.request, i, 0.0)) for i in template.encode(begun))
+    instead = next(cut for cut in written if cut is not None)
+    given = instead.prompt[len(prompt.token_ids) :]
+    parsed = prompt.parse_written(template.decode(list(given)) + "Hello")
+    assert (parsed.thought, parsed.answer, parsed.errors) == ("One two", "Hello", ())
 
 
 class Counting(Template):

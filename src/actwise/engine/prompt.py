@@ -49,7 +49,12 @@ class Prompt:
 
     def closed_thought(self, thought: str) -> tuple[int, ...]:
         """Return the tokens with which a completion begins that thinks this and then acts."""
-        history = self.decision.history
+        try:
+            return self._closed(self.decision.history, thought)
+        except InputError:  # Qwen3's own template shows no thought behind an answer, say
+            return self._closed((Message(role="user", content="Hi"),), thought)
+
+    def _closed(self, history: tuple[Message, ...], thought: str) -> tuple[int, ...]:
         # What follows the thought does not matter, but there has to be something.
         acts = Message(role="assistant", content="It is done.")
         whole = self.decision.conversation.model_copy(update={"messages": (*history, acts)})
