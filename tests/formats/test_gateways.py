@@ -34,6 +34,25 @@ def test_langchain(tmp_path: Path) -> None:
     assert refused(tmp_path, record).reason == "arguments_not_json"
 
 
+def test_calls_that_stand_in_the_parts_of_langchain_alone(tmp_path: Path) -> None:
+    for part in (
+        {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Bonn"}},
+        {"type": "tool_call", "id": "c1", "name": "weather", "args": {"city": "Bonn"}},
+        {"type": "function_call", "id": "f", "call_id": "c1", "name": "weather"}
+        | {"arguments": '{"city": "Bonn"}'},
+    ):
+        said = {"type": "ai", "content": [{"type": "text", "text": "So."}, part]}
+        result = {"type": "tool", "content": "rain", "tool_call_id": "c1"}
+        asked = {"type": "human", "content": "Rain?"}
+        item = one(tmp_path, {"messages": [asked, said, result], "tools": TOOLS})
+        assert outline(item)[1:] == [("assistant", "So.", LOOKED_UP[2]), ("tool", "rain")]
+        called = {"name": "weather", "args": {"city": "Ulm"}, "id": "c1"}
+        item = one(
+            tmp_path, {"messages": [asked, said | {"tool_calls": [called]}, result], "tools": TOOLS}
+        )
+        assert outline(item)[1] == ("assistant", "So.", ("weather", {"city": "Ulm"}))
+
+
 def test_thoughts_in_the_parts_of_langchain(tmp_path: Path) -> None:
     for part in (
         {"type": "reasoning_content", "reasoning_content": {"text": "Look.", "signature": "s"}},

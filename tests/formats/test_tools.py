@@ -125,6 +125,12 @@ def test_tools_of_an_mcp_server(tmp_path: Path, value: Any) -> None:
     )
 
 
+def test_tools_of_a_namespace_of_openai_s_responses() -> None:
+    inner = {"type": "function", "name": "weather", "parameters": CITY}
+    space = {"type": "namespace", "name": "sky", "description": "d", "tools": [inner]}
+    assert read_tools([space]) == read_tools([inner])
+
+
 def test_operations_of_an_openapi_document(tmp_path: Path) -> None:
     by_name = {tool_name(tool): tool["function"] for tool in load(tmp_path, DOCUMENT)}
     assert by_name["getOrder"] == {

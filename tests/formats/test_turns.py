@@ -81,6 +81,21 @@ def test_results_stand_in_the_order_of_their_calls(order: list[int], calls: int)
     assert [m.content for m in done.messages[2:]] == [str(n) for n in range(calls)]
 
 
+def test_results_without_ids_are_known_by_the_names_of_their_tools() -> None:
+    asked = Message(role="user", content="x")
+    for names, come, expected in (
+        ("abc", "cab", "abc"),
+        ("ab", "ab", "ab"),
+        ("aa", "aa", "aa"),
+        ("ab", "bb", "bb"),
+        ("ab", "bc", "bc"),
+    ):
+        acted = Message(role="assistant", tool_calls=tuple(ToolCall(name=n) for n in names))
+        results = [Message(role="tool", content=n, name=n) for n in come]
+        done = settled(Conversation(id="x", messages=(asked, acted, *results)))
+        assert "".join(m.content for m in done.messages[2:]) == expected
+
+
 def test_results_that_are_no_complete_group_stay_where_they_are() -> None:
     made = tuple(ToolCall(name="f", id=i) for i in ("a", "b"))
     for ids in (["b"], ["b", "c"], ["b", None], ["a", "a"]):

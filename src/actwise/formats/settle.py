@@ -212,19 +212,27 @@ def _joined(first: Message, second: Message) -> Message:
 
 
 def _in_order(messages: list[Message]) -> list[Message]:
-    """Return messages with the results of parallel calls in the order of the calls, by id."""
+    """Return messages with the results of parallel calls in the order of the calls.
+
+    They are known by their ids, or where there are none by the names of different tools.
+    """
     out = list(messages)
     for index, message in enumerate(out):
-        order = {call.id: number for number, call in enumerate(message.tool_calls)}
-        if len(order) < 2 or len(order) < len(message.tool_calls) or None in order:
-            continue
-        end = index + 1 + len(order)
+        calls = message.tool_calls
+        end = index + 1 + len(calls)
         group = out[index + 1 : end]
-        ids = [result.tool_call_id if result.role == "tool" else None for result in group]
-        if set(ids) != set(order) or ids == list(order):
+        if len(calls) < 2 or any(result.role != "tool" for result in group):
+            continue
+        wanted: list[str | None] = [call.id for call in calls]
+        found = [result.tool_call_id for result in group]
+        if not any(wanted) and not any(found):
+            wanted, found = [call.name for call in calls], [result.name for result in group]
+        order = {key: number for number, key in enumerate(wanted)}
+        if len(order) < len(calls) or None in order or set(found) != set(order) or found == wanted:
             continue
         remark("ordered_results", f"messages[{index}]")
-        out[index + 1 : end] = sorted(group, key=lambda result: order[result.tool_call_id])
+        by_key = dict(zip(found, group, strict=False))
+        out[index + 1 : end] = [by_key[key] for key in wanted]
     return out
 
 

@@ -95,6 +95,8 @@ def _read_entry(value: Any, place: str) -> list[Tool]:
     if not isinstance(value, dict):
         raise Unusable("bad_tools", f"{place} is {kind_of(value)}; write a tool as an object")
     declared = value.get("functionDeclarations", value.get("function_declarations"))
+    if value.get("type") == "namespace":  # of OpenAI's Responses
+        declared = value.get("tools")
     if isinstance(declared, list):
         return [t for index, d in enumerate(declared) for t in _read_entry(d, f"{place}[{index}]")]
     function = _function(value)

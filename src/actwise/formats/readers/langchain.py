@@ -103,10 +103,12 @@ def _message(entry: Any, place: str) -> Message:
         thought = thought_beside(extra, place)
         if thought is not None:
             turn.thought(thought)
+    calls = _calls(data, extra, place)
     if data.get("content") is not None:
-        read_parts(data["content"], f"{place}.content", turn, _PARTS, _PART_KEYS)
+        kinds = _PARTS if calls else _PARTS | dict.fromkeys(_CALLS, _call)
+        read_parts(data["content"], f"{place}.content", turn, kinds, _PART_KEYS)
     (message,) = weighed(turn.messages(), {**entry, **data}, place)
-    return message.model_copy(update={"tool_calls": _calls(data, extra, place)})
+    return message.model_copy(update={"tool_calls": calls or message.tool_calls})
 
 
 def _calls(data: dict[str, Any], extra: dict[str, Any], place: str) -> tuple[ToolCall, ...]:
@@ -124,7 +126,14 @@ def _calls(data: dict[str, Any], extra: dict[str, Any], place: str) -> tuple[Too
     return tuple(read_call(call, f"{place}.tool_calls[{i}]") for i, call in enumerate(calls))
 
 
+def _call(part: dict[str, Any], place: str, turn: Turn) -> None:
+    own = {"id": part["call_id"]} if "call_id" in part else {}
+    turn.call(read_call({**part, **own}, place))
+
+
 _PART_KEYS = PART_KEYS | known("input partial_json call_id name arguments args")
-# The provider's own parts for calls repeat what stands in `tool_calls`.
-_REPEATED = ("tool_use", "function_call", "tool_call", "input_json_delta")
-_PARTS: dict[str, PartReader] = TEXT_PARTS | dict.fromkeys(_REPEATED, nothing_said)
+# The provider's own parts for calls repeat what stands in `tool_calls`, if there are any.
+_CALLS = ("tool_use", "function_call", "tool_call")
+_PARTS: dict[str, PartReader] = TEXT_PARTS | dict.fromkeys(
+    (*_CALLS, "input_json_delta"), nothing_said
+)
