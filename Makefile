@@ -28,9 +28,9 @@ paper: $(BASE)
 	$(BIN)/actwise experiment paper --seeds 5 --jobs 2 --page docs/experiments/paper.md \
 		--readme README.md
 
-# Whole files side by side: a file's tests share what it makes once.
+# Half of the files each: a file's tests share what it makes once.
 test: $(BASE)-dev
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(BASE)-dev
 	$(BIN)/pytest -m exhaustive
