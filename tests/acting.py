@@ -72,12 +72,16 @@ LIMITS = EpisodesConfig()
 class Fake:
     """An environment whose calls return one text, and whose customer never ends."""
 
+    has_state = False
+
     def __init__(self, result: str = "found") -> None:
         self.turn = 0
         self.result = result
         self.closed = False
+        self.resets = 0
 
     def reset(self, turn: int, own: Any = ()) -> None:
+        self.resets += 1
         self.turn = turn
 
     def call(self, call: ToolCall) -> Result:

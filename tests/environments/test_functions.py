@@ -111,6 +111,16 @@ def test_episodes_share_nothing_and_processes_are_used_again() -> None:
     third.close()
 
 
+@pytest.mark.parametrize("end", ["hang", "die"])
+def test_the_state_is_seen_after_a_call_that_ended_the_process(
+    shop: FunctionsEnvironment, end: str
+) -> None:
+    shop.call(call("order", number=2))
+    before = shop.state()
+    assert shop.call(call(end)).failed
+    assert shop.state() == before == '{"2": "lamp"}'
+
+
 def test_a_mapping_of_functions_is_enough() -> None:
     environment = FunctionsEnvironment(LOG, Functions("own_tools:STATELESS", call_seconds=5))
     environment.reset(0)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import actwise
-from acting import LIMITS, actor, called, desk, golden, shipped_template
+from acting import LIMITS, Fake, actor, called, desk, golden, shipped_template
 from actwise.cli import cli
 from actwise.conversation import Conversation, Decision, ToolCall
 from actwise.desk import MODEL, generate
@@ -115,6 +115,15 @@ def test_looking_up_more_than_recorded_does_no_harm_at_the_desk() -> None:
     assert at_desk[0]["calls"] == len([c for m in messages for c in m.tool_calls])
     replayed = measured(model, [conversation], recorded, whole=False)
     assert [r["success"] for r in replayed].count(False) == 1
+
+
+def test_where_no_state_can_be_seen_no_recorded_call_is_made_to_look_for_it() -> None:
+    fake = Fake()
+    conversation = CONVERSATIONS[0]
+    judge = EpisodeJudge(lambda _: fake, SETTINGS, shipped_template())
+    assert judge.recorded_states(conversation) == [None] * len(turns_of(conversation))
+    assert fake.closed
+    assert fake.resets == 0
 
 
 def test_another_call_diverges_in_recorded_logs_and_is_counted() -> None:

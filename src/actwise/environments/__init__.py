@@ -44,6 +44,9 @@ def failed(problem: str) -> Result:
 class Environment(Protocol):
     """The surroundings of one conversation."""
 
+    has_state: bool
+    """Whether `state` may tell anything; where not, nothing is run to ask for it."""
+
     @property
     def turn(self) -> int:
         """Number of the recorded turn that the model is in; see `script.turns_of`."""

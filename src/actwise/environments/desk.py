@@ -33,6 +33,8 @@ _ASKED = {
 class DeskEnvironment:
     """One conversation of the desk, in a world of its own."""
 
+    has_state = True
+
     def __init__(self, conversation: Conversation, *, call_seconds: float, questions: int) -> None:
         """Take a conversation.
 

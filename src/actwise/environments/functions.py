@@ -69,6 +69,8 @@ class Functions:
 class FunctionsEnvironment:
     """One conversation with a user's tools."""
 
+    has_state = True
+
     def __init__(self, conversation: Conversation, functions: Functions) -> None:
         """Take a conversation; its customer is the recorded one."""
         self._conversation = conversation
@@ -93,10 +95,7 @@ class FunctionsEnvironment:
 
     def call(self, call: ToolCall) -> Result:
         """Call a function; one that raises or takes too long has failed."""
-        if self._process is None or not self._process.alive:
-            self._begin()
-            for made in self._made:
-                self._ask(made)
+        self._go_on()
         result = self._ask(call)
         if self._process is not None and self._process.alive:
             self._made.append(call)
@@ -112,6 +111,7 @@ class FunctionsEnvironment:
         Raises:
             ConfigError: It returns what cannot be compared with what another process returns.
         """
+        self._go_on()
         assert self._process is not None
         try:
             return self._process.ask(do="state")
@@ -132,6 +132,13 @@ class FunctionsEnvironment:
             self._process.ask(do="reset", conversation=self._conversation.id)
         except _Failed as error:
             raise Broken(f"the tools cannot be reset: {error}") from error
+
+    def _go_on(self) -> None:
+        """Call in a new process what was called before, where the last one has ended."""
+        if self._process is None or not self._process.alive:
+            self._begin()
+            for made in self._made:
+                self._ask(made)
 
     def _ask(self, call: ToolCall) -> Result:
         assert self._process is not None

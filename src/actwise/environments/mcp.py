@@ -138,6 +138,8 @@ class McpServer:
 class McpEnvironment:
     """One conversation with the tools of an MCP server; the customer is the recorded one."""
 
+    has_state = False
+
     def __init__(self, conversation: Conversation, command: str, *, call_seconds: float) -> None:
         """Take a conversation; its server starts with `reset`."""
         self._customer = ScriptedCustomer(conversation)

@@ -19,6 +19,8 @@ from actwise.template.parse import ParsedCompletion
 class RecordedEnvironment:
     """Replays one recorded conversation."""
 
+    has_state = False
+
     def __init__(self, conversation: Conversation, settings: JudgeConfig) -> None:
         """Take the record, and how calls and answers are compared with it."""
         self._customer = ScriptedCustomer(conversation)

@@ -43,6 +43,10 @@ class EpisodeJudge:
             environment = self.opens(conversation)
         except Broken:
             return [None] * len(turns_of(conversation))
+        if not environment.has_state:
+            # Calls on a server that all episodes share would be made for nothing.
+            environment.close()
+            return [None] * len(turns_of(conversation))
         try:
             for turn in turns_of(conversation):
                 environment.reset(turn.number + 1)
