@@ -125,6 +125,8 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert refusal(file=broken).startswith(f"{broken}: not TOML: ")
     broken.write_bytes(b"a = '\xff'")
     assert refusal(file=broken).startswith(f"{broken}: not TOML: ")
+    broken.write_text("a = " + "[" * 5000)
+    assert refusal(file=broken).startswith(f"{broken}: not TOML: ")
 
 
 def leaves(model: BaseModel, prefix: str = "") -> list[str]:

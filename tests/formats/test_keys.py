@@ -183,10 +183,11 @@ def test_cells_of_a_table_hold_messages_as_text(
         assert refused(tmp_path, {"messages": text}).reason == "no_messages"
 
 
-def test_a_table_is_refused_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("id,messages\n1,[]\n")
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.csv.gz"])
+def test_a_table_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("id,messages\n1,[]\n")
     with pytest.raises(Exception, match="table of values, not of JSON"):
-        list(read_files([tmp_path / "log.csv"]))
+        list(read_files([tmp_path / name]))
 
 
 def test_a_rejected_call_names_its_tool(tmp_path: Path) -> None:

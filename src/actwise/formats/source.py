@@ -83,7 +83,7 @@ def _records(path: Path, told: Callable[[int], None]) -> Iterator[Text]:
     if is_columnar(path):
         yield from read_rows(path)
         return
-    if path.suffix in (".csv", ".tsv"):
+    if Path(path.name.removesuffix(".gz")).suffix in (".csv", ".tsv"):
         raise InputError(
             "is a table of values, not of JSON", file=str(path), remedy="export it as JSON lines"
         )
