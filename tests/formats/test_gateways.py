@@ -146,6 +146,13 @@ def test_swift(tmp_path: Path) -> None:
         {"input": {"messages": ASKED, "tools": TOOLS}, "output": CHOICE},
         {"full_request": {"messages": ASKED, "tools": TOOLS}, "full_response": CHOICE},
         {
+            "span_id": "s",
+            "root_span_id": "t",
+            "input": ASKED,
+            "output": CHOICE["choices"],
+            "metadata": {"model": "m", "tools": TOOLS},
+        },
+        {
             "schemaType": "ModelInvocationLog",
             "schemaVersion": "1.0",
             "operation": "InvokeModel",

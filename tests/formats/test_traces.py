@@ -203,7 +203,7 @@ def test_the_session_of_a_span_is_found_however_its_attributes_are_written(
 def test_spans_as_phoenix_gives_them(tmp_path: Path) -> None:
     """Nested in its JSON lines, flat within its columns in a data frame."""
     function = {"name": "weather", "arguments": '{"city": "Bonn"}'}
-    nested = {
+    nested: dict[str, Any] = {
         "llm": {
             "input_messages": [{"message": message} for message in ASKED],
             "output_messages": [
@@ -235,8 +235,11 @@ def test_spans_as_phoenix_gives_them(tmp_path: Path) -> None:
         "attributes.session.id": "s",
     }
     about = {"name": "ChatCompletion", "span_kind": "LLM", "parent_id": None}
+    older = {**nested["llm"], "invocation_parameters": json.dumps({"tools": TOOLS})}
+    del older["tools"]
     for span in (
         {**about, "context": {"trace_id": "t", "span_id": "x"}, "attributes": nested},
+        {**about, "attributes": {"llm": older, "session.id": "s"}},
         {**about, "context.trace_id": "t", "context.span_id": "x", **columns},
     ):
         item = one(tmp_path, span)

@@ -58,6 +58,8 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
     if isinstance(response, list):
         if any(isinstance(part, dict) and part.keys() & _PIECES for part in response):
             raise _in_pieces("a list of the pieces that were streamed")
+        if response and all(isinstance(part, dict) and "message" in part for part in response):
+            return _said(request, *_choice(response))  # choices alone
         return _said(request, *response)
     if not isinstance(response, dict):
         raise Unusable(

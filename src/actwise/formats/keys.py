@@ -33,6 +33,7 @@ _FAMILY = (
     "litellm_trace_id",
     "trace_id",
     "traceId",
+    "root_span_id",
 )
 """Keys by which records of one conversation know each other, the widest first."""
 _ABOUT = (

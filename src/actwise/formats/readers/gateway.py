@@ -9,7 +9,7 @@ from typing import Any
 from actwise.conversation import Conversation, Tool
 from actwise.formats.bodies import BODIES, read_body
 from actwise.formats.exchange import joined
-from actwise.formats.fields import decoded, word
+from actwise.formats.fields import decoded, list_in, word
 from actwise.formats.keys import BOOKKEEPING, Keys, known
 from actwise.formats.readers import langfuse, responses
 from actwise.formats.readers.openai import answer_beside
@@ -96,6 +96,9 @@ def read(record: Any, *, default_id: str, tools: tuple[Tool, ...]) -> Conversati
         response = {"choices": record["choices"]} if "choices" in record else response
     if not isinstance(request, dict):
         raise Unusable("no_messages", "the request is no object; log its body whole")
+    offered = list_in(decoded(record.get("metadata")), "tools")
+    if offered and all(isinstance(tool, dict) for tool in offered):  # as Braintrust logs them
+        request = {"tools": offered, **request}
     if isinstance(response, dict) and response.get("type") == "succeeded":
         response = response.get("message")  # a line of Anthropic's batches
     status = record.get("response")

@@ -179,9 +179,13 @@ def _said(record: dict[str, Any], found: dict[str, Any]) -> tuple[list[Message],
     if any(name.startswith("llm.input_messages") for name in map(str, found)):
         tree = nested(found)
         prompt, done = (at(tree, "llm", key) for key in ("input_messages", "output_messages"))
-        return openinference(prompt, "input") + openinference(done, "output"), [
+        offered = [
             decoded(at(tool, "tool", "json_schema")) for tool in at(tree, "llm", "tools") or []
         ]
+        parameters = decoded(found.get("llm.invocation_parameters"))
+        return openinference(prompt, "input") + openinference(done, "output"), offered or at(
+            parameters, "tools"
+        )
     if "ai.prompt.messages" in found or "ai.prompt" in found:
         return vercel_sdk(found), [decoded(tool) for tool in listed(found.get("ai.prompt.tools"))]
     return first_events(record), None
