@@ -366,6 +366,29 @@ PAIRS: list[tuple[str, str, bool | None]] = [
     # A list of which something is missing does not say the same.
     ("We have red and blue.", "We have red, blue and green.", None),
     ("We have green, red and blue.", "We have red, blue and green.", True),
+    ("We have red.", "We have red, blue and green.", None),
+    ("We have yellow.", "We have red, blue and green.", False),
+    ("Large is $5, small $3 and medium $4.", "Small is $3, medium $4, large $5.", True),
+    ("Large is $4, medium $5 and small $3.", "Small is $3, medium $4, large $5.", False),
+    # Hours and their parts of the day in other languages.
+    ("La cita es a las 15:00.", "La cita es a las 3 de la tarde.", True),
+    ("La cita es a las 3 de la mañana.", "La cita es a las 3 de la tarde.", False),
+    ("A consulta é às 3 da manhã.", "A consulta é às 3 da tarde.", False),
+    ("Um 15 Uhr.", "Um 3 Uhr nachmittags.", True),
+    ("Um 8 Uhr morgens.", "Um 8 Uhr abends.", False),
+    ("Il vient à 20h.", "Il vient à 8 heures du soir.", True),
+    ("Il vient à 8 heures du matin.", "Il vient à 8 heures du soir.", False),
+    ("È alle 9 di sera.", "È alle 9 di mattina.", False),
+    ("Geöffnet: 9:00-17:00 Uhr.", "Wir haben von 9 bis 17 Uhr geöffnet.", True),
+    ("Geöffnet: 9:00-18:00 Uhr.", "Wir haben von 9 bis 17 Uhr geöffnet.", False),
+    ("Ouvert de 9 à 17h.", "Nous sommes ouverts de 9h à 17h.", True),
+    ("Abrimos de 9 a 18 h.", "Abrimos de 9:00 a 17:00.", False),
+    ("Tengo las 4 opciones.", "Tengo las 3 opciones.", False),
+    # A number within a country begins with a zero in place of the country's code.
+    ("Call 020 7946 0958.", "Call +44 20 7946 0958.", True),
+    ("Call +49 30 123456.", "Call 030 123456.", True),
+    ("Call 020 7946 0959.", "Call +44 20 7946 0958.", False),
+    ("Call +49 20 7946 0958.", "Call +44 20 7946 0958.", False),
 ]
 
 

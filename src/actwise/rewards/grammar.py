@@ -7,6 +7,7 @@ alternative is anchored by a look-behind or bounded, so that no text makes the s
 import re
 
 from actwise.rewards import spelled
+from actwise.rewards.lexicon import table
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 """As English names of months begin."""
@@ -85,6 +86,14 @@ _AMOUNT = rf"""(?:
   | [0-9]{{1,3}}(?:\s[0-9]{{3}})+(?:[.,][0-9]{{1,2}})?(?=\s{{0,2}}{_AFTER})  # 1 234,50 €
   | [0-9]+,[0-9]+(?![,0-9])                                 # 19,90
   | [0-9]+(?:\.[0-9]+)?)"""
+PARTS_OF_DAYS = table("""
+    morning: morgens vormittags du_matin de_la_mañana da_manhã del_mattino di_mattina
+    afternoon: nachmittags de_l'après-midi de_la_tarde da_tarde del_pomeriggio
+    evening: abends du_soir di_sera della_sera
+    night: nachts de_la_noche da_noite di_notte
+""")
+PARTS_OF_DAYS = {part.replace("_", " "): name for part, name in PARTS_OF_DAYS.items()}
+"""English names of parts of days, by what follows an hour in other languages."""
 HOURS = list(spelled.WORDS)[:12]
 """One to twelve in words."""
 _HOUR = f"(?:{'|'.join(HOURS)})"
@@ -127,8 +136,9 @@ FACT = re.compile(
         (?: (?:\.(?P<minute_dot>[0-5][0-9])
                 |:(?P<minute>[0-9]{{2}})(?::(?P<second>[0-9]{{2}}))?)?
             \s{{0,3}}(?P<half>[ap])\.?m(?![a-z])\.?
-          | (?::(?P<minute_of>[0-9]{{2}}))?(?:\s?o'clock)?
-            \s(?:in\sthe|at)\s(?P<part>morning|afternoon|evening|night)(?!\w)
+          | (?::(?P<minute_of>[0-9]{{2}}))?(?:\s?o'clock|\s(?:uhr|heures?)|\s?h)?
+            \s(?:(?:in\sthe|at)\s(?P<part>morning|afternoon|evening|night)
+                |(?P<part_of>{"|".join(PARTS_OF_DAYS).replace(" ", chr(92) + "s")}))(?!\w)
           | \s?o'clock(?!\w)
           | (?:h(?P<minute_h>[0-5][0-9])|\s(?:uhr|heures)(?:\s(?P<minute_uhr>[0-5][0-9]))?)(?!\w)
           | :(?P<minute24>[0-9]{{2}})(?::(?P<second24>[0-9]{{2}})(?:\.[0-9]+)?)?

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS, WEEKDAYS
+from actwise.rewards.grammar import ELSEWHERE, HOURS, MONTHS, PARTS_OF_DAYS, WEEKDAYS
 from actwise.rewards.units import CURRENCIES, unit_after, with_rate
 
 _POWERS = {"k": 3, "thousand": 3, "million": 6, "mio": 6, "m": 6, "billion": 9, "bn": 9, "b": 9}
@@ -13,10 +13,10 @@ _ABOUT = re.compile(
     re.I,
 )
 _DAYS = {day[:3]: day for day in WEEKDAYS.values()}
-_AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis)\s$", re.I)
-_RANGE = r"(?:\s?-\s?|\s(?:to|until|till|through)\s)"
+_AT = re.compile(r"\b(?:at|from|until|till|by|since|um|ab|bis|a las?|às|alle)\s$", re.I)
+_RANGE = r"(?:\s?-\s?|\s(?:to|until|till|through|bis|à|às|a|alle)\s)"
 _RANGE_BEFORE = re.compile(rf"(?<![\w.,:$€£-])[0-9]{{1,2}}{_RANGE}$")
-_RANGE_AFTER = re.compile(rf"{_RANGE}[0-9]{{1,2}}(?![\w:])")
+_RANGE_AFTER = re.compile(rf"{_RANGE}[0-9]{{1,2}}(?::[0-5][0-9])?(?:\s?h)?(?![\w:])")
 _PRODUCT = re.compile(
     r"(?:[^\s.!?:]\s[A-Z][\w+#]*|\b[a-z]{1,3}[A-Z]\w*|\b(?i:python|node|java|ruby|php|rust|perl|django"
     r"|ubuntu|debian|windows|android|linux|kernel|chrome|firefox|postgres|mysql|openssl|cuda|usb"
@@ -177,6 +177,8 @@ def _phone(match: re.Match[str]) -> Iterator[Fact]:
     if len(digits) >= 7:
         abroad = match[0].startswith("+") or (len(digits) == 11 and digits[0] == "1")
         national = [("identifier", digits[-10:])] if abroad else []
+        # A country's code, of one to three digits, stands for a zero.
+        national += [("identifier", f"0{digits[n:]}") for n in (1, 2, 3)] if abroad else []
         yield Fact("identifier", digits, None, match[0].strip(), frozenset(national))
         return
     for amount in re.findall("[0-9]+", match[0]):
@@ -189,6 +191,8 @@ def _clock(match: re.Match[str]) -> Iterator[Fact]:
     minute = next((match[m] for m in minutes if match[m]), "00")
     second = match["second"] or match["second24"] or "00"
     half, part = (match["half"] or "").casefold(), (match["part"] or "").casefold()
+    if match["part_of"]:
+        part = PARTS_OF_DAYS[match["part_of"].casefold()]
     if part:
         late = part != "morning" and not (part == "night" and (hour < 5 or hour == 12))
         half = "p" if late else "a"

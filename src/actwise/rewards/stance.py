@@ -97,10 +97,8 @@ class Clause:
 
     content: tuple[str, ...]
     denied: bool
-    excluding: tuple[tuple[int, str], ...]
-    """Words of which one excludes the other: the number of their group, and the word."""
-    listed: tuple[str, ...]
-    """Further words of the same groups ("red, green and blue"); they contradict nothing."""
+    excluding: tuple[tuple[int, frozenset[str]], ...]
+    """Words of which one excludes the other: the number of their group, and those of it."""
     future: bool
     asks: bool
 
@@ -109,7 +107,13 @@ class Clause:
         if not self._speaks_of(other) or self.asks is not other.asks:
             return None
         ours, theirs = dict(self.excluding), dict(other.excluding)
-        others = [ours[g] for g in ours.keys() & theirs.keys() if ours[g] != theirs[g]]
+        both = ours.keys() & theirs.keys()
+        # A clause may tell a part of a list that the other one tells whole.
+        others = [
+            min(ours[g] - theirs[g])
+            for g in both
+            if not (ours[g] <= theirs[g] or theirs[g] <= ours[g])
+        ]
         if others and self.denied is other.denied:
             return others[0]
         shared = bool(self.content and other.content) or not (self.content or other.content)
@@ -233,8 +237,7 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
     denied = future = False
     content: list[str] = []
     rest: list[str] = []
-    excluding: dict[int, str] = {}
-    listed: list[str] = []
+    excluding: dict[int, frozenset[str]] = {}
     tokens = _TOKEN.findall(text)
     for token in tokens:
         word = token.removesuffix("'s")
@@ -243,9 +246,8 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
         if word in language.negators:
             denied = not denied
         elif word in EXCLUDES:
-            spelling = SPELLINGS.get(word, word)
-            if excluding.setdefault(EXCLUDES[word], spelling) != spelling:
-                listed.append(spelling)
+            before = excluding.get(EXCLUDES[word], frozenset())
+            excluding[EXCLUDES[word]] = before | {SPELLINGS.get(word, word)}
         elif word in OPPOSITES:
             denied = not denied
             content.append(stem(OPPOSITES[word]))
@@ -255,8 +257,7 @@ def _clause(text: str, language: Language, *, asks: bool) -> Clause:
             rest.append(VERBS[word])
     if not excluding:
         content = content or rest
-    words_of_groups = tuple(sorted(excluding.items()))
-    return Clause(tuple(content), denied, words_of_groups, tuple(listed), future, asks)
+    return Clause(tuple(content), denied, tuple(sorted(excluding.items())), future, asks)
 
 
 _ENDINGS = (
