@@ -379,6 +379,16 @@ def test_greedy_takes_the_likeliest() -> None:
     assert torch.allclose(logprobs, logits.log_softmax(-1)[[0, 1], [1, 0]])
 
 
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-6, 1e-38, 1e-40, 5e-324])
+def test_the_coldest_temperatures_take_the_likeliest(temperature: float, top_p: float) -> None:
+    logits = torch.tensor([[0.0, 2.0, 1.0], [300.0, -300.0, 299.0]])
+    params = SamplingParams(1, (), temperature, top_p)
+    tokens, logprobs = draw(logits, torch.arange(100) % 2, params, uniform(100))
+    assert tokens.tolist() == [1, 0] * 50
+    assert logprobs.tolist() == [0.0] * 100  # of a probability of 1
+
+
 def test_the_plain_attention_of_other_devices_is_that_of_the_kernel() -> None:
     torch.manual_seed(0)
     q, k, v = torch.randn(1, 2, 5, 8), torch.randn(1, 2, 7, 8), torch.randn(1, 2, 7, 8)

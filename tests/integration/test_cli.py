@@ -270,6 +270,8 @@ def test_settings_are_refused_before_anything_is_read(
         (["rnu"], "No such command 'rnu'"),
         (["experiment"], "Missing command; see `actwise experiment --help`"),
         (["check"], "Missing argument 'FILES...'; see `actwise check --help`"),
+        (["chat", "base", "--temperature", "nan"], "Invalid value for '--temperature': nan is no"),
+        (["chat", "base", "--call-seconds", "inf"], "Invalid value for '--call-seconds': inf is"),
     ],
 )
 def test_wrong_usage_is_one_line_too(actwise: Actwise, arguments: list[str], expected: str) -> None:

@@ -1,6 +1,8 @@
 """The server as OpenAI's own client and plain HTTP see it."""
 
 import json
+import logging
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -322,6 +324,38 @@ def test_bodies_that_are_no_requests(url: str, start: Start) -> None:
     body = {"model": "base", "messages": [{"role": "user", "content": "x" * 100}]}
     answer = httpx.post(f"{small}/v1/chat/completions", json=body)
     assert answer.status_code == 413 and "100 bytes" in answer.json()["error"]["message"]
+
+
+def test_json_may_be_named_in_any_letters(url: str) -> None:
+    for name in ("Application/JSON", "application/json ; charset=utf-8"):
+        answer = httpx.post(
+            f"{url}/v1/chat/completions", content=b"{}", headers={"content-type": name}
+        )
+        assert "model: is missing" in answer.text
+
+
+def test_who_goes_away_before_the_end_of_a_request_is_no_failure(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    host, port = url.removeprefix("http://").split(":")
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port))) as asker:
+        asker.sendall(f"{head}Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n{{".encode())
+        assert asker.recv(100).startswith(b"HTTP/1.1 100")  # the body is waited for
+    for _ in range(3):
+        assert httpx.get(f"{url}/health").status_code == 200
+    logger.removeHandler(caplog.handler)
+    assert caplog.records == []
+
+
+def test_the_coldest_temperatures_take_the_likeliest(client: OpenAI) -> None:
+    how = {"model": "base", "messages": HI, "max_tokens": 5, "logprobs": True}
+    coldest, greedy = (
+        client.chat.completions.create(temperature=t, **how).choices[0] for t in (1e-40, 0)
+    )
+    assert raw(coldest) == raw(greedy)
 
 
 HALF = "\ud83d hi"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actwise.cli.options import STEER, refuse_idle
+from actwise.cli.options import STEER, Finite, refuse_idle
 from actwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _CALL_SECONDS = 30.0
     "--call-seconds",
     default=_CALL_SECONDS,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="After which a call of an MCP server is given up.",
 )
 @click.option("--system", help="System prompt; the desk brings its own.")
@@ -57,7 +57,7 @@ _CALL_SECONDS = 30.0
 )
 @STEER
 @click.option("--max-tokens", default=512, show_default=True, type=click.IntRange(min=1))
-@click.option("--temperature", default=0.0, show_default=True, type=click.FloatRange(min=0))
+@click.option("--temperature", default=0.0, show_default=True, type=Finite(min=0))
 @click.option("--seed", default=0, show_default=True, help="Of the sampling.")
 def chat(
     name: str,

@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,16 @@ import click
 
 if TYPE_CHECKING:
     from actwise.config import RunConfig
+
+
+class Finite(click.FloatRange):
+    """A range of numbers; "nan" and "inf" are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value} is no number.", param, ctx)
+
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 DATA = click.option(

@@ -1,5 +1,6 @@
 """A model behind an HTTP server."""
 
+import errno
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -77,7 +78,7 @@ def serve(
     models = _models(name, stages)
     if steer not in (None, "none") and len(models) > 1:
         raise ConfigError("--steer: a vector is of one model; choose it with --stage")
-    _check_key(host, api_key)
+    api_key = _checked_key(host, api_key)
     listener = _listen(host, port)
     prepare_torch()
     try:
@@ -99,11 +100,16 @@ def _models(name: str, stages: Sequence[str]) -> "list[NamedModel]":
     return list(reversed(models_of(name).values()))
 
 
-def _check_key(host: str, api_key: str | None) -> None:
-    if host not in LOOPBACK and not api_key:
+def _checked_key(host: str, api_key: str | None) -> str | None:
+    from actwise.rewards.secret import checked_key
+
+    if api_key is not None:
+        return checked_key(api_key, "--api-key or ACTWISE_API_KEY")
+    if host not in LOOPBACK:
         raise ConfigError(
             f"--host {host}: others could use it, so an API key is needed; set ACTWISE_API_KEY"
         )
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -112,7 +118,9 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise RunError(f"--host {host} --port {port}: {reason}; choose another --port") from error
+        of_port = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        other = "--port" if of_port else "--host"
+        raise RunError(f"--host {host} --port {port}: {reason}; choose another {other}") from error
 
 
 def _load(model: "NamedModel", mode: str | None, budget: int | None, steer: str | None) -> "Served":

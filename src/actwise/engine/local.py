@@ -25,6 +25,9 @@ from actwise.model.policy import Policy
 from actwise.model.processes import together
 from actwise.run.processes import ALONE
 
+_COLDEST = 1e-6
+"""What lower temperatures count as: divided by them, logits are beyond single precision."""
+
 Seeded = tuple[Group, Tensor]
 """A group, and the numbers by which its tokens are drawn."""
 
@@ -242,7 +245,7 @@ def draw(
         logprobs_BV = logits_BV.log_softmax(-1)
         tokens_C = logits_BV.argmax(-1)[row_C]
     else:
-        logprobs_BV = (logits_BV / params.temperature).log_softmax(-1)
+        logprobs_BV = (logits_BV / max(params.temperature, _COLDEST)).log_softmax(-1)
         candidates_BV = _nucleus(logprobs_BV, params.top_p) if params.top_p < 1 else logprobs_BV
         # One uniform number a completion: one for each token would cost a tenth of the decoding.
         # In double precision, so that rounding up to the total practically never happens.

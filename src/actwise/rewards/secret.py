@@ -18,11 +18,19 @@ def read_key(variable: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ConfigError(f"api_key_env: set the environment variable {variable}")
+    return checked_key(key, f"api_key_env: the environment variable {variable}")
+
+
+def checked_key(key: str, place: str) -> str:
+    """Return a key that can be sent, without white space around it.
+
+    Raises:
+        ConfigError: It cannot be one; the message says the place and does not quote the key.
+    """
+    key = key.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise ConfigError(
-            f"api_key_env: the environment variable {variable} holds white space, control or "
-            "non-ASCII characters, which no key has; copy the key anew"
-        )
+        what = "white space, control or non-ASCII characters, which no key has" if key else "no key"
+        raise ConfigError(f"{place} holds {what}; copy the key anew")
     return key
 
 

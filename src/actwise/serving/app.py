@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -37,6 +38,8 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_NOBODY = Response(status_code=499)
+"""For a client that has gone away."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,11 @@ class Server:
                 Route("/v1/chat/completions", self._complete, methods=["POST"]),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
-            exception_handlers={ApiError: _answer_error, HTTPException: _answer_http_error},
+            exception_handlers={
+                ApiError: _answer_error,
+                ClientDisconnect: _answer_nobody,
+                HTTPException: _answer_http_error,
+            },
             lifespan=self._lifespan,
         )
 
@@ -178,7 +185,7 @@ class Server:
             try:
                 await asyncio.wait((finished, gone), return_when=asyncio.FIRST_COMPLETED)
                 if not finished.done():
-                    return Response(status_code=499)  # nobody reads it
+                    return _NOBODY
                 finished.result()
             finally:
                 for task in (finished, gone):
@@ -274,7 +281,8 @@ class Server:
 
     async def _body(self, request: HttpRequest) -> bytes:
         # A page of the web cannot send this type to another server without asking it first.
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        media_type, _, _ = request.headers.get("content-type", "").partition(";")
+        if media_type.strip().lower() != "application/json":
             raise ApiError(400, "the content type has to be application/json")
         most = self._limits.max_body
         body = bytearray()
@@ -316,6 +324,10 @@ async def _answer_error(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     headers = {"Retry-After": "1"} if error.status == 429 else {}
     return JSONResponse(error.to_dict(), error.status, headers)
+
+
+async def _answer_nobody(request: HttpRequest, error: Exception) -> Response:
+    return _NOBODY
 
 
 async def _answer_http_error(request: HttpRequest, error: Exception) -> Response:
