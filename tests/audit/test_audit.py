@@ -165,6 +165,7 @@ def test_copied_runs_are_those_of_the_naive_search(texts: list[list[str]], said:
 
 def test_the_contexts_of_thousands_of_decisions_fit_into_memory() -> None:
     text = " ".join(f"word{number}" for number in range(3000))
+    Context([text])  # what is made once, at the first one, is none of theirs
     tracemalloc.start()
     try:
         contexts = [Context([text]) for _ in range(5)]

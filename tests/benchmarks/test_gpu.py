@@ -20,7 +20,7 @@ from benchmarks.check import Check, work_of
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_all_parts_run_on_a_cpu(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="TRL comes with the extra `bench`")
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--tiny"]
