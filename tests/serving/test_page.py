@@ -80,6 +80,25 @@ def test_one_talks_and_hands_results_on(page: Any, client: OpenAI) -> None:
     assert page.locator("#history").inner_text() == ""
 
 
+@pytest.mark.parametrize(("too_much", "kept"), [("logprob", 2), ("role", 0)])
+def test_one_talks_on_where_the_tab_can_keep_no_more(page: Any, too_much: str, kept: int) -> None:
+    full = """word => {
+      const keep = Storage.prototype.setItem;
+      Storage.prototype.setItem = function (key, value) {
+        if (value.includes(word)) throw new DOMException("full", "QuotaExceededError");
+        keep.call(this, key, value);
+      };
+    }"""
+    page.evaluate(full, too_much)
+    page.get_by_label("Most tokens").fill("5")
+    for number in range(2):
+        ask(page, "Hi")
+        page.get_by_label("Answer of base").nth(number).get_by_text("As it was written").wait_for()
+    page.reload()
+    page.get_by_label("base (thinking)").wait_for()
+    assert page.get_by_label("You").count() == kept
+
+
 def test_models_answer_side_by_side(page: Any) -> None:
     page.get_by_label("sft (direct)").check()
     page.get_by_label("Most tokens").fill("30")
