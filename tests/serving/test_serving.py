@@ -399,8 +399,17 @@ def test_half_a_character_is_refused(url: str, changes: dict[str, Any]) -> None:
 
 def test_a_key_is_demanded_where_there_is_one(start: Start) -> None:
     address = start(api_key="sk-right")
-    for key, right in (("sk-right", True), ("sk-wrong", False), ("sk-rïght", False)):
-        headers = {"authorization": f"Bearer {key}".encode()}
+    # The scheme is so in any case (RFC 9110, section 11.1).
+    for given, right in (
+        ("Bearer sk-right", True),
+        ("bearer  sk-right", True),
+        ("Bearer sk-wrong", False),
+        ("Bearer sk-rïght", False),
+        ("Basic sk-right", False),
+        ("sk-right", False),
+        ("Bearer", False),
+    ):
+        headers = {"authorization": given.encode()}
         for place in ("/v1/models", "/metrics"):
             assert (httpx.get(address + place, headers=headers).status_code == 200) is right
     with pytest.raises(AuthenticationError):

@@ -275,8 +275,9 @@ class Server:
     def _authorize(self, request: HttpRequest) -> None:
         if self._api_key is None:
             return
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {self._api_key}".encode()):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode(), self._api_key.encode())
+        if scheme.lower() != "bearer" or not right:
             raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
 
     async def _body(self, request: HttpRequest) -> bytes:
