@@ -289,6 +289,14 @@ def test_the_terminal_shows_thought_call_result_and_answer(talk: Talk) -> None:
     ]
 
 
+def test_a_model_that_is_stopped_is_told_of(talk: Talk) -> None:
+    actor = ScriptedActor(*[call(("find", 1))] * MAX_ROUNDS, "<think>\nOk.\n</think>\n\nHere.")
+    session = Session(actor, TypedResults((TOOL,), lambda call: "again"))
+    shown = talk(session, "Where is 1?", "Well?")
+    _, said = shown.split(f"(stopped after {MAX_ROUNDS} actions that all called tools; ")
+    assert said.startswith("what you say next lets it go on)\nthought  Ok.\nanswer   Here.\n")
+
+
 def test_nothing_that_a_model_writes_steers_the_terminal(talk: Talk) -> None:
     actor = ScriptedActor("Gone\x1b[2J\x07")
     shown = talk(Session(actor, typed(), thinking=False), "Hi")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import click
 
-from actwise.chat.session import Event, Result, Session
+from actwise.chat.session import MAX_ROUNDS, Event, Result, Session
 from actwise.conversation import ToolCall, tool_name
 from actwise.engine.acting import Action
 from actwise.errors import InputError, printable
@@ -103,6 +103,12 @@ class Terminal:
         try:
             for event in events:
                 self._show(event)
+            last = self._session.last
+            if last is not None and last.calls:
+                told = (
+                    f"(stopped after {MAX_ROUNDS} actions that all called tools; what you say next"
+                )
+                click.secho(f"{told} lets it go on)", fg="yellow")
         except KeyboardInterrupt:
             events.close()
             self._end_line()
