@@ -47,6 +47,8 @@ CALL_SECONDS = 120.0
 class SoloEnvironment:
     """One ticket of tau2; its reward is kept when it is closed."""
 
+    has_state = True
+
     def __init__(
         self, conversation: Conversation, functions: Functions, rewards: dict[str, float]
     ) -> None:
