@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from actwise.audit import Audit, audit_run
 from actwise.audit.copying import Context
 from actwise.audit.figures import change, histogram, influence
-from actwise.audit.reading import facts, independent_verdict, read, words
+from actwise.audit.reading import facts, independent_verdict, read, values_beyond, words
 from actwise.cli.audit import audit as audit_command
 from actwise.conversation import Message, ToolCall
 from actwise.errors import InputError, RunError
@@ -26,6 +26,10 @@ from actwise.results.stats import Interval
 
 FIND = '<tool_call>\n{"name": "find", "arguments": {"id": "W1"}}\n</tool_call>'
 THINK = "<think>\nLook.\n</think>\n\n"
+
+
+def called(name: Any, arguments: Any) -> str:
+    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
 # --- reading and the independent verdict --------------------------------------------------------
@@ -375,6 +379,43 @@ def test_calls_beyond_the_record_are_counted(make_run: Any) -> None:
     assert [w.figures["needless_calls"].value for w in audit.windows] == [0.0, 1.0, 1.0]
     assert [w.figures["missed_calls"].value for w in audit.windows] == [1.0, 0.0, 0.0]
     assert codes(audit)["calls_grew"] == "warning"
+
+
+def test_values_beyond_the_recorded_call_are_counted(make_run: Any) -> None:
+    def sampled(step: int, generation: int) -> dict[str, Any]:
+        # "id" is recorded; in the last third there are two more, one of them in a list.
+        more = {"note": "soon", "options": [{"milk": None}]} if step > 5 else {}
+        return {"text": THINK + called("find", {"id": "W1"} | more) + called("lose", {"a": [1, 2]})}
+
+    audit = audit_run(make_run(sampled))
+    assert [w.figures["extra_values"].value for w in audit.windows] == [0.0, 0.0, 2.0]
+    assert codes(audit)["values_grew"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("calls", "beyond"),
+    [
+        ((("find", {"id": 1}),), -1.0),  # the fullest of the recorded calls holds two
+        ((("find", {"id": [[1], [2, {"x": 3}]]}), ("find", {})), -0.5),
+        ((("wait", {"for": 1}),), None),
+        ((([], {}), (None, [])), None),
+        ((("find", "W1"),), -1.0),
+        ((), None),
+    ],
+)
+def test_values_are_counted_at_any_depth(
+    calls: tuple[tuple[Any, Any], ...], beyond: float | None
+) -> None:
+    gold = Message(
+        role="assistant",
+        content="",
+        tool_calls=(
+            ToolCall(name="find", arguments={"id": 1, "how": ["fast"]}),
+            ToolCall(name="find", arguments={"id": 1}),
+        ),
+    )
+    reading = read("".join(called(name, arguments) for name, arguments in calls) + "<tool_call>\n{")
+    assert values_beyond(reading, gold) == beyond
 
 
 def test_the_stages_own_figures_are_taken_by_window(make_run: Any) -> None:

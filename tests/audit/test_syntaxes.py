@@ -128,6 +128,7 @@ CONFIRMED = {
     "unconfirmed_calls": 0.0,
     "missed_calls": 0.0,
     "extra_calls": 0.0,
+    "extra_values": 0.0,
     "thought_words": 1.0,
     "text_after_call": 0.0,
     "calls_in_thought": 0.0,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from actwise.audit.reading import facts, has_stray_tag, words
+from actwise.audit.reading import facts, has_stray_tag, values_beyond, words
 from actwise.audit.rollouts import AuditedRollout
 from actwise.results.stats import Interval, bootstrap_mean
 from actwise.thoughts.kinds import share_not_executing
@@ -30,6 +30,12 @@ def _extra_calls(rollout: AuditedRollout) -> float | None:
     if rollout.decision is None:
         return None
     return len(rollout.reading.calls) - len(rollout.decision.gold.tool_calls)
+
+
+def _extra_values(rollout: AuditedRollout) -> float | None:
+    if rollout.decision is None:
+        return None
+    return values_beyond(rollout.reading, rollout.decision.gold)
 
 
 def _needless_call(rollout: AuditedRollout) -> float | None:
@@ -145,6 +151,7 @@ FIGURES: Mapping[str, Figure] = {
     ),
     "calls": Figure("calls", lambda r: float(len(r.reading.calls)), share=False),
     "extra_calls": Figure("calls beyond the record", _extra_calls, share=False),
+    "extra_values": Figure("values of a call beyond the record", _extra_values, share=False),
     "needless_calls": Figure("needless calls", _needless_call),
     "missed_calls": Figure("missed calls", _missed_call),
     "copied_answer": Figure("answer copied", _copied_answer),

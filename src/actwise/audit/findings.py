@@ -169,6 +169,17 @@ def _calls(of: Evidence) -> Iterator[Finding]:
             "More calls than recorded look like guessing, and each is run when served.",
             "Set reward.tool_accuracy=binary, which pays nothing for right calls among others.",
         )
+    if of.grew("extra_values") and of.last["extra_values"].value > _COMMON:
+        yield Finding(
+            "warning",
+            "values_grew",
+            0,
+            f"calls hold {of.last['extra_values'].value:+.2f} values beyond the recorded call, "
+            f"{of.changes['extra_values'].value:+.2f} since the beginning",
+            "Tools take what is filled in for what the customer wants.",
+            "Read the examples. A habit that few groups were paid for spreads less with more "
+            "decisions in a step (rl.conversations_per_step) and a lower rl.learning_rate.",
+        )
     if of.grew("missed_calls") and of.changes["missed_calls"].value > _COMMON:
         yield Finding(
             "warning",

@@ -131,14 +131,49 @@ def independent_verdict(reading: ReadCompletion, gold: Message, *, stopped: bool
     return len(stated & recorded) / len(union) if union else float(reading.answer == gold.content)
 
 
+def values_beyond(reading: ReadCompletion, gold: Message) -> float | None:
+    """Return how many more values calls hold than the recorded calls of their tools, in the mean.
+
+    Values are what is neither an object nor a list, at any depth. None where no call is of a
+    recorded tool; where one was called several times, its fullest call counts.
+    """
+    recorded: dict[Any, int] = {}
+    for call in gold.tool_calls:
+        recorded[call.name] = max(recorded.get(call.name, 0), _num_values(call.arguments))
+    calls = [record for body in reading.calls if isinstance(record := _parsed(body), dict)]
+    beyond = [
+        _num_values(call.get("arguments", {})) - recorded[name]
+        for call in calls
+        if isinstance(name := call.get("name"), str) and name in recorded
+    ]
+    return sum(beyond) / len(beyond) if beyond else None
+
+
+def _num_values(value: Any) -> int:
+    count, left = 0, [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
+        else:
+            count += 1
+    return count
+
+
 def _plain(body: str) -> str:
-    try:
-        record = json.loads(body)
-    except (ValueError, RecursionError):
-        return f"unreadable: {body}"
+    record = _parsed(body)
     if not isinstance(record, dict):
         return f"no call: {body}"
     return _canonical([record.get("name"), record.get("arguments", {})])
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _canonical(value: Any) -> str:
