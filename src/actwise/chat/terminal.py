@@ -105,10 +105,11 @@ class Terminal:
                 self._show(event)
             last = self._session.last
             if last is not None and last.calls:
-                told = (
-                    f"(stopped after {MAX_ROUNDS} actions that all called tools; what you say next"
+                click.secho(
+                    f"(stopped after {MAX_ROUNDS} actions that all called tools; "
+                    "what you say next lets it go on)",
+                    fg="yellow",
                 )
-                click.secho(f"{told} lets it go on)", fg="yellow")
         except KeyboardInterrupt:
             events.close()
             self._end_line()

@@ -8,6 +8,8 @@ from actwise.formats.fields import decoded
 from actwise.formats.keys import ANY, BOOKKEEPING, SETTINGS, Keys, known, remark_unread
 from actwise.formats.record import Unusable, clip, kind_of
 
+_CALLED = ("automaticFunctionCallingHistory", "automatic_function_calling_history")
+"""Keys of what was said before the answer, where Google's SDK calls the functions itself."""
 _CHOICE = known("index text finish_reason logprobs message stop_reason native_finish_reason delta")
 _RESPONSE: Keys = (
     BOOKKEEPING
@@ -21,8 +23,7 @@ _RESPONSE: Keys = (
         "prompt_filter_results request_id provider_specific_fields _hidden_params hidden_params "
         "messages input moderation conversation background "
         "finish_reason stop_reason stopReason details metrics trace performanceConfig "
-        "automaticFunctionCallingHistory automatic_function_calling_history "
-        "additionalModelResponseFields ResponseMetadata",
+        "additionalModelResponseFields ResponseMetadata " + " ".join(_CALLED),
         choices=[_CHOICE],
         candidates=ANY,
     )
@@ -148,10 +149,6 @@ def _choice(choices: Any) -> list[Any]:
     return [{"role": "assistant", **message, **cut_off(choice)}]
 
 
-_CALLED = ("automaticFunctionCallingHistory", "automatic_function_calling_history")
-"""Keys of what was said before the answer, where Google's SDK calls the functions itself."""
-
-
 def _candidate(request: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
     candidates = response["candidates"]
     if not isinstance(candidates, list) or len(candidates) != 1:
@@ -163,9 +160,7 @@ def _candidate(request: dict[str, Any], response: dict[str, Any]) -> dict[str, A
     content = candidates[0].get("content") if isinstance(candidates[0], dict) else None
     contents = request.get("contents")
     contents = (
-        [{"role": "user", "parts": [{"text": contents}]}]
-        if isinstance(contents, str)
-        else (contents)
+        [{"role": "user", "parts": [{"text": contents}]}] if isinstance(contents, str) else contents
     )
     called = next((response[key] for key in _CALLED if response.get(key)), None)
     if isinstance(called, list) and isinstance(contents, list) and len(called) > len(contents):

@@ -59,7 +59,11 @@ def recognises(record: Any) -> bool:
         return False
     if isinstance(record.get("resourceSpans"), list):
         return True
-    names = _plain(record)["attributes"]
+    return _tells_of_model(_plain(record))
+
+
+def _tells_of_model(record: dict[str, Any]) -> bool:
+    names = record["attributes"]
     told = [event.get("name") for event in list_in(record, "events") if isinstance(event, dict)]
     return any(isinstance(name, str) and _FROM.match(name) for name in (*names, *told))
 
@@ -70,15 +74,15 @@ def parts(record: Any) -> list[Any]:
         return [record]
     if "resourceSpans" not in record:
         return [_plain(record)]
-    spans = list(_spans(record["resourceSpans"]))
-    asked = [span for span in spans if recognises(span) and _has_messages(_all(span))]
+    spans = [_plain(span) for span in _spans(record["resourceSpans"])]
+    asked = [span for span in spans if _tells_of_model(span) and _has_messages(_all(span))]
     if not asked:
         raise Unusable(
             "not_a_generation",
             f"none of the {len(spans)} spans holds messages; switch on the capturing of content "
             "in the instrumentation",
         )
-    return [_plain(span) for span in asked]
+    return asked
 
 
 def _plain(span: dict[str, Any]) -> dict[str, Any]:
@@ -107,8 +111,8 @@ def _spans(exported: Any) -> Iterator[dict[str, Any]]:
 
 
 def _all(span: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a span and of the event that tells its details."""
-    found = dict(_plain(span)["attributes"])
+    """Return the attributes of a plain span and of the event that tells its details."""
+    found = dict(span["attributes"])
     for event in list_in(span, "events"):
         if isinstance(event, dict):
             inner = attributes_of(event.get("attributes"))
