@@ -33,7 +33,7 @@ CONVERSATIONS = generate("test", 3, seed=5)
 DECISIONS = [decision for c in CONVERSATIONS for decision in c.decisions()]
 NAMED = {"type": "function", "function": {"name": "find"}}
 TYPELESS = {"type": "function", "function": {"name": "find", "parameters": 3}}
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "word"}}}
 HI = [{"role": "user", "content": "Hi"}]
 DIRECT = {"chat_template_kwargs": {"enable_thinking": False}}
 THINKING = {"chat_template_kwargs": {"enable_thinking": True}}
@@ -246,10 +246,13 @@ def test_models_are_listed(client: OpenAI) -> None:
         ({"top_logprobs": 2}, "top_logprobs", "has to be 0 here"),
         ({"functions": [{"name": "find"}]}, "functions", "is not supported here"),
         ({"logit_bias": {"1": 2}}, "logit_bias", "is not supported here"),
-        ({"tool_choice": "required"}, "tool_choice", "has to be 'auto' or 'none' here"),
-        ({"tool_choice": NAMED}, "tool_choice", "has to be 'auto' or 'none' here"),
-        ({"response_format": {"type": "json_object"}}, "response_format.type", "has to be 'text'"),
-        ({"response_format": SCHEMA}, "response_format.type", "has to be 'text' here"),
+        ({"tool_choice": "required"}, "tool_choice", "no tool is on offer"),
+        ({"tool_choice": NAMED}, "tool_choice", "no tool 'find' is on offer"),
+        ({"tool_choice": "any"}, "tool_choice.type", "'required' or 'function' here"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice", "a function belongs to"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "has to be 'text'"),
+        ({"response_format": {"type": "json_schema"}}, "response_format", "a json_schema belongs"),
+        ({"response_format": SCHEMA}, "response_format", "cannot be kept to"),
         ({"chat_template_kwargs": {"x": 1}}, "chat_template_kwargs.x", "is not supported here"),
         ({"reasoning_effort": "low"}, "reasoning_effort", "has to be 'none' here"),
         ({"thinking_token_budget": -1}, "thinking_token_budget", "greater than or equal to 0"),
@@ -286,6 +289,7 @@ def test_null_asks_for_nothing(url: str, field: str) -> None:
         {"functions": [], "logit_bias": {}, "modalities": ["text"], "n": 1},
         {"prompt_cache_options": {"x": 1}, "prompt_cache_retention": "24h", "store": True},
         {"stream_options": {"include_usage": False, "include_obfuscation": False}},
+        {"response_format": {"type": "text"}, "tool_choice": "auto", "parallel_tool_calls": True},
     ],
 )
 def test_what_asks_for_nothing_else_than_what_is_done_is_let_pass(nothing: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from actwise.engine.prefill import prefill
 from actwise.engine.prefixes import KeptPrefixes
 from actwise.engine.steering import Steering
 from actwise.model.policy import Policy
+
+if TYPE_CHECKING:  # its library comes with serving only
+    from actwise.engine.grammar import Grammar
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,8 @@ class Request:
     """Of its randomness, whatever else is in the batch."""
     steering: Steering | None = None
     """What is added inside of its thought, if anything."""
+    grammar: "Grammar | None" = None
+    """What the completion is held to, if anything; log-probs are those among what it allows."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Batch:
             r: uniform_numbers(1, 1, r.params, torch.Generator().manual_seed(r.seed))[0][0]
             for r in requests
         }
+        self._matchers = {r: r.grammar.matcher() for r in requests if r.grammar is not None}
         self._written = dict.fromkeys(requests, 0)
         self._logits_BV = prompts.logits_PV[prompt_B]
         self._positions_B = prompts.lengths_P[prompt_B]
@@ -108,6 +114,7 @@ class Batch:
         self._going |= {first + row: None for row in other._going}
         self._reused |= other._reused
         self._uniforms |= other._uniforms
+        self._matchers |= other._matchers
         self._written |= other._written
         self._logits_BV = torch.cat([self._logits_BV, other._logits_BV])
         self._positions_B = torch.cat([self._positions_B, other._positions_B])
@@ -122,6 +129,8 @@ class Batch:
         tokens = []
         for request, (token, logprob) in zip(self._rows, drawn, strict=True):
             self._written[request] += 1
+            if request in self._matchers:
+                self._matchers[request].follow(token)
             reused = self._reused.pop(request, 0)
             reason = self._stop_reason(request, token)
             tokens.append(Token(request, token, logprob, reason, reused))
@@ -136,6 +145,7 @@ class Batch:
     def _draw(self) -> list[tuple[int, float]]:
         """Return a token and its log-prob for each row; rows that draw alike are drawn at once."""
         device = self._policy.device
+        logits_BV = self._allowed()
         drawn: dict[int, tuple[int, float]] = {}
         order = sorted(range(len(self._rows)), key=self._how)
         for _, of_one in groupby(order, key=self._how):
@@ -143,13 +153,24 @@ class Batch:
             requests = [self._rows[row] for row in rows]
             uniforms = [self._uniforms[r][self._written[r]] for r in requests]
             tokens, logprobs = draw(
-                self._logits_BV[torch.tensor(rows, device=device)],
+                logits_BV[torch.tensor(rows, device=device)],
                 torch.arange(len(rows), device=device),
                 requests[0].params,
                 torch.stack(uniforms).to(device),
             )
             drawn |= zip(rows, zip(tokens.tolist(), logprobs.tolist(), strict=True), strict=True)
         return [drawn[row] for row in range(len(self._rows))]
+
+    def _allowed(self) -> Tensor:
+        """Return the logits without those of tokens that no grammar allows."""
+        if not self._matchers:
+            return self._logits_BV
+        logits_BV = self._logits_BV.clone()
+        for row, request in enumerate(self._rows):
+            if request in self._matchers:
+                forbidden_V = self._matchers[request].forbidden(logits_BV.shape[1])
+                logits_BV[row].masked_fill_(forbidden_V.to(logits_BV.device), -torch.inf)
+        return logits_BV
 
     def _how(self, row: int) -> tuple[float, float]:
         params = self._rows[row].params
@@ -193,6 +214,7 @@ class Batch:
         self._going = dict(enumerate(self._going.values()))
         self._uniforms = {request: self._uniforms[request] for request in self._rows}
         self._written = {request: self._written[request] for request in self._rows}
+        self._matchers = {r: m for r, m in self._matchers.items() if r in self._written}
         if rows:
             parent_B = torch.tensor(rows, device=self._policy.device)
             self._decoding.follow(parent_B)

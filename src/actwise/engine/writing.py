@@ -121,10 +121,12 @@ class Writing:
         forced = [Token(self.request, token, 0.0) for token in given[same:]]
         self.tokens = [replace(t, stop_reason=None) for t in self.tokens[:same]] + forced
         self._text = GrowingText(self.prompt.template, given)
+        grammar = self.request.grammar
         self.request = replace(
             self.request,
             prompt=(*self.request.prompt, *given),
             params=replace(self.request.params, max_tokens=room),
             seed=self.request.seed + _AFTER_CUT,
+            grammar=None if grammar is None else grammar.behind(given),
         )
         return self.request

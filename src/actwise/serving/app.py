@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from actwise.engine import SamplingParams
 from actwise.engine.batch import Request
+from actwise.engine.grammar import Grammar, Grammars
 from actwise.engine.prompt import Prompt, read_prompt
 from actwise.engine.steering import Steering
 from actwise.errors import InputError
@@ -93,6 +94,7 @@ class Server:
                 page of the web could call a server on its reader's machine by a name of its own.
         """
         self._models = {model.name: model for model in models}
+        self._grammars = {model.name: Grammars(model.policy.template) for model in models}
         self._limits = limits
         self._api_key = api_key
         self._created = int(time.time())
@@ -166,7 +168,7 @@ class Server:
         try:
             ask = read_request(await self._body(request))
             model = self._model(ask.model)
-            job = self._submit(model, ask)
+            job = await self._submit(model, ask)
         except ApiError as error:
             self._count(model, error.status)
             raise
@@ -228,7 +230,7 @@ class Server:
     def _count(self, model: Served | None, status: int) -> None:
         self._metrics.requests.labels("" if model is None else model.name, str(status)).inc()
 
-    def _submit(self, model: Served, ask: ChatRequest) -> Job:
+    async def _submit(self, model: Served, ask: ChatRequest) -> Job:
         if ask.n > self._limits.max_running:
             raise ApiError(400, f"n: at most {self._limits.max_running} here", param="n")
         most = self._limits.max_tokens
@@ -236,6 +238,7 @@ class Server:
             field = "max_completion_tokens" if ask.max_completion_tokens else "max_tokens"
             raise ApiError(400, f"{field}: at most {most} here", param=field)
         prompt = _prompt(model, ask)
+        grammar = await self._grammar(model, ask, prompt)
         params = SamplingParams(
             min(ask.limit or most, prompt.room),
             model.policy.template.stop_token_ids,
@@ -245,7 +248,8 @@ class Server:
         seed = secrets.randbits(32) if ask.seed is None else ask.seed % 2**62
         steering = _steering(model, ask)
         requests = [
-            Request(prompt.token_ids, params, seed + number, steering) for number in range(ask.n)
+            Request(prompt.token_ids, params, seed + number, steering, grammar)
+            for number in range(ask.n)
         ]
         budget = ask.thinking_token_budget
         job = Job(
@@ -263,6 +267,17 @@ class Server:
                 429, "too many requests wait already; try again in a moment", code="overloaded"
             ) from error
         return job
+
+    async def _grammar(self, model: Served, ask: ChatRequest, prompt: Prompt) -> Grammar | None:
+        form = ask.form(prompt.decision.conversation.tools)
+        if form is None:
+            return None
+        make = self._grammars[model.name].make
+        try:
+            # In a thread: a schema may be large, and a tokenizer is read when first needed.
+            return await asyncio.to_thread(make, form, thinking=prompt.thinking)
+        except InputError as error:
+            raise ApiError(400, str(error), param=error.file) from error
 
     def _model(self, name: str) -> Served:
         if name not in self._models:
@@ -302,7 +317,7 @@ def _steering(model: Served, ask: ChatRequest) -> Steering | None:
 
 def _prompt(model: Served, ask: ChatRequest) -> Prompt:
     thinking = ask.thinking
-    tools = [] if ask.tool_choice == "none" else ask.tools
+    tools = [] if ask.tool_choice.type == "none" else ask.tools
     try:
         return read_prompt(
             model.policy,

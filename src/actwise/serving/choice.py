@@ -1,6 +1,7 @@
 """One completion on its way to a client: tokens in, text, thought, answer and calls out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from actwise.engine.batch import Request, Token
@@ -16,7 +17,12 @@ class Choice:
     """What has been written of one completion."""
 
     def __init__(
-        self, prompt: Prompt, request: Request, stops: Sequence[str], budget: int | None = None
+        self,
+        prompt: Prompt,
+        request: Request,
+        stops: Sequence[str],
+        budget: int | None = None,
+        most_calls: int | None = None,
     ) -> None:
         """Begin.
 
@@ -26,6 +32,7 @@ class Choice:
             stops: Texts before which the completion ends; they are looked for behind the thought,
                 from the first character on that is not white space.
             budget: Tokens that the thought may have; as many as it has where None.
+            most_calls: How many of its calls are told; all of them where None.
         """
         self._writing = Writing(prompt, request, budget)
         self.parsed: ParsedCompletion | None = None
@@ -33,6 +40,8 @@ class Choice:
         self.num_taken = 0
         """Tokens that have come, those that a cut took away again included."""
         self._prompt = prompt
+        self._most_calls = most_calls
+        self._num_calls = 0
         self._stops = stops
         self._reader = prompt.reader()
         self._text = ""
@@ -80,11 +89,19 @@ class Choice:
         if not self._stopped:
             self._decode()
         if self.complete:
-            self.parsed, delta = self._reader.finish(self._text)
-            return delta
+            parsed, delta = self._reader.finish(self._text)
+            self.parsed = replace(parsed, calls=parsed.calls[: self._most_calls])
+            return self._with_so_many_calls(delta)
         held = max((len(stop) for stop in self._stops), default=1) - 1
         certain = min(len(self._writing.certain), len(self._text) - held)
-        return self._reader.read(self._text[: max(0, certain)])
+        return self._with_so_many_calls(self._reader.read(self._text[: max(0, certain)]))
+
+    def _with_so_many_calls(self, delta: Delta) -> Delta:
+        if self._most_calls is None:
+            return delta
+        calls = delta.calls[: self._most_calls - self._num_calls]
+        self._num_calls += len(calls)
+        return replace(delta, calls=calls)
 
     @property
     def finish_reason(self) -> FinishReason:

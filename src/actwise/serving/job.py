@@ -47,7 +47,10 @@ class Job:
         self.first_token: float | None = None
         """When it came, by the monotonic clock."""
         self._ask = ask
-        self._choices = [Choice(prompt, request, ask.stop, budget) for request in requests]
+        most_calls = None if ask.parallel_tool_calls else 1
+        self._choices = [
+            Choice(prompt, request, ask.stop, budget, most_calls) for request in requests
+        ]
         self._by_request = dict(zip(requests, self._choices, strict=True))
         self._on_stop, self._on_cut = on_stop, on_cut
         self._loop = asyncio.get_running_loop()
@@ -194,7 +197,7 @@ class Job:
     def _logprobs(self, choice: Choice, first: int) -> dict[str, Any] | None:
         if not self._ask.logprobs:
             return None
-        return written_logprobs(self.prompt.template, choice.tokens[first:])
+        return written_logprobs(self.prompt.template, choice.tokens, first)
 
     def _usage(self) -> dict[str, Any]:
         template = self.prompt.template

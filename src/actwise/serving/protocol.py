@@ -6,12 +6,14 @@ concern a provider's accounts and stores alone are let pass.
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from actwise.conversation import ToolCall
+from actwise.conversation import Tool, ToolCall, tool_name
 from actwise.engine.batch import Token
+from actwise.engine.grammar import Form
 from actwise.errors import ActwiseError
 from actwise.formats.record import strict_json
 from actwise.template.render import Template
@@ -65,10 +67,58 @@ class TemplateOptions(_Part):
     enable_thinking: bool | None = None
 
 
-class ResponseFormat(_Part):
-    """The only form of an answer that can be asked for."""
+class JsonSchema(_Part):
+    """The schema of an answer."""
 
-    type: Literal["text"]
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field({}, alias="schema")
+    strict: bool | None = None
+    """Kept to in any case."""
+
+
+class ResponseFormat(_Part):
+    """The form of an answer."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> "ResponseFormat":
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("a json_schema belongs to the type json_schema")
+        return self
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The schema of what is said to the user, where it is JSON."""
+        if self.json_schema is not None:
+            return self.json_schema.schema_
+        return None if self.type == "text" else {"type": "object"}
+
+
+class FunctionName(_Part):
+    """A tool."""
+
+    name: str
+
+
+class ToolChoice(_Part):
+    """Whether a tool has to be called, and which."""
+
+    type: Literal["auto", "none", "required", "function"] = "auto"
+    function: FunctionName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_its_name(self) -> "ToolChoice":
+        if (self.type == "function") != (self.function is not None):
+            raise ValueError("a function belongs to the type function")
+        return self
 
 
 class ChatRequest(_Part):
@@ -77,7 +127,9 @@ class ChatRequest(_Part):
     model: str
     messages: list[dict[str, Any]] = Field(min_length=1)
     tools: list[dict[str, Any]] = []
-    tool_choice: Literal["auto", "none"] | None = None
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    response_format: ResponseFormat = ResponseFormat()
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
@@ -100,8 +152,6 @@ class ChatRequest(_Part):
     top_logprobs: Literal[0] | None = None
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
-    parallel_tool_calls: Literal[True] | None = None
-    response_format: ResponseFormat | None = None
     modalities: list[Literal["text"]] | None = None
     logit_bias: dict[str, float] = Field({}, max_length=0)
     functions: list[Any] = Field([], max_length=0)
@@ -134,6 +184,26 @@ class ChatRequest(_Part):
         if self.reasoning_effort == "none":
             return False
         return self.chat_template_kwargs.enable_thinking
+
+    def form(self, offered: Sequence[Tool]) -> Form | None:
+        """Return what the completion is held to, if anything.
+
+        Args:
+            offered: The tools that the model is shown.
+
+        Raises:
+            ApiError: A tool is demanded that is not on offer.
+        """
+        wanted, several = self.tool_choice, self.parallel_tool_calls
+        if wanted.type in ("auto", "none"):
+            answer = self.response_format.answer
+            return None if answer is None else Form(offered, several, answer)
+        name = wanted.function and wanted.function.name
+        tools = [tool for tool in offered if name in (None, tool_name(tool))]
+        if not tools:
+            missing = "no tool" if name is None else f"no tool {name!r}"
+            raise ApiError(400, f"tool_choice: {missing} is on offer", param="tool_choice")
+        return Form(tools, several)
 
     @property
     def limit(self) -> int | None:
@@ -209,14 +279,31 @@ def written_delta(delta: Delta, first_call: int) -> dict[str, Any]:
     return written
 
 
-def written_logprobs(template: Template, tokens: list[Token]) -> dict[str, Any]:
-    """Return tokens one by one, the marks of thoughts and calls and the stop token, too."""
+def written_logprobs(template: Template, tokens: Sequence[Token], first: int) -> dict[str, Any]:
+    """Return tokens one by one, the marks of thoughts and calls and the stop token, too.
+
+    Args:
+        template: The model's.
+        tokens: All of the completion so far.
+        first: From which on they are returned.
+    """
     content = []
-    for token in tokens:
-        text = template.tokenizer.decode([token.id], skip_special_tokens=False)
+    for number, token in enumerate(tokens[first:], first):
+        text = _own_text(template, [t.id for t in tokens[max(0, number - 1) : number + 1]])
         # A token of some bytes of a character is no text.
         whole = None if "\ufffd" in text else list(text.encode())
         content.append(
             {"token": text, "logprob": token.logprob, "bytes": whole, "top_logprobs": []}
         )
     return {"content": content, "refusal": None}
+
+
+def _own_text(template: Template, ids: Sequence[int]) -> str:
+    """Return what the last token adds to the text of the one before it."""
+    how = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    before, both, alone = (
+        str(template.tokenizer.decode(part, **how)) for part in (ids[:-1], ids, ids[-1:])
+    )
+    # Decoders that mark where words begin leave the space before the first one out.
+    follows = both.startswith(before) and "\ufffd" not in before
+    return both.removeprefix(before) if follows else alone

@@ -129,6 +129,13 @@ class Template:
         Raises:
             InputError: If the template does not continue the decision's prompt with its action.
         """
+        return "".join(self._action_and_stop(decision, thought))
+
+    def action_text(self, decision: Decision, *, thought: str | None) -> str:
+        """Return `completion_text` without its stop token."""
+        return self._action_and_stop(decision, thought)[0]
+
+    def _action_and_stop(self, decision: Decision, thought: str | None) -> tuple[str, str]:
         gold = decision.gold.model_copy(update={"reasoning_content": thought or None})
         thinking = thought is not None
         full = self.render(self.tokenizer.chat_template, decision, gold, enable_thinking=thinking)
@@ -149,7 +156,7 @@ class Template:
                 file=place,
                 remedy="remove the assistant's turns before the first message of the user",
             )
-        return "".join(split)
+        return split
 
     def thought_text(self, decision: Decision, thought: str, *, closed: bool) -> str:
         """Return how a completion in thinking mode begins.
