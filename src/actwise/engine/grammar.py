@@ -166,11 +166,10 @@ class Grammars:
 
     def _text(self, text: str) -> str:
         """Return a text as the grammar has it: some tokens have no text there, but a number."""
-        ids = self._template.tokenizer.get_vocab()
-        pieces = filter(None, self._special.split(text))
+        number = self._template.tokenizer.convert_tokens_to_ids
         return " ".join(
-            f"<[{ids[piece]}]>" if self._special.fullmatch(piece) else json.dumps(piece)
-            for piece in pieces
+            f"<[{number(piece)}]>" if self._special.fullmatch(piece) else json.dumps(piece)
+            for piece in filter(None, self._special.split(text))
         )
 
     @cached_property
