@@ -133,6 +133,8 @@ class Family:
         return self.source.parent == BY_HAND
 
 
+JSON_SYNTAXES = {"qwen", "phi", "mistral", "llama", "list"}
+"""Those of the families here whose calls have JSON for arguments."""
 FAMILIES = (
     Family(
         "Qwen3",

@@ -21,7 +21,7 @@ from actwise.engine.writing import Writing
 from actwise.errors import InputError
 from actwise.model.policy import Policy
 from actwise.template.render import Template
-from families import FAMILIES, save_tokenizer
+from families import FAMILIES, JSON_SYNTAXES, save_tokenizer
 
 
 def tool(name: str, properties: dict[str, Any], *required: str) -> Tool:
@@ -53,7 +53,7 @@ ANSWER = {
     "required": ["mood"],
     "additionalProperties": False,
 }
-JSON = [f for f in FAMILIES if f.syntax in ("qwen", "phi", "mistral", "llama", "list")]
+JSON = [f for f in FAMILIES if f.syntax in JSON_SYNTAXES]
 UNMARKED = {"llama", "list"}
 ONE = [family for family in JSON if family.name in ("Qwen3", "Ministral 3", "xLAM-2", "Llama 3.2")]
 
@@ -151,6 +151,8 @@ def test_where_arguments_are_no_json_calls_are_refused_and_answers_are_not(
     if family not in JSON:
         with pytest.raises(InputError, match="otherwise than as JSON"):
             grammars.make(Form(TOOLS), thinking=False)
+        with pytest.raises(InputError, match="set it to none"):  # it is auto already
+            grammars.make(Form(TOOLS, answer=ANSWER), thinking=False)
 
 
 @pytest.mark.parametrize("name", ["Llama 3.2", "xLAM-2"])

@@ -91,9 +91,8 @@ def test_an_answer_is_an_object(client: OpenAI) -> None:
 def test_beside_an_answer_in_json_tools_may_be_called(client: OpenAI) -> None:
     decisions = CONVERSATION.decisions()
     calling = next(d for d in decisions if d.gold.tool_calls)
-    direct = {"chat_template_kwargs": MODES[0]}
     how: dict[str, Any] = {"model": "base", "tools": TOOLS, "response_format": FORMAT}
-    how["extra_body"] = direct
+    how["extra_body"] = {"chat_template_kwargs": MODES[0]}
     asked = [m.to_dict(thought=False) for m in calling.history]
     called = client.chat.completions.create(messages=asked, **how).choices[0].message
     assert called.tool_calls

@@ -8,11 +8,10 @@ import pytest
 from actwise.conversation import Conversation, Decision, Message, ToolCall
 from actwise.template.render import Template
 from actwise.template.shape import find_shape
-from families import FAMILIES, Family, save_tokenizer
+from families import FAMILIES, JSON_SYNTAXES, Family, save_tokenizer
 
 THOUGHT = "It is late.\n\nSo I ask."
 ARGUMENTS = [{"note": 'a "b"\nü', "items": [1, {"x": None}]}, {}, {"flag": True}]
-JSON = ("qwen", "phi", "mistral", "llama", "list")
 
 
 def actions(family: Family) -> list[Message]:
@@ -32,7 +31,7 @@ def test_the_texts_around_an_action_are_what_the_template_writes(
 ) -> None:
     template = Template.load(str(save_tokenizer(family, tmp_path)), shipped=family.shipped)
     shape = find_shape(template, thinking=thinking)
-    assert (shape.calls is None) == (family.syntax not in JSON)
+    assert (shape.calls is None) == (family.syntax not in JSON_SYNTAXES)
     history = Message(role="system", content="Policy."), Message(role="user", content="Please.")
     for action in actions(family):
         decision = Decision(Conversation(id="x", messages=(*history, action)), 2)

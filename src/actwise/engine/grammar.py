@@ -111,24 +111,11 @@ class Grammars:
         shape = self._shape(thinking)
         rules = {"start": "action"}
         if shape.thought is not None:
-            rules = {"start": "thought action", **self._thought(*shape.thought)}
+            rules = {"start": "thought action", **self._thought(shape.thought[0])}
         actions = []
         if form.tools:
-            if shape.calls is None:
-                raise InputError(
-                    "no call can be demanded of a model that writes arguments otherwise than as "
-                    "JSON",
-                    file="tool_choice",
-                    remedy="use auto",
-                )
-            if form.answer is not None and _UNMARKED.match(shape.calls.begin):
-                raise InputError(
-                    "this model's calls are JSON without a mark, as the answer would be",
-                    file="response_format",
-                    remedy="set tool_choice to none, or to required",
-                )
             actions.append("calls")
-            rules |= self._calls(form, shape.calls)
+            rules |= self._calls(form, _known(shape.calls, beside_answer=form.answer is not None))
         if form.answer is not None:
             before, behind = map(self._text, shape.answer)
             actions.append("answer")
@@ -144,7 +131,7 @@ class Grammars:
             )
         return Grammar(start, self._template.stop_token_ids)
 
-    def _thought(self, before: str, behind: str) -> dict[str, str]:
+    def _thought(self, before: str) -> dict[str, str]:
         mark = self._template.syntax.think[1].strip()
         if self._special.fullmatch(mark):
             return {"thought": f"{self._text(before)} /(?s:.*)/ {self._text(mark)}"}
@@ -178,6 +165,22 @@ class Grammars:
         special = [t.content for i, t in added.items() if self._tokenizer.is_special_token(i)]
         longest_first = sorted(special, key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
+
+
+def _known(shape: CallShape | None, *, beside_answer: bool) -> CallShape:
+    if shape is None:
+        raise InputError(
+            "no call can be demanded of a model that writes arguments otherwise than as JSON",
+            file="tool_choice",
+            remedy="set it to none" if beside_answer else "use auto",
+        )
+    if beside_answer and _UNMARKED.match(shape.begin):
+        raise InputError(
+            "this model's calls are JSON without a mark, as the answer would be",
+            file="response_format",
+            remedy="set tool_choice to none, or to required",
+        )
+    return shape
 
 
 def _json(schema: Mapping[str, Any], separators: tuple[str, str]) -> str:

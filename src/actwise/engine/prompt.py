@@ -61,10 +61,18 @@ class Prompt:
         decision = Decision(whole, len(history))
         return after_thought(self.template, decision, thought, closed=True).given
 
-    def reader(self) -> CompletionReader:
-        """Return what reads a completion of this prompt while it is being written."""
+    def reader(self, most_calls: int | None = None) -> CompletionReader:
+        """Return what reads a completion of this prompt while it is being written.
+
+        Args:
+            most_calls: How many of its calls are told; all of them where None.
+        """
         return CompletionReader(
-            self.parse, thinking=self.thinking, syntax=self.template.syntax, opened=self.opened
+            self.parse,
+            thinking=self.thinking,
+            syntax=self.template.syntax,
+            opened=self.opened,
+            most_calls=most_calls,
         )
 
 

@@ -1,7 +1,6 @@
 """One completion on its way to a client: tokens in, text, thought, answer and calls out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from actwise.engine.batch import Request, Token
@@ -40,10 +39,8 @@ class Choice:
         self.num_taken = 0
         """Tokens that have come, those that a cut took away again included."""
         self._prompt = prompt
-        self._most_calls = most_calls
-        self._num_calls = 0
         self._stops = stops
-        self._reader = prompt.reader()
+        self._reader = prompt.reader(most_calls)
         self._text = ""
         self._stopped = False
         self._searched = 0
@@ -89,19 +86,11 @@ class Choice:
         if not self._stopped:
             self._decode()
         if self.complete:
-            parsed, delta = self._reader.finish(self._text)
-            self.parsed = replace(parsed, calls=parsed.calls[: self._most_calls])
-            return self._with_so_many_calls(delta)
+            self.parsed, delta = self._reader.finish(self._text)
+            return delta
         held = max((len(stop) for stop in self._stops), default=1) - 1
         certain = min(len(self._writing.certain), len(self._text) - held)
-        return self._with_so_many_calls(self._reader.read(self._text[: max(0, certain)]))
-
-    def _with_so_many_calls(self, delta: Delta) -> Delta:
-        if self._most_calls is None:
-            return delta
-        calls = delta.calls[: self._most_calls - self._num_calls]
-        self._num_calls += len(calls)
-        return replace(delta, calls=calls)
+        return self._reader.read(self._text[: max(0, certain)])
 
     @property
     def finish_reason(self) -> FinishReason:

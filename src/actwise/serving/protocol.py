@@ -7,6 +7,7 @@ concern a provider's accounts and stores alone are let pass.
 import json
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -301,9 +302,8 @@ def written_logprobs(template: Template, tokens: Sequence[Token], first: int) ->
 def _own_text(template: Template, ids: Sequence[int]) -> str:
     """Return what the last token adds to the text of the one before it."""
     how = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-    before, both, alone = (
-        str(template.tokenizer.decode(part, **how)) for part in (ids[:-1], ids, ids[-1:])
-    )
+    decode = partial(template.tokenizer.decode, **how)
+    before, both = str(decode(ids[:-1])), str(decode(ids))
     # Decoders that mark where words begin leave the space before the first one out.
     follows = both.startswith(before) and "\ufffd" not in before
-    return both.removeprefix(before) if follows else alone
+    return both.removeprefix(before) if follows else str(decode(ids[-1:]))

@@ -166,11 +166,19 @@ class Template:
             thought: What it thinks, or the beginning of it; may be empty.
             closed: Whether the thought ends there, so that the action follows.
         """
-        text = self.completion_text(decision, thought=THOUGHT)
-        before, _, rest = text.partition(THOUGHT)
+        before, after, _ = self.around_thought(decision)
+        return f"{before}{self._guard(thought)}{after if closed else ''}"
+
+    def around_thought(self, decision: Decision) -> tuple[str, str, str]:
+        """Return what stands before a thought, behind it up to its mark, and behind the mark.
+
+        Args:
+            decision: The decision whose recorded action is rendered, without its stop token.
+        """
+        before, _, rest = self.action_text(decision, thought=THOUGHT).partition(THOUGHT)
         close = self.syntax.think[1].strip()
-        after = rest[: rest.index(close) + len(close)] if closed else ""
-        return f"{before}{self._guard(thought)}{after}"
+        end = rest.index(close) + len(close)
+        return before, rest[:end], rest[end:]
 
     def render(
         self, chat_template: str, decision: Decision, *turn: Message, **options: bool

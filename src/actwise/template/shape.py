@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from actwise.conversation import Conversation, Decision, Message, ToolCall
 from actwise.errors import InputError
-from actwise.template.probe import THOUGHT
 from actwise.template.render import Template
 
 _ASKED = Message(role="user", content="Hi")
@@ -95,10 +94,7 @@ def _written(
 ) -> tuple[tuple[str, str] | None, str]:
     """Return the texts around a thought, up to its closing mark, and what stands behind that."""
     decision = Decision(Conversation(id="probe", messages=(_ASKED, action)), 1)
-    text = template.action_text(decision, thought=THOUGHT if thinking else None)
     if not thinking:
-        return None, text
-    before, _, rest = text.partition(THOUGHT)
-    close = template.syntax.think[1].strip()
-    end = rest.index(close) + len(close)
-    return (before, rest[:end]), rest[end:]
+        return None, template.action_text(decision, thought=None)
+    before, behind, rest = template.around_thought(decision)
+    return (before, behind), rest

@@ -6,7 +6,7 @@ what the whole completion is parsed to.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +39,7 @@ class CompletionReader:
         thinking: bool,
         syntax: Syntax,
         opened: bool,
+        most_calls: int | None = None,
     ) -> None:
         """Begin.
 
@@ -47,11 +48,13 @@ class CompletionReader:
             thinking: The mode.
             syntax: How the model writes thoughts and calls.
             opened: Whether the prompt has opened the thought.
+            most_calls: How many of its calls are told; all of them where None.
         """
         self._parse = parse
         self._thinking = thinking
         self._syntax = syntax
         self._opened = opened
+        self._most_calls = most_calls
         self._begin, self._end = (mark.strip() for mark in syntax.think)
         self._told = Delta()
         self._settled = Delta()
@@ -79,7 +82,8 @@ class CompletionReader:
     def finish(self, text: str) -> tuple[ParsedCompletion, Delta]:
         """Return the whole completion, and what had not been told of it."""
         parsed = self._parse(self._from_the_thought(text))
-        return parsed, self._tell(_joined(Delta(), parsed))
+        told = replace(parsed, calls=parsed.calls[: self._most_calls])
+        return told, self._tell(_joined(Delta(), told))
 
     def _settle(self, text: str, num_sure: int, num_skipped: int) -> None:
         """Parse what stands before the last call that is certain for the last time."""
@@ -95,11 +99,11 @@ class CompletionReader:
         return text if written or not self._opened else self._begin + text
 
     def _tell(self, now: Delta) -> Delta:
-        told, self._told = self._told, now
+        told, self._told = self._told, replace(now, calls=now.calls[: self._most_calls])
         return Delta(
             now.thought[len(told.thought) :],
             now.answer[len(told.answer) :],
-            now.calls[len(told.calls) :],
+            self._told.calls[len(told.calls) :],
         )
 
 
