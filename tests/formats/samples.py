@@ -207,6 +207,41 @@ ITEMS: Any = {
         }
     ],
 }
+ENTRIES: Any = {
+    "model": "m",
+    "instructions": "You help.",
+    "tools": TOOLS,
+    "completion_args": {"temperature": 0.3, "tool_choice": "auto"},
+    "inputs": [
+        {"role": "user", "content": "Rain in Bonn?", "object": "entry", "type": "message.input"},
+        {
+            "object": "entry",
+            "type": "function.call",
+            "id": "fc1",
+            "created_at": "2026-01-01T00:00:00Z",
+            "tool_call_id": "c1",
+            "name": "weather",
+            "arguments": '{"city": "Bonn"}',
+        },
+        {"object": "entry", "type": "function.result", "tool_call_id": "c1", "result": "rain"},
+    ],
+    "object": "conversation.response",
+    "conversation_id": "conv1",
+    "outputs": [
+        {
+            "object": "entry",
+            "type": "message.output",
+            "id": "m1",
+            "role": "assistant",
+            "model": "m",
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "Wet."}]},
+                {"type": "text", "text": "Rain."},
+            ],
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+}
 CONTENTS: Any = {
     "systemInstruction": {"parts": [{"text": "You help."}]},
     "contents": [
@@ -315,6 +350,7 @@ SAMPLES: dict[str, Any] = {
     },
     "anthropic": BLOCKS,
     "responses": ITEMS,
+    "mistral": ENTRIES,
     "gemini": CONTENTS,
     "otel": SPAN,
     "vercel": {

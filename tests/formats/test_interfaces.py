@@ -13,6 +13,7 @@ from formats.samples import (
     ASKED,
     BLOCKS,
     CONTENTS,
+    ENTRIES,
     ITEMS,
     SAMPLES,
     TOOLS,
@@ -167,6 +168,71 @@ def test_responses_that_cannot_be_learned(
     rejected = refused(tmp_path, ITEMS | change)
     assert rejected.reason == reason
     assert words in rejected.detail
+
+
+def test_mistral(tmp_path: Path) -> None:
+    expected = [
+        ("system", "You help."),
+        ("user", "Rain in Bonn?"),
+        LOOKED_UP,
+        ("tool", "rain"),
+        ("assistant", "Rain."),
+    ]
+    item = one(tmp_path, ENTRIES)
+    assert outline(item) == expected
+    assert thoughts(item) == [None, "Wet."]
+    assert item.tools == tuple(TOOLS)
+    assert item.group == "conv1"
+    history = {
+        "object": "conversation.history",
+        "conversation_id": "conv1",
+        "entries": [*ENTRIES["inputs"], *ENTRIES["outputs"]],
+    }
+    item = one(tmp_path, history, tools=TOOLS)
+    assert outline(item) == expected[1:]
+    assert item.group == "conv1"
+
+
+def test_a_request_of_mistral_beside_its_response(tmp_path: Path) -> None:
+    request = {key: ENTRIES[key] for key in ("model", "instructions", "tools", "completion_args")}
+    response = {key: ENTRIES[key] for key in ("object", "conversation_id", "outputs", "usage")}
+    calling = {**response, "outputs": [ENTRIES["inputs"][1]]}
+    asked = {"request": {**request, "inputs": "Rain in Bonn?"}, "response": calling}
+    item = one(tmp_path, asked)
+    assert outline(item)[1:] == [("user", "Rain in Bonn?"), LOOKED_UP]
+    assert item.group == "conv1"
+    item = one(
+        tmp_path, {"request": {**request, "inputs": ENTRIES["inputs"]}, "response": response}
+    )
+    assert outline(item) == outline(one(tmp_path, ENTRIES))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (
+            {"outputs": [{"type": "tool.execution", "name": "web_search", "arguments": "{}"}]},
+            "server_tool",
+            "outputs[0] is an entry of type 'tool.execution' of Mistral's",
+        ),
+        ({"outputs": "rain"}, "no_messages", "`outputs` is a string"),
+        ({"inputs": ["Rain?"]}, "bad_message", "inputs[0] is a string"),
+    ],
+)
+def test_entries_of_mistral_that_cannot_be_learned(
+    tmp_path: Path, change: dict[str, Any], reason: str, words: str
+) -> None:
+    rejected = refused(tmp_path, ENTRIES | change)
+    assert rejected.reason == reason
+    assert words in rejected.detail
+
+
+def test_messages_of_mistral_without_the_calls_between_them(tmp_path: Path) -> None:
+    said = [ENTRIES["inputs"][0], *ENTRIES["outputs"]]
+    record = {"object": "conversation.messages", "conversation_id": "conv1", "messages": said}
+    rejected = refused(tmp_path, record)
+    assert rejected.reason == "no_calls"
+    assert "export the history" in rejected.detail
 
 
 def test_gemini_in_both_spellings(tmp_path: Path) -> None:

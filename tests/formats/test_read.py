@@ -225,8 +225,8 @@ def test_equal_doubled_key_is_accepted() -> None:
 
 def test_every_format_is_listed() -> None:
     assert " ".join(FORMATS) == (
-        "openai anthropic responses gemini bedrock vercel langchain swift gateway litellm langfuse "
-        "langsmith otel trl xlam sharegpt taskmaster4 tau_bench toolrl sgd star api_bank "
+        "openai anthropic responses mistral gemini bedrock vercel langchain swift gateway litellm "
+        "langfuse langsmith otel trl xlam sharegpt taskmaster4 tau_bench toolrl sgd star api_bank "
         "functionchat bfcl acebench when2call toolalpaca"
     )
 

@@ -9,6 +9,7 @@ from actwise.formats.readers import (
     bedrock,
     gemini,
     langchain,
+    mistral,
     openai,
     responses,
     swift,
@@ -36,6 +37,7 @@ BODIES: tuple[Body, ...] = (
     langchain,
     swift,
     gemini,
+    mistral,
     responses,
     openai,
 )

@@ -21,7 +21,7 @@ _RESPONSE: Keys = (
         "previous_response_id completed_at billing prompt_feedback promptFeedback usageMetadata "
         "usage_metadata modelVersion model_version responseId response_id createTime "
         "prompt_filter_results request_id provider_specific_fields _hidden_params hidden_params "
-        "messages input moderation conversation background "
+        "messages input outputs guardrails moderation conversation background "
         "finish_reason stop_reason stopReason details metrics trace performanceConfig "
         "additionalModelResponseFields ResponseMetadata " + " ".join(_CALLED),
         choices=[_CHOICE],
@@ -83,6 +83,8 @@ def joined(request: dict[str, Any], response: Any) -> dict[str, Any]:
         kept = {k: response[k] for k in ("incomplete_details", "status") if response.get(k)}
         request = {key: value for key, value in request.items() if key not in _GIVEN}
         return {**request, **kept, "input": given, "output": response["output"]}
+    if isinstance(response.get("outputs"), list):
+        return {**request, "outputs": response["outputs"]}
     if isinstance(response.get("messages"), list):
         return _said(request, *response["messages"])
     ended = cut_off(response)

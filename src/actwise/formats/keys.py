@@ -40,6 +40,7 @@ _ABOUT = (
     "metadata",
     "attributes",
     "request",
+    "response",
     "body",
     "extra",
     "context",

@@ -12,6 +12,7 @@ from actwise.formats.endings import cut_off
 from actwise.formats.exchange import joined
 from actwise.formats.fields import decoded, word
 from actwise.formats.keys import Keys, family_of, known
+from actwise.formats.readers import mistral
 from actwise.formats.readers.langchain import is_message
 from actwise.formats.record import Unusable, clip, kind_of
 
@@ -32,8 +33,10 @@ KEYS: Keys = known(
 
 def recognises(record: Any) -> bool:
     """Return whether a record looks like a run of LangSmith."""
-    return isinstance(record, dict) and (
-        {"inputs", "outputs"} <= record.keys() or {"inputs", "run_type"} <= record.keys()
+    return (
+        isinstance(record, dict)
+        and ({"inputs", "outputs"} <= record.keys() or {"inputs", "run_type"} <= record.keys())
+        and not mistral.recognises(record)
     )
 
 

@@ -103,7 +103,10 @@ def is_foreign(message: Any) -> bool:
         return len(message) == 2 and all(isinstance(part, str) for part in message)
     if not isinstance(message, dict):
         return False
-    if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and "type" in message):
+    kind = message.get("type")
+    if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and kind is not None):
+        return True
+    if kind in ("message.input", "message.output"):
         return True
     if "parts" in message or "toolInvocations" in message or "lc" in message:
         return True
