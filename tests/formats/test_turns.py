@@ -34,6 +34,40 @@ def codes(item: Conversation) -> list[str]:
     return [remark.code for remark in item.remarks]
 
 
+LISTED = '[{"name": "weather", "results": "rain"}, {"name": "weather", "results": {"sky": "sun"}}]'
+
+
+@pytest.mark.parametrize("listed", [LISTED, str(json.loads(LISTED))])
+def test_results_of_several_calls_in_one_message_are_one_each(tmp_path: Path, listed: str) -> None:
+    calls = says("", tool_calls=[call("Bonn"), call("Ulm")])
+    item = one(tmp_path, chat(calls, {"role": "tool", "content": listed}, says("Rain and sun.")))
+    assert outline(item)[3:] == [
+        ("tool", "rain"),
+        ("tool", '{"sky": "sun"}'),
+        ("assistant", "Rain and sun."),
+    ]
+    assert codes(item) == ["divided_results"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"content": "[1, 2]"},
+        {"content": LISTED.replace("weather", "sun", 1)},
+        {"content": LISTED[:-1] + ', {"name": "weather", "results": 1}]'},
+        {"content": LISTED.replace("}, ", ', "more": 1}, ', 1)},
+        {"content": LISTED, "tool_call_id": "c1"},
+        {"content": "[rain"},
+    ],
+)
+def test_what_is_not_one_result_for_each_call_stays_as_it_is(
+    tmp_path: Path, told: dict[str, Any]
+) -> None:
+    calls = says("", tool_calls=[call("Bonn", "c1"), call("Ulm", "c2")])
+    item = one(tmp_path, chat(calls, {"role": "tool", **told}, says("Rain and sun.")))
+    assert outline(item)[3:] == [("tool", told["content"]), ("assistant", "Rain and sun.")]
+
+
 def test_words_and_a_call_in_two_messages_are_one_turn(tmp_path: Path) -> None:
     item = one(tmp_path, chat(says("One moment.", reasoning="Look."), CALLING))
     assert outline(item)[2:] == [("assistant", "One moment.", CALLED)]

@@ -46,6 +46,7 @@ _MENDS = {
     "saved": "unusable records made usable",
     "growing_record": "records joined to the longer ones that hold their conversation",
     "merged_turns": "turns in two messages made one",
+    "divided_results": "results of several calls in one message made one each",
     "ordered_results": "groups of results put in order",
     "call_from_text": "calls written as text made calls",
     "empty_arguments": "empty arguments written as {}",

@@ -74,6 +74,13 @@ MEANINGS: Mapping[str, _Meaning] = {
         "They are context, and not learned.",
         "Nothing has to be done.",
     ),
+    "divided_results": _Meaning(
+        "note",
+        "message(s) that list what several calls returned, read as one result each",
+        "An endpoint gives a model one message for each call; trained otherwise, it would see "
+        "something new.",
+        _MENDED,
+    ),
     "ordered_results": _Meaning(
         "note",
         "group(s) of results in another order than their calls, put in order by id",

@@ -3,6 +3,7 @@
 Only what leaves no doubt is changed, and every change is remarked.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -30,14 +31,15 @@ def settled(conversation: Conversation) -> Conversation:
     """Return a conversation with its turns in order.
 
     Calls written as text become calls. Words and a call in two messages become one, for as two, the
-    first would teach to stop where the second begins. Results stand in the order of their calls.
-    What the assistant says before anybody has asked is context.
+    first would teach to stop where the second begins. Results are a message each, in the order of
+    their calls. What the assistant says before anybody has asked is context.
     """
     schemas = {tool_name(tool): tool_parameters(tool) for tool in conversation.tools}
     messages = [
         _with_calls(m, f"messages[{i}]", schemas) for i, m in enumerate(conversation.messages)
     ]
     messages = _merged(messages)
+    messages = _told_apart(messages)
     messages = _in_order(messages)
     messages = _greeted(messages)
     return conversation.model_copy(update={"messages": tuple(messages)})
@@ -209,6 +211,44 @@ def _joined(first: Message, second: Message) -> Message:
             "labels": tuple(dict.fromkeys(first.labels + second.labels)),
         }
     )
+
+
+def _told_apart(messages: list[Message]) -> list[Message]:
+    """Return messages with the results of several calls, listed in one message, as one each."""
+    out: list[Message] = []
+    for index, message in enumerate(messages):
+        alone = not any(m.role == "tool" for m in messages[index + 1 : index + 2])
+        results = _listed(message, out[-1].tool_calls) if out and alone else []
+        if results:
+            remark("divided_results", f"messages[{index}]")
+        out += results or [message]
+    return out
+
+
+def _listed(message: Message, calls: Sequence[ToolCall]) -> list[Message]:
+    """Return the results that a message lists with the names of all tools called, as ToolACE's."""
+    text = message.content.lstrip()
+    if len(calls) < 2 or message.role != "tool" or message.tool_call_id or text[:1] != "[":
+        return []
+    try:
+        values = read_literal(text)
+    except ValueError:
+        return []
+    if not all(isinstance(value, dict) and len(value) == 2 and "name" in value for value in values):
+        return []
+    names = [value["name"] for value in values]
+    if names != [call.name for call in calls]:
+        return []
+    results = [next(v for key, v in value.items() if key != "name") for value in values]
+    return [
+        Message(
+            role="tool",
+            content=found if isinstance(found, str) else json.dumps(found, ensure_ascii=False),
+            name=call.name,
+            tool_call_id=call.id,
+        )
+        for call, found in zip(calls, results, strict=True)
+    ]
 
 
 def _in_order(messages: list[Message]) -> list[Message]:
