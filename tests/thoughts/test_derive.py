@@ -46,11 +46,19 @@ def called(*calls: tuple[str, dict[str, object]]) -> Message:
         ("订单有30件和8件。", said("一共38件。"), "30 + 8 = 38."),
         ("상품 30개와 8개", said("모두 38개입니다."), "30 + 8 = 38."),
         ("ราคา30บาทและ8บาท", said("รวม38บาท"), "30 + 8 = 38."),
+        ("It costs 1,250, less 250.", said("That is 1,000."), "1250 - 250 = 1000."),
+        ("An atom beats 9,192,631,770 times.", said("9,192,631,770."), "It says 9192631770."),
+        ('{"sizes":[120,130,140]}', said("In 120 or 140."), "It says 120, 140."),
         ("Größe30 und B8", said("38."), "It is done."),  # parts of words
         (
             "Today 20, arrived 11, limit 5.",
             said("It cannot be returned: 9 days have passed and the limit is 5."),
             "20 - 11 = 9. 9 > 5.",
+        ),
+        (
+            "Pay 1,250 points.",
+            said("I can't: that is 1,250 points and you have 900."),
+            "1250 > 900.",
         ),
         ("Cancel it.", said("I'm sorry, but I can't: it has shipped."), "It cannot be done."),
         (

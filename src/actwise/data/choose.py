@@ -13,7 +13,7 @@ from actwise.conversation import Conversation, Decision, tool_name
 from actwise.data.stored import chosen
 from actwise.rewards.stance import stance
 from actwise.thoughts.derive import asks
-from actwise.thoughts.numbers import WHOLE_NUMBER, numbers_before
+from actwise.thoughts.numbers import numbers_before, whole_numbers
 
 
 def kind_of(decision: Decision) -> str:
@@ -30,7 +30,7 @@ def kind_of(decision: Decision) -> str:
             str(tools.get(c.name, {}).get("description") or c.name) for c in gold.tool_calls
         ]
         return "calls: " + "; ".join(sorted(purposes))
-    stated = {int(n) for n in WHOLE_NUMBER.findall(gold.content)}
+    stated = set(whole_numbers(gold.content))
     kind = "asks" if asks(gold.content) else "answers"
     kind = "refuses" if stance(gold.content).refuses else kind
     return f"{kind}, computes" if stated - set(numbers_before(decision)) else kind

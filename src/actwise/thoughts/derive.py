@@ -13,7 +13,7 @@ from random import Random
 
 from actwise.conversation import Decision, tool_name
 from actwise.rewards.stance import stance
-from actwise.thoughts.numbers import WHOLE_NUMBER, amounts_in, numbers_before
+from actwise.thoughts.numbers import amounts_in, numbers_before, whole_numbers
 
 
 def derived_thought(decision: Decision, draw: Random) -> str:
@@ -27,7 +27,7 @@ def derived_thought(decision: Decision, draw: Random) -> str:
     gold = decision.gold
     values = [str(v) for call in gold.tool_calls for v in call.arguments.values()]
     texts = values if gold.tool_calls else [gold.content]
-    numbers = list(dict.fromkeys(int(n) for text in texts for n in WHOLE_NUMBER.findall(text)))
+    numbers = list(dict.fromkeys(n for text in texts for n in whole_numbers(text)))
     new = [number for number in numbers if number not in set(before)]
     parts = [f"{found}." for n in new if (found := _explained(n, before, draw))]
     if gold.tool_calls:
