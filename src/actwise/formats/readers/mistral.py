@@ -18,7 +18,7 @@ _KINDS = {
     "function.result": "function_call_output",
 }
 """What OpenAI's Responses call the entries."""
-_OF_THE_SERVER = {"tool.execution", "agent.handoff"}
+_ENTRIES = _KINDS.keys() | {"tool.execution", "agent.handoff"}
 _LISTS = ("entries", "inputs", "outputs")
 _ENTRY = known(
     "object type role id created_at completed_at agent_id model content prefix tool_call_id name "
@@ -46,8 +46,7 @@ def recognises(record: Any) -> bool:
 
 def _has_entries(value: Any) -> bool:
     return isinstance(value, list) and any(
-        isinstance(item, dict) and str(item.get("type")) in _KINDS.keys() | _OF_THE_SERVER
-        for item in value
+        isinstance(item, dict) and str(item.get("type")) in _ENTRIES for item in value
     )
 
 

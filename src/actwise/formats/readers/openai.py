@@ -95,6 +95,7 @@ def answer_beside(record: dict[str, Any]) -> str | None:
 _FOREIGN_PARTS = {"tool_use", "tool_result", "server_tool_use", "tool-call", "tool-result"}
 _FOREIGN_BLOCKS = {"toolUse", "toolResult", "reasoningContent"}
 _FOREIGN_ROLES = {"tool_call", "tool_response"}
+_FOREIGN_TYPES = {"message.input", "message.output"}
 
 
 def is_foreign(message: Any) -> bool:
@@ -103,10 +104,9 @@ def is_foreign(message: Any) -> bool:
         return len(message) == 2 and all(isinstance(part, str) for part in message)
     if not isinstance(message, dict):
         return False
-    kind = message.get("type")
-    if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and kind is not None):
+    if str(message.get("role")) in _FOREIGN_ROLES or ("role" not in message and "type" in message):
         return True
-    if kind in ("message.input", "message.output"):
+    if str(message.get("type")) in _FOREIGN_TYPES:
         return True
     if "parts" in message or "toolInvocations" in message or "lc" in message:
         return True
