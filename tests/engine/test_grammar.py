@@ -165,11 +165,14 @@ def test_json_without_a_mark_is_an_answer_or_a_call(made: dict[str, Any], name: 
 def test_a_schema_that_cannot_be_kept_to_is_refused() -> None:
     grammars = Grammars(Template.load(str(MODEL)))
     odd = {"type": "object", "properties": {"x": {"type": "strange"}}}
-    for param, form in (
-        ("response_format", Form(answer=odd)),
-        ("tools", Form([tool("odd", odd["properties"])])),
+    tools = [*TOOLS, tool("odd", odd["properties"])]
+    for whose, form in (
+        ("response_format: the", Form(answer=odd)),
+        ("response_format: the", Form(TOOLS, answer=odd)),
+        ("tools: odd: its", Form(tools)),
+        ("tools: odd: its", Form(tools, answer=ANSWER)),
     ):
-        with pytest.raises(InputError, match=rf"{param}: the schema cannot be kept to: .*strange"):
+        with pytest.raises(InputError, match=rf"{whose} schema cannot be kept to: .*strange"):
             grammars.make(form, thinking=False)
 
 

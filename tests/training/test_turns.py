@@ -24,6 +24,7 @@ from actwise.training.search import Node, search
 from actwise.training.stage import Context, Training
 from actwise.training.stages import RL
 from actwise.training.update import accumulate
+from actwise.training.values import save_values
 from finding import CONVERSATIONS, assert_near, context, gradient, lines, logprobs_of, ordinary
 
 THOUGHT = "<think>\nHm.\n</think>\n\n"
@@ -314,6 +315,14 @@ def test_what_steps_are_worth_is_learned_from_one_more_search(policy: Policy, ru
     ValueModel.of(policy, model)
     with pytest.raises(ConfigError, match="values come from a search"):
         validated({"rl": {"search": {"value_conversations": 2}}})
+
+
+def test_turns_without_room_for_a_step_leave_no_value_model(policy: Policy, run: Run) -> None:
+    settings = {"search": {"iterations": 1, "value_conversations": 2}}
+    given, training = begun(policy, run, **settings)
+    full = replace(given, max_tokens=policy.context_length)
+    save_values(full, training, run.folder)
+    assert not (run.folder / "value").exists()
 
 
 def test_search_is_learned_from_like_any_group(policy: Policy, run: Run) -> None:

@@ -124,12 +124,17 @@ class Grammars:
         grammar = "\n".join(f"{name}: {rule}" for name, rule in rules.items())
         start = LLMatcher(self._tokenizer, grammar, log_level=0)
         if start.is_error():
-            raise InputError(
-                f"the schema cannot be kept to: {start.get_error().partition(chr(10))[0]}",
-                file="tools" if form.answer is None else "response_format",
-                remedy="simplify it",
-            )
+            raise self._refusal(form, start)
         return Grammar(start, self._template.stop_token_ids)
+
+    def _refusal(self, form: Form, whole: LLMatcher) -> InputError:
+        """Return which schema cannot be kept to: that of the first tool at fault, or the answer's."""
+        for tool in form.tools:
+            grammar = f"start: {_json(tool_parameters(tool), _SEPARATORS)}"
+            alone = LLMatcher(self._tokenizer, grammar, log_level=0)
+            if alone.is_error():
+                return _cannot_keep(f"{tool_name(tool)}: its", alone, "tools")
+        return _cannot_keep("the", whole, "tools" if form.answer is None else "response_format")
 
     def _thought(self, before: str) -> dict[str, str]:
         mark = self._template.syntax.think[1].strip()
@@ -165,6 +170,13 @@ class Grammars:
         special = [t.content for i, t in added.items() if self._tokenizer.is_special_token(i)]
         longest_first = sorted(special, key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
+
+
+def _cannot_keep(whose: str, matcher: LLMatcher, file: str) -> InputError:
+    problem = matcher.get_error().partition("\n")[0]
+    return InputError(
+        f"{whose} schema cannot be kept to: {problem}", file=file, remedy="simplify it"
+    )
 
 
 def _known(shape: CallShape | None, *, beside_answer: bool) -> CallShape:

@@ -48,6 +48,9 @@ def save_values(context: Context, training: Training, model: Path) -> None:
                 nodes += [len(values)] * len(worths)
                 values += worths
             show(begin + len(chunk))
+    if not values:
+        context.run.progress.say("value model: none, for no searched turn could begin")
+        return
     found, figures = fit(
         torch.cat(states), torch.tensor(values), torch.tensor(owners), torch.tensor(nodes)
     )
