@@ -128,7 +128,7 @@ class Grammars:
         return Grammar(start, self._template.stop_token_ids)
 
     def _refusal(self, form: Form, whole: LLMatcher) -> InputError:
-        """Return which schema cannot be kept to: that of the first tool at fault, or the answer's."""
+        """Return which schema cannot be kept to: the first tool's at fault, or the answer's."""
         for tool in form.tools:
             grammar = f"start: {_json(tool_parameters(tool), _SEPARATORS)}"
             alone = LLMatcher(self._tokenizer, grammar, log_level=0)
