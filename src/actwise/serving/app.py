@@ -237,7 +237,8 @@ class Server:
         if ask.limit is not None and ask.limit > most:
             field = "max_completion_tokens" if ask.max_completion_tokens else "max_tokens"
             raise ApiError(400, f"{field}: at most {most} here", param=field)
-        prompt = _prompt(model, ask)
+        # In a thread: a long conversation takes longer to read than others' streams can wait.
+        prompt = await asyncio.to_thread(_prompt, model, ask)
         grammar = await self._grammar(model, ask, prompt)
         params = SamplingParams(
             min(ask.limit or most, prompt.room),
