@@ -1,11 +1,11 @@
-"""Whether float32 products are faster by oneDNN or by MKL, in a supervised step on this processor.
+"""How products are fastest on this processor, in a supervised step: float32 by oneDNN or by MKL.
 
     python -m benchmarks.products                        # the shipped model, half a minute
     python -m benchmarks.products --model DIR --dtype bfloat16
 
-Steps with the one and the other alternate, on one thread; printed are the seconds of the processor
-that the fastest of each took, forward and backward, and their ratio. In bfloat16 products of the
-layers are oneDNN's either way, and only attention's differ.
+In bfloat16: by what torch has for it, or in float32 and rounded. Steps with the one and the other
+alternate, on one thread; printed are the seconds of the processor that the fastest of each took,
+forward and backward, and their ratio.
 """
 
 import argparse
@@ -19,6 +19,12 @@ from actwise.model.kernels import linear
 from actwise.model.policy import Policy
 from actwise.model.startup import model_path, prepare_torch
 from actwise.training.stages import sft
+
+_WAYS = {
+    "float32": {"onednn": ("_FASTER", True), "mkl": ("_FASTER", False)},
+    "bfloat16": {"float32": ("_HAS_BFLOAT16", False), "torch": ("_HAS_BFLOAT16", True)},
+}
+"""How products can be made in each type: what is set to what."""
 
 
 def main() -> None:
@@ -34,17 +40,18 @@ def main() -> None:
     policy = Policy.load(model_path(args.model), dtype=getattr(torch, args.dtype))
     targets = sft.direct_targets(generate("train", args.conversations))
     trees = [sft.sft_tree(policy.template, some) for some in targets]
-    seconds: dict[bool, list[float]] = {True: [], False: []}
+    seconds: dict[str, list[float]] = {name: [] for name in _WAYS[args.dtype]}
     for _ in range(args.repeat):
-        for onednn, taken in seconds.items():
-            linear._FASTER = onednn
+        for name, taken in seconds.items():
+            setattr(linear, *_WAYS[args.dtype][name])
             policy.model.zero_grad(set_to_none=True)
             begin = time.process_time()
             sft.accumulate(policy, trees, 2048)
             taken.append(time.process_time() - begin)
-    fastest = {"onednn": min(seconds[True]), "mkl": min(seconds[False])}
+    fastest = {name: min(taken) for name, taken in seconds.items()}
+    one, other = fastest.values()
     tokens = sum(tree.num_tokens for tree in trees)
-    print(json.dumps({"tokens": tokens, **fastest, "ratio": fastest["mkl"] / fastest["onednn"]}))
+    print(json.dumps({"tokens": tokens, **fastest, "ratio": other / one}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Products by oneDNN, against torch's own in double precision."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,20 @@ def test_processors_of_intel_are_known(
     assert linear._is_intel() is intel
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+KINDS = [
+    (torch.float32, True),
+    (torch.float64, True),
+    (torch.bfloat16, True),
+    (torch.bfloat16, False),
+]
+
+
+@pytest.mark.parametrize(("dtype", "has_bfloat16"), KINDS)
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_product_is_that_with_the_transpose(dtype: torch.dtype, transposed: bool) -> None:
+def test_the_product_is_that_with_the_transpose(
+    dtype: torch.dtype, has_bfloat16: bool, transposed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "_HAS_BFLOAT16", has_bfloat16)
     torch.manual_seed(0)
     x = torch.randn(2, 17, 5, dtype=dtype)
     weight = torch.randn(5, 9, dtype=dtype).t() if transposed else torch.randn(9, 5, dtype=dtype)
@@ -74,6 +87,46 @@ def test_layers_have_the_outputs_and_gradients_of_ordinary_ones(
     for theirs, ours in zip(*results, strict=True):
         assert (ours - theirs).norm() < 1e-6 * theirs.norm()
         assert ours.is_contiguous()
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_without_bfloat16_products_are_those_of_the_same_numbers_rounded(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "_HAS_BFLOAT16", False)
+    torch.manual_seed(0)
+    layer = nn.Linear(20, 30).bfloat16()
+    exact = nn.Linear(20, 30, dtype=torch.float64)
+    exact.load_state_dict(layer.state_dict())
+    use_fast_products(layer)
+    x, grad = torch.randn(rows, 20).bfloat16(), torch.randn(rows, 30).bfloat16()
+    results = []
+    for of_one, dtype in ((exact, torch.float64), (layer, torch.bfloat16)):
+        given = x.to(dtype).requires_grad_()
+        out = of_one(given)
+        out.backward(grad.to(dtype))
+        results.append([out, given.grad, *(p.grad for p in of_one.parameters())])
+    for theirs, ours in zip(*results, strict=True):
+        assert ours.dtype == torch.bfloat16
+        assert (ours.double() - theirs).norm() < torch.finfo(torch.bfloat16).eps * theirs.norm()
+
+
+def test_a_torch_without_onednn_will_do() -> None:
+    # As on Apple silicon, where torch has none of its operators.
+    code = """
+import torch
+torch.backends.mkldnn.is_available = lambda: False
+torch.ops.mkldnn = object()
+from actwise.desk import MODEL
+from actwise.model.policy import Policy
+for dtype in (torch.float32, torch.bfloat16):
+    policy = Policy.load(str(MODEL), dtype=dtype)
+    layer = policy.model.get_submodule("model.layers.0.mlp.up_proj")
+    x = torch.ones(40, layer.in_features, dtype=dtype, requires_grad=True)
+    torch.testing.assert_close(layer(x), torch.nn.functional.linear(x, layer.weight))
+    layer(x).sum().backward()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_other_kinds_of_layers_are_left_alone() -> None:
