@@ -79,7 +79,7 @@ def peak_growth(task: Task) -> Growth:
     except EOFError as error:
         raise RunError(
             f"memory: the process of {task.contestant!r} ended early, perhaps for want of memory; "
-            "use fewer --conversations"
+            "--dtype bfloat16 or a smaller --model take less"
         ) from error
     finally:
         process.join()
