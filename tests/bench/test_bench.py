@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from actwise.bench import contest, limits, ours, parts, peers, rows
+from actwise.bench import contest, limits, memory, ours, parts, peers, rows
 from actwise.bench.contest import Bench
 from actwise.bench.measure import Request, run_benchmark
 from actwise.bench.report import page, table
@@ -114,7 +114,7 @@ def test_supervised_gradients_are_the_same(folder: Path, policy: Policy, work: W
     tree = ours.Sft(policy, work, RunConfig())
     tree()
     model = peers.load_model(folder, DEVICE)
-    rows.Sft(model, tree.trees)()
+    rows.Sft(model, tree.trees, at_once=8)()
     expected = gradients(policy.model)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-6)
@@ -197,14 +197,15 @@ def test_a_part_of_a_workload(work: Workload) -> None:
 
 
 def test_rows_at_once_are_what_the_device_has_room_for() -> None:
-    def rows_at_once(prompt: int, num_generations: int, device: str) -> int:
+    def rows_at_once(prompt: int, num_generations: int, device: str, most: int = 8) -> int:
         samples = [Sample((1,) * 96, (0.0,) * 96, "length")] * num_generations
         group = Group(Decision(Conversation(id="one", messages=()), 0), (1,) * prompt)
-        one = Workload((group.with_samples(samples),), texts=())
+        one = Workload((group.with_samples(samples),), texts=(), rows=most)
         return rows.micro_batch(one, torch.device(device))
 
     # On a CPU 8 at most; on a GPU as many as have 8,192 tokens; always a divisor of the group.
     assert [rows_at_once(4000, g, "cpu") for g in (4, 8, 12, 16)] == [4, 8, 6, 8]
+    assert [rows_at_once(4000, g, "cpu", 3) for g in (4, 8, 12)] == [2, 2, 3]
     assert [rows_at_once(4000, g, "cuda") for g in (2, 8, 9)] == [2, 2, 1]
     assert rows_at_once(1904, 8, "cuda") == 4
     assert rows_at_once(9000, 8, "cuda") == 1
@@ -388,6 +389,19 @@ def test_measured_parts_are_written_and_not_measured_again(
     assert "large: needs a GPU" in text
     with pytest.raises(RunError, match="with other options"):
         run(out, "sft", conversations=2)
+
+
+@pytest.mark.usefixtures("tiny_shape")
+def test_rows_of_peers_can_be_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def growth(task: memory.Task) -> memory.Growth:
+        seen.append(rows.micro_batch(task.work, DEVICE))
+        return memory.Growth(1, 1)
+
+    monkeypatch.setattr(memory, "peak_growth", growth)
+    (record,) = run(tmp_path, "memory", rows=1)["records"]
+    assert set(seen) == {1} and record["notes"][1].endswith("of 1 rows elsewhere")
 
 
 @pytest.mark.usefixtures("tiny_shape")

@@ -4,7 +4,7 @@ A record holds "rows" (a table, a dictionary for each line), "aims" and "notes".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Bench:
     """Cores of a CPU that each contestant may use."""
     lora_rank: int | None = None
     """Of adapters that we train; all weights where None."""
+    rows: int = 8
+    """See `Workload.rows`."""
 
     @cached_property
     def config(self) -> RunConfig:
@@ -95,12 +97,13 @@ class Bench:
 
     def sampled(self, conversations: Sequence[Conversation], num_generations: int) -> Workload:
         """Return conversations with completions of the shape's length."""
-        return workload(
+        work = workload(
             self.policy,
             conversations,
             num_generations=num_generations,
             completion_tokens=self.shape.completion_tokens,
         )
+        return replace(work, rows=self.rows)
 
     def our_update(self, work: Workload) -> Callable[[], Seconds]:
         """Prepare our update."""

@@ -43,6 +43,8 @@ class Request:
     """Of the weights, everybody's; the shape's where None."""
     lora_rank: int | None = None
     """Of adapters; all weights are trained where None."""
+    rows: int = 8
+    """Rows that peers compute at once on a CPU."""
 
 
 def run_benchmark(
@@ -117,6 +119,7 @@ def run_benchmark(
                 missing is None,
                 threads,
                 request.lora_rank,
+                request.rows,
             )
             for part in parts:
                 _measure_part(out, found, part, bench)

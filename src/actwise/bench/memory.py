@@ -79,7 +79,7 @@ def peak_growth(task: Task) -> Growth:
     except EOFError as error:
         raise RunError(
             f"memory: the process of {task.contestant!r} ended early, perhaps for want of memory; "
-            "--dtype bfloat16 or a smaller --model take less"
+            "fewer --rows or --dtype bfloat16 take less"
         ) from error
     finally:
         process.join()

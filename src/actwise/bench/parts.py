@@ -83,7 +83,8 @@ def sft(bench: Bench) -> Record:
         return bench.own(ours.Sft(bench.policy, work, bench.config))
 
     def row_sft(work: Workload) -> Callable[[], Seconds]:
-        return bench.peer(rows.Sft(bench.model, ours.Sft(bench.policy, work, bench.config).trees))
+        trees = ours.Sft(bench.policy, work, bench.config).trees
+        return bench.peer(rows.Sft(bench.model, trees, bench.rows))
 
     record = _compared(bench, "sft", {OURS: our_sft, ROWS: row_sft}, aim_at=[])
     trees = ours.Sft(bench.policy, bench.work, bench.config).trees

@@ -43,6 +43,12 @@ _SHAPES = ("desk", "service", "large")
     "--lora-rank", type=click.IntRange(1), help="Train adapters of this rank; limits and rollout."
 )
 @click.option(
+    "--rows",
+    default=8,
+    type=click.IntRange(1),
+    help="Rows that peers compute at once on a CPU; 8 if absent, fewer need less memory.",
+)
+@click.option(
     "--threads", type=click.IntRange(1), help="Cores that each contestant may use; all if absent."
 )
 @click.option(
@@ -70,6 +76,7 @@ def bench(
     model: str | None,
     dtype: str | None,
     lora_rank: int | None,
+    rows: int,
     threads: int | None,
     files: Sequence[Path],
     format_name: str | None,
@@ -106,6 +113,7 @@ def bench(
             model,
             dtype,
             lora_rank,
+            rows,
         ),
         logs=logs.conversations,
         threads=threads,
