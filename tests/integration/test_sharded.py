@@ -39,13 +39,18 @@ def test_two_processes_find_what_one_does(both: Path, runner: Callable[..., Runn
     assert alone() == 0
     assert files(both) == files(alone.folder)
     check_equal_figures(both, alone.folder)
-    # Where few groups are live, Adam takes steps of up to its rate, 0.003, on gradients that are
-    # little more than rounding.
-    for name, apart in (("checkpoints/rl.pt", 1e-3), ("checkpoints/sft.pt", 1e-4)):
-        one, other = (torch.load(f / name, weights_only=True) for f in (both, alone.folder))
-        assert one["weights"].keys() == other["weights"].keys()
-        for key, weight in one["weights"].items():
-            assert torch.allclose(weight, other["weights"][key], rtol=1e-3, atol=apart)
+    # Where few groups are live, Adam takes a few weights up to its rate, 0.003, in each of three
+    # steps, by gradients that are little more than rounding.
+    for name, few, most in (("checkpoints/rl.pt", 0.005, 0.009), ("checkpoints/sft.pt", 0, 1e-4)):
+        one, other = (
+            torch.load(f / name, weights_only=True)["weights"] for f in (both, alone.folder)
+        )
+        assert one.keys() == other.keys()
+        apart = torch.cat(
+            [(one[k] - other[k]).abs().sub(1e-3 * one[k].abs()).flatten() for k in one]
+        )
+        assert (apart > 1e-4).double().mean() <= few
+        assert apart.max() <= most
 
 
 SETTINGS = {
