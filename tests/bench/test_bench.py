@@ -114,7 +114,7 @@ def test_supervised_gradients_are_the_same(folder: Path, policy: Policy, work: W
     tree = ours.Sft(policy, work, RunConfig())
     tree()
     model = peers.load_model(folder, DEVICE)
-    rows.Sft(model, tree.trees, at_once=8)()
+    rows.Sft(model, tree.trees)()
     expected = gradients(policy.model)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-6)
@@ -197,7 +197,9 @@ def test_a_part_of_a_workload(work: Workload) -> None:
 
 
 def test_rows_at_once_are_what_the_device_has_room_for() -> None:
-    def rows_at_once(prompt: int, num_generations: int, device: str, most: int = 8) -> int:
+    def rows_at_once(
+        prompt: int, num_generations: int, device: str, most: int | None = None
+    ) -> int:
         samples = [Sample((1,) * 96, (0.0,) * 96, "length")] * num_generations
         group = Group(Decision(Conversation(id="one", messages=()), 0), (1,) * prompt)
         one = Workload((group.with_samples(samples),), texts=(), rows=most)
@@ -208,6 +210,7 @@ def test_rows_at_once_are_what_the_device_has_room_for() -> None:
     assert [rows_at_once(4000, g, "cpu", 3) for g in (4, 8, 12)] == [2, 2, 3]
     assert [rows_at_once(4000, g, "cuda") for g in (2, 8, 9)] == [2, 2, 1]
     assert rows_at_once(1904, 8, "cuda") == 4
+    assert rows_at_once(1904, 8, "cuda", 3) == 2
     assert rows_at_once(9000, 8, "cuda") == 1
 
 

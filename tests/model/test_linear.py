@@ -1,4 +1,4 @@
-"""Products by oneDNN, against torch's own in double precision."""
+"""Products by oneDNN and without bfloat16 units, against torch's own in double precision."""
 
 import subprocess
 import sys

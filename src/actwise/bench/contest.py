@@ -43,7 +43,7 @@ class Bench:
     """Cores of a CPU that each contestant may use."""
     lora_rank: int | None = None
     """Of adapters that we train; all weights where None."""
-    rows: int = 8
+    rows: int | None = None
     """See `Workload.rows`."""
 
     @cached_property

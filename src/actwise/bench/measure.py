@@ -43,8 +43,8 @@ class Request:
     """Of the weights, everybody's; the shape's where None."""
     lora_rank: int | None = None
     """Of adapters; all weights are trained where None."""
-    rows: int = 8
-    """Rows that peers compute at once on a CPU."""
+    rows: int | None = None
+    """Most rows that peers compute at once; what suits the device where None."""
 
 
 def run_benchmark(

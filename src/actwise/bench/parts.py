@@ -84,7 +84,7 @@ def sft(bench: Bench) -> Record:
 
     def row_sft(work: Workload) -> Callable[[], Seconds]:
         trees = ours.Sft(bench.policy, work, bench.config).trees
-        return bench.peer(rows.Sft(bench.model, trees, bench.rows))
+        return bench.peer(rows.Sft(bench.model, trees, work.rows))
 
     record = _compared(bench, "sft", {OURS: our_sft, ROWS: row_sft}, aim_at=[])
     trees = ours.Sft(bench.policy, bench.work, bench.config).trees

@@ -95,8 +95,8 @@ class Workload:
     """Conversation by conversation; all completions have the same length."""
     texts: tuple[str, ...]
     """The prompt of each group as text, for peers that tokenise on their own."""
-    rows: int = 8
-    """Rows of one forward and backward pass of peers on a CPU, where this is faster than more."""
+    rows: int | None = None
+    """Most rows of one forward and backward pass of peers; what suits the device where None."""
 
     @property
     def num_generations(self) -> int:

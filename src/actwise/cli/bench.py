@@ -44,9 +44,8 @@ _SHAPES = ("desk", "service", "large")
 )
 @click.option(
     "--rows",
-    default=8,
     type=click.IntRange(1),
-    help="Rows that peers compute at once on a CPU; 8 if absent, fewer need less memory.",
+    help="Most rows that peers compute at once; on a CPU 8 if absent. Fewer need less memory.",
 )
 @click.option(
     "--threads", type=click.IntRange(1), help="Cores that each contestant may use; all if absent."
@@ -76,7 +75,7 @@ def bench(
     model: str | None,
     dtype: str | None,
     lora_rank: int | None,
-    rows: int,
+    rows: int | None,
     threads: int | None,
     files: Sequence[Path],
     format_name: str | None,
